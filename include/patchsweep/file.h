@@ -1,0 +1,44 @@
+/*
+ * file.h - whole files in, whole files out.
+ *
+ * A file that others read is never written in place: it grows beside its final
+ * name (".part" behind it), is fsynced, renamed over the old one, and the folder
+ * is fsynced.  Whoever is killed in between leaves the old file as it was; the
+ * next run writes over the same ".part".
+ */
+#ifndef PATCHSWEEP_FILE_H
+#define PATCHSWEEP_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+/*
+ * Read all of `path`, at most `max_bytes` of it, into *bytes (owned by the caller, one NUL
+ * behind it that *n does not count).  PS_EINPUT where the file is missing,
+ * unreadable, no regular file, or larger.
+ */
+int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps_err *err);
+
+/* Read exactly n bytes at `offset`; `path` is for the message. */
+int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
+
+/* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
+int ps_file_kind(const char *path);
+
+/* "<dir>/<name>", or `name` alone where it is absolute or dir is "". Owned by the caller. */
+char *ps_path_join(const char *dir, const char *name, ps_err *err);
+/* The folder of `path` ("." where it has none). Owned by the caller. */
+char *ps_path_dir(const char *path, ps_err *err);
+
+/*
+ * The name to write `path` under until it is complete (owned by the caller).
+ * Checks now that it can be written there, so that hours of work do not end in
+ * "permission denied": PS_EINPUT with the remedy.  Leaves no file behind.
+ */
+int ps_file_part_begin(char **part, const char *path, ps_err *err);
+/* fsync `part`, rename it to `path`, fsync the folder. */
+int ps_file_part_commit(const char *part, const char *path, ps_err *err);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * text.h - bytes that grow, and the few things said about UTF-8 everywhere.
+ *
+ * A ps_text starts as {0}, always ends in a NUL that does not count, and may hold
+ * NULs of its own.  A failed allocation sticks: later additions do nothing, and
+ * ps_text_ok() tells at the end, so that building text needs one check.
+ */
+#ifndef PATCHSWEEP_TEXT_H
+#define PATCHSWEEP_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+typedef struct ps_text {
+    char *bytes; /* [n + 1]; NULL while empty */
+    size_t n, cap;
+    bool failed;
+} ps_text;
+
+void ps_text_add(ps_text *text, const char *bytes, size_t n);
+void ps_text_puts(ps_text *text, const char *s);
+void ps_text_printf(ps_text *text, const char *fmt, ...) PS_PRINTF(2, 3);
+/* A JSON string literal, quotes included; `s` must be valid UTF-8. */
+void ps_text_json(ps_text *text, const char *s, size_t n);
+/* 0, or -1 with *err set where an addition found no memory. */
+int ps_text_ok(const ps_text *text, ps_err *err);
+const char *ps_text_str(const ps_text *text); /* never NULL; borrowed */
+void ps_text_release(ps_text *text);
+
+/* Offset of the first byte that is not valid UTF-8 (RFC 3629), or n if all is. */
+size_t ps_utf8_check(const char *s, size_t n);
+/* Decode one code point of valid UTF-8; *len gets its bytes (1..4). */
+uint32_t ps_utf8_decode(const char *s, int *len);
+/* Encode; returns the bytes written (1..4). */
+int ps_utf8_encode(char out[4], uint32_t cp);
+
+/*
+ * Copy `s` for a terminal: control characters (C0, DEL, C1, and the bidirectional
+ * overrides) and bytes that are not UTF-8 become \xNN or \u{NNNN}; cut to fit.
+ */
+void ps_printable(char *out, size_t out_bytes, const char *s);
+
+/* The name in names[n] nearest to `word` by edit distance, or NULL when none is near. */
+const char *ps_nearest(const char *word, const char *const *names, size_t n);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * comm_mpi.c - comm.h over MPI-3.  The only file that sees mpi.h.
+ *
+ * MPI's counts are ints, so whatever may be long goes in pieces of 2^30 bytes.
+ */
+#include "patchsweep/comm.h"
+
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "patchsweep/log.h"
+#include "patchsweep/mem.h"
+
+#define PIECE ((size_t)1 << 30)
+
+struct ps_comm {
+    MPI_Comm mpi;
+    int rank, size;
+    char host[MPI_MAX_PROCESSOR_NAME + 1];
+    char library[MPI_MAX_LIBRARY_VERSION_STRING + 1];
+};
+
+static long env_number(const char *name)
+{
+    const char *s = getenv(name);
+
+    return s ? strtol(s, NULL, 10) : 0;
+}
+
+/* Several tasks of a step that would not find each other, all writing one file. */
+static int check_launcher(ps_err *err)
+{
+    long tasks = env_number("SLURM_STEP_NUM_TASKS");
+
+    if (tasks > 1 && !getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
+        return ps_err_set(err, PS_EINPUT,
+                          "this Slurm step has %ld tasks, but Open MPI would see each as a run of "
+                          "its own; start it with 'srun --mpi=pmix' or with mpirun", tasks);
+    return 0;
+}
+
+int ps_comm_open(ps_comm **out, ps_err *err)
+{
+    int n = 0;
+
+    if (check_launcher(err) < 0)
+        return -1;
+    ps_comm *comm = ps_calloc(1, sizeof *comm, err);
+    if (!comm)
+        return -1;
+    MPI_Init(NULL, NULL);
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
+    MPI_Comm_rank(comm->mpi, &comm->rank);
+    MPI_Comm_size(comm->mpi, &comm->size);
+    MPI_Get_processor_name(comm->host, &n);
+    MPI_Get_library_version(comm->library, &n);
+    comm->library[strcspn(comm->library, ",\n")] = '\0';
+    *out = comm;
+    return 0;
+}
+
+void ps_comm_close(ps_comm *comm)
+{
+    if (!comm)
+        return;
+    MPI_Comm_free(&comm->mpi);
+    MPI_Finalize();
+    ps_free(comm);
+}
+
+int ps_comm_rank(const ps_comm *comm)
+{
+    return comm->rank;
+}
+
+int ps_comm_size(const ps_comm *comm)
+{
+    return comm->size;
+}
+
+const char *ps_comm_host(const ps_comm *comm)
+{
+    return comm->host;
+}
+
+const char *ps_comm_library(const ps_comm *comm)
+{
+    return comm->library;
+}
+
+int ps_comm_agree(ps_comm *comm, ps_err *err)
+{
+    int mine = err->code ? comm->rank : comm->size, first;
+
+    MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm->mpi);
+    if (first == comm->size)
+        return 0;
+    MPI_Bcast(err, (int)sizeof *err, MPI_BYTE, first, comm->mpi);
+    return -1;
+}
+
+void ps_comm_bcast(ps_comm *comm, void *buf, size_t bytes, int root)
+{
+    char *p = buf;
+
+    for (; bytes > 0; p += PIECE) {
+        size_t n = bytes < PIECE ? bytes : PIECE;
+        MPI_Bcast(p, (int)n, MPI_BYTE, root, comm->mpi);
+        bytes -= n;
+    }
+}
+
+/* A block that must be had: past start-up no rank can leave alone. */
+static void *must_have(ps_comm *comm, size_t bytes)
+{
+    ps_err err = PS_ERR_INIT;
+    void *p = ps_malloc(bytes, 1, &err);
+
+    if (!p) {
+        ps_error("%s", err.text);
+        ps_comm_abort(comm, err.code);
+    }
+    return p;
+}
+
+void ps_comm_bcast_block(ps_comm *comm, void **buf, size_t *bytes, int root)
+{
+    uint64_t n = *bytes;
+
+    MPI_Bcast(&n, 1, MPI_UINT64_T, root, comm->mpi);
+    if (comm->rank != root)
+        *buf = must_have(comm, n);
+    *bytes = n;
+    ps_comm_bcast(comm, *buf, n, root);
+}
+
+enum { TAG_GATHER = 1 };
+
+static void send_all(ps_comm *comm, const void *buf, size_t bytes)
+{
+    const char *p = buf;
+
+    for (; bytes > 0; p += PIECE) {
+        size_t n = bytes < PIECE ? bytes : PIECE;
+        MPI_Send(p, (int)n, MPI_BYTE, 0, TAG_GATHER, comm->mpi);
+        bytes -= n;
+    }
+}
+
+static void receive_all(ps_comm *comm, void *buf, size_t bytes, int from)
+{
+    char *p = buf;
+
+    for (; bytes > 0; p += PIECE) {
+        size_t n = bytes < PIECE ? bytes : PIECE;
+        MPI_Recv(p, (int)n, MPI_BYTE, from, TAG_GATHER, comm->mpi, MPI_STATUS_IGNORE);
+        bytes -= n;
+    }
+}
+
+int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take take, void *context,
+                   ps_err *err)
+{
+    uint64_t n = bytes;
+
+    if (comm->rank != 0) {
+        MPI_Send(&n, 1, MPI_UINT64_T, 0, TAG_GATHER, comm->mpi);
+        send_all(comm, buf, bytes);
+        return 0;
+    }
+    int rc = take(context, 0, buf, bytes, err);
+    for (int from = 1; from < comm->size; from++) {
+        MPI_Recv(&n, 1, MPI_UINT64_T, from, TAG_GATHER, comm->mpi, MPI_STATUS_IGNORE);
+        void *block = must_have(comm, n);
+        receive_all(comm, block, n, from); /* even after a failure: the sender waits */
+        if (!rc)
+            rc = take(context, from, block, n, err);
+        ps_free(block);
+    }
+    return rc;
+}
+
+double ps_comm_min(ps_comm *comm, double x)
+{
+    double least;
+
+    MPI_Allreduce(&x, &least, 1, MPI_DOUBLE, MPI_MIN, comm->mpi);
+    return least;
+}
+
+void ps_comm_abort(ps_comm *comm, int code)
+{
+    fflush(NULL);
+    MPI_Abort(comm ? comm->mpi : MPI_COMM_WORLD, code);
+    exit(code);
+}

@@ -1,0 +1,149 @@
+/* file.c - reading with a bound, publishing with fsync and rename. */
+#include "patchsweep/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "patchsweep/mem.h"
+
+int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
+{
+    char *p = buf;
+    const size_t most = (size_t)64 << 20; /* one call reads 2 GiB at most on Linux */
+
+    while (n > 0) {
+        ssize_t got = pread(fd, p, n < most ? n : most, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ps_err_errno(err, "cannot read '%s' at byte %llu", path,
+                                (unsigned long long)offset);
+        if (got == 0)
+            return ps_err_set(err, PS_EINPUT, "'%s' ends at byte %llu, %zu bytes early; copy it anew",
+                              path, (unsigned long long)offset, n);
+        p += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Open for reading, sure that it is a regular file. */
+static int open_regular(const char *path, struct stat *st, ps_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return ps_err_set(err, PS_EINPUT, "cannot open '%s': %s", path, strerror(errno));
+    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+        return fd;
+    close(fd);
+    return ps_err_set(err, PS_EINPUT, "'%s' is not a regular file", path);
+}
+
+int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps_err *err)
+{
+    struct stat st;
+    char *buf = NULL;
+    int rc = -1;
+
+    int fd = open_regular(path, &st, err);
+    if (fd < 0)
+        return -1;
+    if ((uint64_t)st.st_size > max_bytes) {
+        ps_err_set(err, PS_EINPUT, "'%s' has %llu bytes, more than the %zu that such a file may have",
+                   path, (unsigned long long)st.st_size, max_bytes);
+        goto out;
+    }
+    buf = ps_malloc((size_t)st.st_size + 1, 1, err);
+    if (!buf || ps_file_pread(fd, buf, (size_t)st.st_size, 0, path, err) < 0)
+        goto out;
+    buf[st.st_size] = '\0';
+    *n = (size_t)st.st_size;
+    *bytes = buf;
+    buf = NULL;
+    rc = 0;
+out:
+    ps_free(buf);
+    close(fd);
+    return rc;
+}
+
+int ps_file_kind(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return 0;
+    return S_ISREG(st.st_mode) ? 1 : S_ISDIR(st.st_mode) ? 2 : 0;
+}
+
+char *ps_path_join(const char *dir, const char *name, ps_err *err)
+{
+    size_t n = strlen(dir), bytes = n + strlen(name) + 2;
+
+    if (n == 0 || name[0] == '/')
+        return ps_strdup(name, err);
+    char *path = ps_malloc(bytes, 1, err);
+    if (path)
+        snprintf(path, bytes, "%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+    return path;
+}
+
+char *ps_path_dir(const char *path, ps_err *err)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ps_strdup(".", err);
+    return ps_strndup(path, slash == path ? 1 : (size_t)(slash - path), err);
+}
+
+int ps_file_part_begin(char **part, const char *path, ps_err *err)
+{
+    size_t bytes = strlen(path) + sizeof ".part";
+    char *name = ps_malloc(bytes, 1, err);
+
+    if (!name)
+        return -1;
+    snprintf(name, bytes, "%s.part", path);
+    int fd = ps_file_kind(path) == 2 ? (errno = EISDIR, -1)
+                                     : open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        ps_err_set(err, PS_EINPUT, "cannot write '%s': %s; name another file with -o", path,
+                   strerror(errno));
+        ps_free(name);
+        return -1;
+    }
+    close(fd);
+    unlink(name);
+    *part = name;
+    return 0;
+}
+
+static int sync_path(const char *path, int flags, ps_err *err)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+
+    if (fd < 0)
+        return ps_err_errno(err, "cannot open '%s'", path);
+    int rc = fsync(fd) == 0 ? 0 : ps_err_errno(err, "cannot flush '%s' to the disk", path);
+    close(fd);
+    return rc;
+}
+
+int ps_file_part_commit(const char *part, const char *path, ps_err *err)
+{
+    if (sync_path(part, O_RDWR, err) < 0)
+        return -1;
+    if (rename(part, path) < 0)
+        return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
+    char *dir = ps_path_dir(path, err);
+    int rc = dir ? sync_path(dir, O_RDONLY | O_DIRECTORY, err) : -1;
+    ps_free(dir);
+    return rc;
+}

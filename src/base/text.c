@@ -1,0 +1,225 @@
+/* text.c - a growable byte buffer and UTF-8, as RFC 3629 has it. */
+#include "patchsweep/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "patchsweep/mem.h"
+
+static bool reserve(ps_text *text, size_t more)
+{
+    ps_err ignored;
+
+    if (text->failed)
+        return false;
+    if (text->n + more + 1 <= text->cap)
+        return true;
+    size_t cap = text->cap ? text->cap : 64;
+    while (cap < text->n + more + 1)
+        cap *= 2;
+    char *bytes = ps_realloc(text->bytes, cap, 1, &ignored);
+    if (!bytes) {
+        text->failed = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->cap = cap;
+    return true;
+}
+
+void ps_text_add(ps_text *text, const char *bytes, size_t n)
+{
+    if (!reserve(text, n))
+        return;
+    if (n)
+        memcpy(text->bytes + text->n, bytes, n);
+    text->n += n;
+    text->bytes[text->n] = '\0';
+}
+
+void ps_text_puts(ps_text *text, const char *s)
+{
+    ps_text_add(text, s, strlen(s));
+}
+
+void ps_text_printf(ps_text *text, const char *fmt, ...)
+{
+    va_list ap, again;
+
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    if (n >= 0 && reserve(text, (size_t)n)) {
+        vsnprintf(text->bytes + text->n, (size_t)n + 1, fmt, again);
+        text->n += (size_t)n;
+    }
+    va_end(again);
+    va_end(ap);
+}
+
+void ps_text_json(ps_text *text, const char *s, size_t n)
+{
+    ps_text_puts(text, "\"");
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            ps_text_printf(text, "\\%c", c);
+        else if (c == '\n')
+            ps_text_puts(text, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            ps_text_printf(text, "\\u%04x", c);
+        else
+            ps_text_add(text, s + i, 1);
+    }
+    ps_text_puts(text, "\"");
+}
+
+int ps_text_ok(const ps_text *text, ps_err *err)
+{
+    return text->failed ? ps_err_set(err, PS_EFAIL, "out of memory while building text") : 0;
+}
+
+const char *ps_text_str(const ps_text *text)
+{
+    return text->bytes ? text->bytes : "";
+}
+
+void ps_text_release(ps_text *text)
+{
+    ps_free(text->bytes);
+    *text = (ps_text){0};
+}
+
+/* Length of the valid sequence at s[0..n), or 0. */
+static int sequence(const char *s, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    int len = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+
+    if (!len || (size_t)len > n)
+        return 0;
+    for (int i = 1; i < len; i++)
+        if ((u[i] & 0xc0) != 0x80)
+            return 0;
+    /* overlong forms, surrogates, past U+10FFFF */
+    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
+        (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+size_t ps_utf8_check(const char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        int len = sequence(s + i, n - i);
+        if (!len)
+            break;
+        i += (size_t)len;
+    }
+    return i;
+}
+
+uint32_t ps_utf8_decode(const char *s, int *len)
+{
+    const unsigned char *u = (const unsigned char *)s;
+
+    if (u[0] < 0x80) {
+        *len = 1;
+        return u[0];
+    }
+    *len = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    uint32_t cp = u[0] & (0x7fu >> *len);
+    for (int i = 1; i < *len; i++)
+        cp = cp << 6 | (u[i] & 0x3fu);
+    return cp;
+}
+
+int ps_utf8_encode(char out[4], uint32_t cp)
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    int len = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    for (int i = len - 1; i > 0; i--, cp >>= 6)
+        out[i] = (char)(0x80 | (cp & 0x3f));
+    out[0] = (char)((0xf00 >> len & 0xff) | cp);
+    return len;
+}
+
+/* What could steer a terminal or reorder a line. */
+static bool steers(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x061c || cp == 0x200e ||
+           cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
+           cp == 0xfeff;
+}
+
+void ps_printable(char *out, size_t out_bytes, const char *s)
+{
+    size_t n = strlen(s), used = 0;
+
+    for (size_t i = 0; i < n;) {
+        char piece[16];
+        int len = sequence(s + i, n - i), bytes = len;
+        uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : (unsigned char)s[i];
+        if (!len || (cp < 0x80 && steers(cp)))
+            snprintf(piece, sizeof piece, cp == '\n' ? "\\n" : "\\x%02x", (unsigned)cp);
+        else if (steers(cp))
+            snprintf(piece, sizeof piece, "\\u{%04x}", (unsigned)cp);
+        else
+            snprintf(piece, sizeof piece, "%.*s", len, s + i);
+        size_t more = strlen(piece);
+        if (used + more + 1 > out_bytes)
+            break;
+        memcpy(out + used, piece, more);
+        used += more;
+        i += len ? (size_t)len : 1;
+    }
+    if (out_bytes)
+        out[used] = '\0';
+}
+
+/* Levenshtein's distance, by one row; words past 63 bytes are far from all. */
+static int distance(const char *a, const char *b)
+{
+    size_t m = strlen(a), n = strlen(b);
+    int row[64];
+
+    if (m > 63 || n > 63)
+        return 99;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= m; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= n; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *ps_nearest(const char *word, const char *const *names, size_t n)
+{
+    const char *best = NULL;
+    int least = 1 + (int)strlen(word) / 2;
+
+    for (size_t i = 0; i < n; i++) {
+        int d = distance(word, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
