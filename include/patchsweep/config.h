@@ -1,0 +1,48 @@
+/*
+ * config.h - a model's blueprint, from its config.json.
+ *
+ * Reads both styles of rope settings (rope_theta + rope_scaling, and transformers 5's
+ * rope_parameters).  Every key is known or refused: a key or value that would change results and is not
+ * implemented is an error that names it.
+ */
+#ifndef PATCHSWEEP_CONFIG_H
+#define PATCHSWEEP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+enum ps_rope_type { PS_ROPE_DEFAULT, PS_ROPE_LINEAR, PS_ROPE_LLAMA3 };
+
+typedef struct ps_family ps_family; /* family.h */
+
+typedef struct ps_config {
+    const ps_family *family; /* the row of the table that fits `architectures` */
+    int32_t n_layers;   /* L */
+    int32_t d_model;    /* width of the residual stream */
+    int32_t n_heads;    /* H, query heads */
+    int32_t n_kv_heads; /* key/value heads; divides n_heads */
+    int32_t head_dim;
+    int32_t d_mlp;
+    int32_t vocab;
+    int32_t max_positions;
+    bool tied;           /* the LM head is the embedding */
+    bool attention_bias; /* q, k, v and o have biases */
+    bool mlp_bias;
+    double norm_eps;
+    struct {
+        enum ps_rope_type type;
+        double theta, factor, low_freq_factor, high_freq_factor, original_max_positions;
+    } rope;
+    char *text;         /* the file, verbatim */
+} ps_config;
+
+/* Read <dir>/config.json.  PS_EINPUT with file, key and remedy. */
+int ps_config_read(ps_config **out, const char *dir, ps_err *err);
+void ps_config_free(ps_config *config);
+
+/* Rotary frequencies f[head_dim / 2], computed in float as transformers does (modeling_rope_utils.py). */
+void ps_config_rope(const ps_config *config, float *f);
+
+#endif

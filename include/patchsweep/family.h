@@ -1,0 +1,33 @@
+/*
+ * family.h - what differs between architectures, one const row each.
+ *
+ * Adding an architecture that the forward pass can already express is adding a row and
+ * a golden file.  A row that cannot describe a model asks for a new kind of
+ * step in forward.c, not for a comparison of names.
+ */
+#ifndef PATCHSWEEP_FAMILY_H
+#define PATCHSWEEP_FAMILY_H
+
+#include "patchsweep/config.h"
+
+/* The tensors of a layer and of the whole model, in the order in which a pass needs them. */
+enum ps_tensor_role {
+    PS_W_EMBED,
+    PS_W_ATTN_NORM, PS_W_Q, PS_W_K, PS_W_V, PS_W_O, PS_B_Q, PS_B_K, PS_B_V, PS_B_O,
+    PS_W_MLP_NORM, PS_W_GATE, PS_W_UP, PS_W_DOWN, PS_B_GATE, PS_B_UP, PS_B_DOWN,
+    PS_W_FINAL_NORM, PS_W_HEAD,
+    PS_N_ROLES
+};
+
+struct ps_family {
+    const char *architecture; /* config.json's architectures[0]: "LlamaForCausalLM" */
+    const char *model_type;   /* "llama" */
+    const char *tensor[PS_N_ROLES]; /* names, %d for the layer: "model.layers.%d.self_attn.q_proj.weight" */
+};
+
+/* The row for `architecture`, or NULL. */
+const ps_family *ps_family_find(const char *architecture);
+/* All rows, for messages; ends with a row whose architecture is NULL. */
+extern const ps_family ps_families[];
+
+#endif

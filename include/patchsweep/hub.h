@@ -1,0 +1,20 @@
+/*
+ * hub.h - from what a job calls a model to the directory that holds it, offline.
+ *
+ * A directory with a config.json is taken as it is (relative to `base_dir`); otherwise a
+ * hub name like "org/model", optionally "org/model@revision", is looked for in the local Hugging Face cache
+ * (HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache, as huggingface_hub does).
+ * Nothing is ever fetched: a miss prints the `hf download` command that would.
+ */
+#ifndef PATCHSWEEP_HUB_H
+#define PATCHSWEEP_HUB_H
+
+#include "patchsweep/err.h"
+
+/*
+ * *dir gets the directory, *revision the commit it is from or "" (both owned by the caller).
+ * PS_EINPUT where it is neither a directory nor in the cache, or only partly downloaded.
+ */
+int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, ps_err *err);
+
+#endif

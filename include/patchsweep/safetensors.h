@@ -1,0 +1,46 @@
+/*
+ * safetensors.h - the tensors of a model directory, found by name.
+ *
+ * Reads `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ * The headers are read and checked whole at open, by every rule of the format and some the
+ * reference implementation does not enforce (duplicate keys); data is read when asked for.
+ * A file that breaks a rule is refused with its name, the tensor's, and what is wrong.
+ */
+#ifndef PATCHSWEEP_SAFETENSORS_H
+#define PATCHSWEEP_SAFETENSORS_H
+
+#include <stdint.h>
+
+#include "patchsweep/dtype.h"
+#include "patchsweep/err.h"
+
+typedef struct ps_safetensors ps_safetensors;
+
+#define PS_MAX_DIMS 8
+
+typedef struct ps_tensor {
+    const char *name;
+    const char *type_name; /* as in the header: "BF16" */
+    int dtype;             /* enum ps_dtype, or -1 for a type we do not compute with */
+    int n_dims;
+    int64_t dims[PS_MAX_DIMS];
+    uint64_t offset, bytes; /* in its file */
+    int shard;              /* index of its file */
+} ps_tensor;
+
+/* Open the weights of model directory `dir`.  PS_EINPUT for anything wrong with them;
+ * a directory with only .bin files is told how to convert them. */
+int ps_safetensors_open(ps_safetensors **out, const char *dir, ps_err *err);
+void ps_safetensors_close(ps_safetensors *st);
+
+int ps_safetensors_n_shards(const ps_safetensors *st);
+const char *ps_safetensors_shard_path(const ps_safetensors *st, int shard); /* borrowed */
+uint64_t ps_safetensors_bytes(const ps_safetensors *st);                   /* of all data */
+int ps_safetensors_n(const ps_safetensors *st);
+const ps_tensor *ps_safetensors_at(const ps_safetensors *st, int i);              /* by shard, then offset */
+const ps_tensor *ps_safetensors_find(const ps_safetensors *st, const char *name); /* NULL when absent; by hash */
+
+/* Read a tensor's bytes as they stand in the file: buf[tensor->bytes]. */
+int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * terms.h - the words of a sweep, each with one spelling.
+ *
+ * A metric, a site or a direction has the same name in the job file, in the
+ * result file, in CSV columns and here.  The tables are all there is to a name; what a
+ * site means to the engine is in site.h, how a metric is computed in metric.h.
+ */
+#ifndef PATCHSWEEP_TERMS_H
+#define PATCHSWEEP_TERMS_H
+
+#include <stdbool.h>
+
+/* Where in a layer a state is replaced, in the order in which a layer has them. */
+enum ps_site { PS_RESID_PRE, PS_MLP_OUT, PS_RESID_POST, PS_N_SITES };
+
+/* denoise: clean states into the corrupt run; noise: corrupt states into the clean run. */
+enum ps_direction { PS_DENOISE, PS_NOISE, PS_N_DIRECTIONS };
+
+/* The two runs of a pair. */
+enum ps_which { PS_CLEAN, PS_CORRUPT, PS_N_WHICH };
+
+enum ps_metric {
+    PS_LOGIT_ANSWER,
+    PS_LOGIT_FOIL,
+    PS_LOGIT_DIFF,
+    PS_LOGPROB_ANSWER,
+    PS_KL,
+    PS_ANSWER_RANK,
+    PS_N_METRICS
+};
+
+enum ps_precision { PS_FP32, PS_BF16, PS_FP16, PS_N_PRECISIONS };
+
+/* A named constant of one of the enums above; the array index is the constant. */
+typedef struct ps_term {
+    const char *name;      /* as in job, file and CSV */
+    const char *long_name; /* for people: an attribute of the dataset, a line of help */
+    const char *aliases;   /* what other tools call it, or NULL */
+} ps_term;
+
+extern const ps_term ps_sites[PS_N_SITES];
+extern const ps_term ps_directions[PS_N_DIRECTIONS];
+extern const ps_term ps_whiches[PS_N_WHICH];
+extern const ps_term ps_metrics[PS_N_METRICS];
+extern const ps_term ps_precisions[PS_N_PRECISIONS];
+
+/* The constant named `name`, or -1. */
+int ps_term_find(const ps_term *terms, int n, const char *name);
+
+/* Metrics that cannot be had without a foil token. */
+bool ps_metric_needs_foil(enum ps_metric metric);
+
+#endif
