@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ps_dtype { PS_F32, PS_F16, PS_BF16, PS_N_DTYPES };
+enum ps_dtype { PS_DTYPE_F32, PS_DTYPE_F16, PS_DTYPE_BF16, PS_N_DTYPES };
 
 extern const char *const ps_dtype_names[PS_N_DTYPES]; /* "f32", "f16", "bf16" */
 size_t ps_dtype_bytes(enum ps_dtype dtype);
