@@ -25,6 +25,7 @@ int ps_comm_open(ps_comm **out, ps_err *err);
 void ps_comm_close(ps_comm *comm); /* Collective */
 int ps_comm_rank(const ps_comm *comm);
 int ps_comm_size(const ps_comm *comm);
+int ps_comm_node_size(const ps_comm *comm); /* ranks on this node */
 const char *ps_comm_host(const ps_comm *comm);    /* borrowed */
 const char *ps_comm_library(const ps_comm *comm); /* "Open MPI v4.1.4 ..."; borrowed */
 

@@ -25,6 +25,7 @@ typedef struct ps_pair {
     int32_t answer_id, foil_id; /* foil_id -1: none */
     char *answer_token, *foil_token; /* decoded; foil_token "" without one */
     bool answer_cut, foil_cut;  /* the text is several tokens long: its first one counts */
+    int32_t n_misaligned;       /* positions the corrupt prompt gives to another placeholder; role is the clean one's */
 } ps_pair;
 
 /*

@@ -17,7 +17,7 @@
 
 struct ps_comm {
     MPI_Comm mpi;
-    int rank, size;
+    int rank, size, node_size;
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     char library[MPI_MAX_LIBRARY_VERSION_STRING + 1];
 };
@@ -54,6 +54,10 @@ int ps_comm_open(ps_comm **out, ps_err *err)
     MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
     MPI_Comm_rank(comm->mpi, &comm->rank);
     MPI_Comm_size(comm->mpi, &comm->size);
+    MPI_Comm node;
+    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node);
+    MPI_Comm_size(node, &comm->node_size);
+    MPI_Comm_free(&node);
     MPI_Get_processor_name(comm->host, &n);
     MPI_Get_library_version(comm->library, &n);
     comm->library[strcspn(comm->library, ",\n")] = '\0';
@@ -78,6 +82,11 @@ int ps_comm_rank(const ps_comm *comm)
 int ps_comm_size(const ps_comm *comm)
 {
     return comm->size;
+}
+
+int ps_comm_node_size(const ps_comm *comm)
+{
+    return comm->node_size;
 }
 
 const char *ps_comm_host(const ps_comm *comm)

@@ -38,6 +38,12 @@ int ps_comm_size(const ps_comm *comm)
     return 1;
 }
 
+int ps_comm_node_size(const ps_comm *comm)
+{
+    (void)comm;
+    return 1;
+}
+
 const char *ps_comm_host(const ps_comm *comm)
 {
     return comm->host;

@@ -57,6 +57,15 @@ static int refuse(ps_err *err, const char *text, size_t at, const char *what)
     return ps_err_set(err, PS_EINPUT, "%zu:%zu: %s", line, at - start + 1, what);
 }
 
+/* The four digits of a \u escape: cJSON takes other characters for a zero, which would end the string. */
+static bool four_hex(const char *text, size_t n)
+{
+    for (size_t i = 0; i < 4; i++)
+        if (i >= n || !text[i] || !strchr("0123456789abcdefABCDEF", text[i]))
+            return false;
+    return true;
+}
+
 /* text[at] is the character behind the opening quote; returns the closing quote's place. */
 static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
 {
@@ -70,6 +79,8 @@ static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
             return refuse(err, text, i, "control character in a string; write it as \\uNNNN");
         if (c == '\\' && n - i > 5 && !memcmp(text + i, "\\u0000", 6))
             return refuse(err, text, i, "\\u0000 in a string");
+        if (c == '\\' && n - i > 1 && text[i + 1] == 'u' && !four_hex(text + i + 2, n - i - 2))
+            return refuse(err, text, i, "\\u without four hexadecimal digits");
         if (c == '\\')
             i++;
     }

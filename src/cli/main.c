@@ -1,1 +1,69 @@
-int main(void) { return 0; }
+/* main.c - the command table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "opt.h"
+#include "patchsweep/backend.h"
+#include "patchsweep/text.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"run", cmd_run, "run the sweep a job file describes (under mpirun or srun, or alone)"},
+    {"show", cmd_show, "draw a result in the terminal, or print it as CSV or JSON"},
+    {"plot", cmd_plot, "draw a result as SVG"},
+    {"tokenize", cmd_tokenize, "show how a text is split into tokens"},
+    {"inspect", cmd_inspect, "describe a model directory or a result file"},
+};
+
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static int help(void)
+{
+    printf("usage: patchsweep <command> [options]\n\n"
+           "Activation patching at scale: run every (layer, position) cell of a sweep, exactly,\n"
+           "in one pass over the layers, and leave the scores in one HDF5 file.\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].help);
+    printf("\n'patchsweep <command> --help' explains a command; 'patchsweep run --keys' the job file.\n"
+           "exit status: 0 done, 1 failed, 2 bad usage, job or model\n");
+    return 0;
+}
+
+static int version(void)
+{
+    printf("patchsweep %s\n", PS_VERSION);
+    return 0;
+}
+
+static int unknown(const char *word)
+{
+    const char *names[N_COMMANDS];
+    ps_err err = PS_ERR_INIT;
+
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = ps_nearest(word, names, N_COMMANDS);
+    ps_err_set(&err, PS_EINPUT, near ? "unknown command '%s'; did you mean '%s'?"
+                                     : "unknown command '%s'; see 'patchsweep --help'", word, near);
+    return ps_fail(&err);
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
+    if (!*word || !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+        help();
+        return *word ? 0 : PS_EINPUT;
+    }
+    if (!strcmp(word, "--version"))
+        return version();
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (!strcmp(word, commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown(word);
+}

@@ -1,0 +1,92 @@
+/*
+ * backend.h - the operations on rows that a forward pass is made of.
+ *
+ * All matrices are float32 and row-major; a row is one hidden state.  `ref` fills every slot
+ * in plain C with double sums: it is the oracle that the others are tested
+ * against, and what a slot falls back to.  `cpu` overrides what OpenBLAS and OpenMP do
+ * better.  Operations cannot fail: their memory is taken when the backend is opened.
+ */
+#ifndef PATCHSWEEP_BACKEND_H
+#define PATCHSWEEP_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+typedef struct ps_backend ps_backend;
+
+/* The shape of attention: key/value head h / (n_heads / n_kv_heads) serves query head h. */
+typedef struct ps_heads {
+    int32_t n_heads, n_kv_heads, head_dim;
+    float scale; /* of q.k, 1 / sqrt(head_dim) */
+} ps_heads;
+
+/* Keys and values of consecutive positions: k, v [n, n_kv_heads * head_dim]. */
+typedef struct ps_keys {
+    const float *k, *v;
+    int32_t n;
+} ps_keys;
+
+/*
+ * Consecutive query rows of one run: row i stands at position first + i and sees the keys at
+ * positions 0 .. first + i.  The keys come in pieces, in the order of their
+ * positions, because a run shares those before its first own row with others.
+ */
+#define PS_MAX_KEYS 6
+typedef struct ps_queries {
+    const float *q; /* [n, n_heads * head_dim] */
+    float *out;     /* the same shape */
+    int32_t first, n;
+    int32_t n_keys;
+    ps_keys keys[PS_MAX_KEYS];
+} ps_queries;
+
+typedef struct ps_backend_ops {
+    const char *name;
+    /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
+    void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
+    /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n]) */
+    void (*matmul)(float *out, const float *x, const float *w, const float *bias, size_t rows,
+                   size_t n, size_t k);
+    /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
+     * (x [rows, heads * head_dim], in place; cos, sin [position, head_dim / 2]) */
+    void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
+                 size_t rows, size_t heads, size_t head_dim);
+    /* out = softmax(q k^T scale) v, causal, for each of the runs */
+    void (*attend)(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads);
+    /* gate = silu(gate) * up, elementwise over n */
+    void (*swiglu)(float *gate, const float *up, size_t n);
+    /* x += y, elementwise over n */
+    void (*add)(float *x, const float *y, size_t n);
+    /* out[to ? to[r] : r] = x[from ? from[r] : r]                    (rows of width d) */
+    void (*move)(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
+                 size_t d);
+} ps_backend_ops;
+
+struct ps_backend {
+    ps_backend_ops ops; /* by value: a backend may take another's slots */
+    int n_threads;
+    float *scores;      /* [n_threads, max_positions], attention's scratch */
+    size_t max_positions;
+    char description[256];
+};
+
+/*
+ * Open backend `name`: "cpu", "ref", or "auto" for the best there is.  `max_positions`
+ * bounds the keys that a query can see.  PS_EINPUT for an unknown name.
+ */
+int ps_backend_open(ps_backend **out, const char *name, int n_threads, size_t max_positions,
+                    ps_err *err);
+void ps_backend_close(ps_backend *backend);
+
+/* What does the products here: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file.
+ * Borrowed. */
+const char *ps_backend_describe(const ps_backend *backend);
+
+/* The op tables, for the registry. */
+extern const ps_backend_ops ps_backend_ref;
+void ps_backend_cpu(ps_backend_ops *ops, int n_threads); /* override what the CPU does better */
+void ps_backend_cpu_describe(char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * cell.h - one replacement and its one score, and what a site means to the engine.
+ *
+ * A cell replaces one state of its base run by the source run's.  What the engine needs
+ * to know about the kinds of cell stands in one table (ps_site_kinds); which cells are free,
+ * where a cell enters, and which of its rows are its own are derived from it.
+ *
+ * Layer boundaries are counted 0 .. L: the residual stream before layer b is at boundary b,
+ * and boundary L lies before the final norm.
+ */
+#ifndef PATCHSWEEP_CELL_H
+#define PATCHSWEEP_CELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "patchsweep/terms.h"
+
+typedef struct ps_site_kind {
+    int32_t offset; /* a cell at layer l enters at boundary l + offset */
+    bool copy;      /* its patched row is the source's own residual state there; otherwise the
+                       base's state behind attention plus the source's MLP output */
+} ps_site_kind;
+
+extern const ps_site_kind ps_site_kinds[PS_N_SITES];
+
+typedef struct ps_cell {
+    int32_t pair;
+    int32_t layer, position;
+    uint8_t site, direction; /* enum ps_site, enum ps_direction */
+} ps_cell;
+
+/* Base and source run of a direction. */
+enum ps_which ps_base_of(enum ps_direction direction);
+enum ps_which ps_source_of(enum ps_direction direction);
+
+/* The boundary at which a cell's rows begin to differ from the base run's. */
+int32_t ps_cell_entry(const ps_cell *cell);
+
+/* What is known of a cell without computing it. */
+enum ps_known { PS_LIVE, PS_SCORES_BASE, PS_SCORES_SOURCE };
+/*
+ * T positions, D first difference, L layers.  A cell before D patches in what is there already; one
+ * that enters at boundary L touches nothing but its own row, and only the last row is
+ * read: another one scores the base, and the last one, if it is a copy, the source.  So does a
+ * copied last row at D = T-1, which sees nothing but the shared prefix and itself.
+ */
+enum ps_known ps_cell_known(const ps_cell *cell, int32_t T, int32_t D, int32_t L);
+
+/*
+ * First position whose row the cell must carry itself.  A copied row at t = D sees nothing
+ * but the shared prefix and itself: it stays the source run's at every layer, and the cell's own rows
+ * begin behind it.  (Not at the last position, whose row is the cell's answer.)
+ */
+int32_t ps_cell_first_row(const ps_cell *cell, int32_t T, int32_t D);
+
+#endif

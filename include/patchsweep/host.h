@@ -1,0 +1,23 @@
+/*
+ * host.h - the machine that a rank runs on: processors, memory, time.
+ */
+#ifndef PATCHSWEEP_HOST_H
+#define PATCHSWEEP_HOST_H
+
+#include <stdint.h>
+
+/*
+ * Threads that a rank should use, `node_size` ranks sharing the node: OMP_NUM_THREADS if set;
+ * else the processors it is bound to, divided by the ranks where nobody bound them.
+ */
+int ps_host_threads(int node_size);
+/* Bytes of memory that could be had without swapping; 0 where the system does not say. */
+uint64_t ps_host_memory(void);
+/* The processor's name, or "unknown". A static string. */
+const char *ps_host_cpu(void);
+
+double ps_seconds(void); /* of a clock that only goes forward */
+/* "2026-03-01T12:00:00Z" into out[21]. */
+void ps_utc(char out[21]);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * plan.h - which cells go in which wave, and on which rank.
+ *
+ * A plan is a pure function of its inputs: every rank builds the same one, and no plan is
+ * ever sent.  Waves are the same for all ranks.  Within a wave the ranks meet at every layer and
+ * wait for the busiest there, so cells are dealt layer by layer: in the order of
+ * their entry, each to the rank that carries the fewest rows by then.
+ */
+#ifndef PATCHSWEEP_PLAN_H
+#define PATCHSWEEP_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/cell.h"
+#include "patchsweep/err.h"
+#include "patchsweep/grid.h"
+
+/* The cells that go through the layers together, and the pairs whose base runs carry them. */
+typedef struct ps_plan_wave {
+    int32_t first_pair, n_pairs; /* consecutive */
+    size_t first_cell, n_cells;  /* in ps_plan.cells */
+    int64_t trunk_rows;          /* of the base runs: sum over pairs of 2T - D */
+} ps_plan_wave;
+
+/* The most pairs in a wave: their base rows go through the LM head in one piece. */
+#define PS_PLAN_MAX_PAIRS 512
+
+typedef struct ps_plan {
+    ps_cell *cells;  /* [n_cells] the computed ones: by wave, then entry, then rows (most first) */
+    int32_t *owner;  /* [n_cells] the rank of each */
+    size_t n_cells, n_free;
+    ps_plan_wave *waves; /* [n_waves] */
+    size_t n_waves;
+    int size;
+    int64_t work;      /* token-layers of all ranks, base runs included */
+    double efficiency; /* mean over ranks / sum over layers of the busiest rank's rows */
+} ps_plan;
+
+/*
+ * Plan `grid` for `size` ranks.  A wave has at most `max_rows` rows in all, base runs
+ * included, unless a single cell needs more.  `free_too` sends cells of known score through the engine as well (for
+ * checks).
+ */
+int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
+                  ps_err *err);
+void ps_plan_free(ps_plan *plan);
+
+/* The most rows that `rank` carries in any wave, base runs not counted. */
+int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank);
+/* The most cells of `rank` in any wave, the most pairs and the most base rows of any wave. */
+size_t ps_plan_max_cells(const ps_plan *plan, int rank);
+int32_t ps_plan_max_pairs(const ps_plan *plan);
+int64_t ps_plan_max_trunk_rows(const ps_plan *plan);
+/* Rows that a cell carries above its entry. */
+int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell);
+
+#endif

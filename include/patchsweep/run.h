@@ -1,0 +1,30 @@
+/*
+ * run.h - a sweep from job file to result file.
+ */
+#ifndef PATCHSWEEP_RUN_H
+#define PATCHSWEEP_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "patchsweep/comm.h"
+#include "patchsweep/err.h"
+
+typedef struct ps_run_options {
+    const char *job;               /* the job file */
+    const char *const *overrides;  /* [n_overrides] "key=value" */
+    size_t n_overrides;
+    const char *output;            /* NULL: the job's own, or the job's name with .h5 */
+    const char *command;           /* the command line, for the file's history */
+    bool force;                    /* replace a result of another job */
+    bool quiet;                    /* no progress, no tables */
+    long panel_rows;               /* rows of one product at most; 0: the default */
+} ps_run_options;
+
+/*
+ * Collective.  Run the sweep.  0: done, or the output holds this job's complete result already.  -1: *err is
+ * set, on all ranks alike where the failure came before the sweep; later ones abort the job.
+ */
+int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err);
+
+#endif

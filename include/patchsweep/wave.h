@@ -1,0 +1,64 @@
+/*
+ * wave.h - the engine: all cells of a wave go through the layers together.
+ *
+ * In a causal model, patching (l, t) changes nothing below boundary l and nothing before t.  So a
+ * cell enters at its layer with copies of base rows, carries only rows t .. T-1, and reads the base
+ * run's keys and values before t.  A wave walks the layers once; each layer's weights meet all live
+ * rows of all cells in tall products, a panel at a time.  Exact: no row is approximated.
+ */
+#ifndef PATCHSWEEP_WAVE_H
+#define PATCHSWEEP_WAVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/backend.h"
+#include "patchsweep/comm.h"
+#include "patchsweep/config.h"
+#include "patchsweep/grid.h"
+#include "patchsweep/metric.h"
+#include "patchsweep/plan.h"
+#include "patchsweep/weights.h"
+
+typedef struct ps_wave ps_wave;
+
+/* What a run reports on its way; every call comes from rank 0, from one thread. */
+typedef struct ps_wave_sink {
+    void *context;
+    /* resid_post of a base run: rows[n, d_model] of `layer` at positions first ..  May be NULL.
+     * A negative return with *err set ends the wave. */
+    int (*activations)(void *context, int32_t pair, enum ps_which which, int32_t layer,
+                       int32_t first, int32_t n, const float *rows, ps_err *err);
+    /* So many token-layers more are done on this rank.  May be NULL. */
+    void (*progress)(void *context, int64_t token_layers);
+} ps_wave_sink;
+
+/* A wave's outcome on one rank; borrowed from the wave until the next run. */
+typedef struct ps_wave_values {
+    size_t n_cells;                       /* of this rank, in the plan's order */
+    const double (*cells)[PS_N_METRICS];  /* [n_cells] */
+    const float *finals;                  /* [n_cells, d_model] last rows before the final norm */
+    const double (*base)[PS_N_METRICS];   /* [n_pairs * 2]: clean and corrupt of each pair; rank 0's are whole */
+    const ps_readout *base_readouts;      /* [n_pairs * 2] */
+    const float *base_finals;             /* [n_pairs * 2, d_model] */
+    double busy_seconds, idle_seconds;    /* computing, and waiting in the broadcasts */
+} ps_wave_values;
+
+/*
+ * An engine for the waves of `plan` on this rank, with room for the largest.  Everything passed is
+ * borrowed.  `panel_rows`: how many rows one product takes at most (0: the default); a
+ * panel holds whole cells, so at least T rows.
+ */
+int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
+                 ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
+                 ps_err *err);
+void ps_wave_close(ps_wave *wave);
+
+/* Bytes that one row of a wave takes between layers: what bounds a wave's rows. */
+size_t ps_wave_row_bytes(const ps_config *config);
+
+/* Collective.  Run wave `index` of the plan.  A failure of one rank is its own: see ps_comm_agree. */
+int ps_wave_run(ps_wave *wave, size_t index, const ps_wave_sink *sink, ps_wave_values *values,
+                ps_err *err);
+
+#endif

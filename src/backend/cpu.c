@@ -1,0 +1,180 @@
+/*
+ * cpu.c - OpenBLAS for the products, OpenMP and the compiler's vectors for the rest.  The only
+ * file that sees cblas.h.
+ *
+ * Every reduction here runs over one row in an order that depends on nothing but the
+ * row's own length, so that what a row comes out as does not depend on its company.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "patchsweep/backend.h"
+#include "vexp.h"
+
+/* Fewer rows than this are not worth waking threads for. */
+#define FEW_ROWS 16
+
+static void norm(float *out, const float *x, const float *w, float eps, size_t rows, size_t d)
+{
+#pragma omp parallel for if (rows > FEW_ROWS)
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * d;
+        float *to = out + r * d, sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = 0; i < d; i++)
+            sum += in[i] * in[i];
+        float scale = 1.0f / sqrtf(sum / (float)d + eps);
+#pragma omp simd
+        for (size_t i = 0; i < d; i++)
+            to[i] = in[i] * scale * w[i];
+    }
+}
+
+static void matmul(float *out, const float *x, const float *w, const float *bias, size_t rows,
+                   size_t n, size_t k)
+{
+    if (rows == 0)
+        return;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)n, (blasint)k, 1,
+                x, (blasint)k, w, (blasint)k, 0, out, (blasint)n);
+    if (!bias)
+        return;
+#pragma omp parallel for if (rows > FEW_ROWS)
+    for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            out[r * n + j] += bias[j];
+}
+
+static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
+                 size_t rows, size_t heads, size_t head_dim)
+{
+    size_t half = head_dim / 2;
+
+#pragma omp parallel for if (rows > FEW_ROWS)
+    for (size_t r = 0; r < rows; r++) {
+        const float *c = cos + (size_t)positions[r] * half, *s = sin + (size_t)positions[r] * half;
+        for (size_t h = 0; h < heads; h++) {
+            float *a = x + (r * heads + h) * head_dim, *b = a + half;
+#pragma omp simd
+            for (size_t i = 0; i < half; i++) {
+                float was = a[i];
+                a[i] = was * c[i] - b[i] * s[i];
+                b[i] = b[i] * c[i] + was * s[i];
+            }
+        }
+    }
+}
+
+static inline float dot(const float *restrict a, const float *restrict b, size_t n)
+{
+    float sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* Scores of one query against its first n_keys keys, softmaxed; returns their sum. */
+static float weigh(float *score, const float *q, const ps_queries *run, int32_t n_keys,
+                   size_t kv_at, size_t width, ps_heads heads)
+{
+    float largest = -INFINITY, sum = 0;
+    int32_t j = 0;
+
+    for (const ps_keys *piece = run->keys; j < n_keys; piece++) {
+        const float *k = piece->k + kv_at;
+        for (int32_t i = 0; i < piece->n && j < n_keys; i++, j++, k += width) {
+            score[j] = dot(q, k, (size_t)heads.head_dim) * heads.scale;
+            largest = score[j] > largest ? score[j] : largest;
+        }
+    }
+#pragma omp simd reduction(+ : sum)
+    for (j = 0; j < n_keys; j++) {
+        score[j] = ps_vexp(score[j] - largest);
+        sum += score[j];
+    }
+    return sum;
+}
+
+/* out = sum_j score[j] v[j] / sum */
+static void mix(float *restrict out, const float *score, float sum, const ps_queries *run,
+                int32_t n_keys, size_t kv_at, size_t width, size_t head_dim)
+{
+    int32_t j = 0;
+
+    memset(out, 0, head_dim * sizeof *out);
+    for (const ps_keys *piece = run->keys; j < n_keys; piece++) {
+        const float *v = piece->v + kv_at;
+        for (int32_t n = 0; n < piece->n && j < n_keys; n++, j++, v += width) {
+            float weight = score[j];
+#pragma omp simd
+            for (size_t i = 0; i < head_dim; i++)
+                out[i] += weight * v[i];
+        }
+    }
+#pragma omp simd
+    for (size_t i = 0; i < head_dim; i++)
+        out[i] /= sum;
+}
+
+static void attend_run(const ps_queries *run, float *score, ps_heads heads)
+{
+    size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
+    size_t width = (size_t)heads.n_kv_heads * hd;
+    size_t share = (size_t)(heads.n_heads / heads.n_kv_heads);
+
+    for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
+        size_t kv_at = h / share * hd;
+        for (int32_t r = 0; r < run->n; r++) {
+            size_t at = (size_t)r * q_width + h * hd;
+            int32_t n_keys = run->first + r + 1;
+            float sum = weigh(score, run->q + at, run, n_keys, kv_at, width, heads);
+            mix(run->out + at, score, sum, run, n_keys, kv_at, width, hd);
+        }
+    }
+}
+
+static void attend(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(backend->n_threads)
+    for (size_t i = 0; i < n_runs; i++)
+        attend_run(&runs[i], backend->scores + (size_t)omp_get_thread_num() * backend->max_positions,
+                   heads);
+}
+
+static void swiglu(float *gate, const float *up, size_t n)
+{
+#pragma omp parallel for simd if (n > 4096)
+    for (size_t i = 0; i < n; i++)
+        gate[i] = gate[i] / (1.0f + ps_vexp(-gate[i])) * up[i];
+}
+
+static void add(float *x, const float *y, size_t n)
+{
+#pragma omp parallel for simd if (n > 4096)
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+void ps_backend_cpu(ps_backend_ops *ops, int n_threads)
+{
+    openblas_set_num_threads(n_threads); /* its pthread build does not follow OpenMP */
+    ops->name = "cpu";
+    ops->norm = norm;
+    ops->matmul = matmul;
+    ops->rope = rope;
+    ops->attend = attend;
+    ops->swiglu = swiglu;
+    ops->add = add;
+}
+
+void ps_backend_cpu_describe(char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s, kernel %s, %d threads", openblas_get_config(),
+             openblas_get_corename(), omp_get_max_threads());
+}

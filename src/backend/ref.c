@@ -1,0 +1,128 @@
+/*
+ * ref.c - every operation in plain C, sums in double.  Slow, and the oracle.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "patchsweep/backend.h"
+
+static void norm(float *out, const float *x, const float *w, float eps, size_t rows, size_t d)
+{
+    for (size_t r = 0; r < rows; r++, x += d, out += d) {
+        double sum = 0;
+        for (size_t i = 0; i < d; i++)
+            sum += (double)x[i] * x[i];
+        float scale = (float)(1.0 / sqrt(sum / (double)d + eps));
+        for (size_t i = 0; i < d; i++)
+            out[i] = x[i] * scale * w[i];
+    }
+}
+
+static void matmul(float *out, const float *x, const float *w, const float *bias, size_t rows,
+                   size_t n, size_t k)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < n; j++) {
+            double sum = bias ? bias[j] : 0;
+            for (size_t i = 0; i < k; i++)
+                sum += (double)x[r * k + i] * w[j * k + i];
+            out[r * n + j] = (float)sum;
+        }
+}
+
+static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
+                 size_t rows, size_t heads, size_t head_dim)
+{
+    size_t half = head_dim / 2;
+
+    for (size_t r = 0; r < rows; r++) {
+        const float *c = cos + (size_t)positions[r] * half, *s = sin + (size_t)positions[r] * half;
+        for (size_t h = 0; h < heads; h++, x += head_dim)
+            for (size_t i = 0; i < half; i++) {
+                float a = x[i], b = x[i + half];
+                x[i] = a * c[i] - b * s[i];
+                x[i + half] = b * c[i] + a * s[i];
+            }
+    }
+}
+
+/* The key (or value) row at `position` of head `kv`. */
+static const float *row_at(const ps_queries *run, int32_t position, int values, size_t width)
+{
+    const ps_keys *piece = run->keys;
+
+    for (; position >= piece->n; piece++)
+        position -= piece->n;
+    return (values ? piece->v : piece->k) + (size_t)position * width;
+}
+
+static void attend_row(float *out, const float *q, const ps_queries *run, int32_t n_keys,
+                       size_t kv_at, size_t width, ps_heads heads, float *score)
+{
+    double largest = -INFINITY, sum = 0;
+
+    for (int32_t j = 0; j < n_keys; j++) {
+        const float *k = row_at(run, j, 0, width) + kv_at;
+        double dot = 0;
+        for (int32_t i = 0; i < heads.head_dim; i++)
+            dot += (double)q[i] * k[i];
+        score[j] = (float)(dot * heads.scale);
+        largest = fmax(largest, score[j]);
+    }
+    for (int32_t j = 0; j < n_keys; j++) {
+        score[j] = (float)exp(score[j] - largest);
+        sum += score[j];
+    }
+    for (int32_t i = 0; i < heads.head_dim; i++) {
+        double mix = 0;
+        for (int32_t j = 0; j < n_keys; j++)
+            mix += (double)score[j] * row_at(run, j, 1, width)[kv_at + (size_t)i];
+        out[i] = (float)(mix / sum);
+    }
+}
+
+static void attend(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads)
+{
+    size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
+    size_t kv_width = (size_t)heads.n_kv_heads * hd;
+    size_t share = (size_t)(heads.n_heads / heads.n_kv_heads);
+
+    for (const ps_queries *run = runs; run < runs + n_runs; run++)
+        for (int32_t r = 0; r < run->n; r++)
+            for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
+                size_t at = (size_t)r * q_width + h * hd;
+                attend_row(run->out + at, run->q + at, run, run->first + r + 1, h / share * hd,
+                           kv_width, heads, backend->scores);
+            }
+}
+
+static void swiglu(float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        gate[i] = (float)(gate[i] / (1.0 + exp(-(double)gate[i]))) * up[i];
+}
+
+static void add(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
+                 size_t d)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(out + (to ? (size_t)to[r] : r) * d, x + (from ? (size_t)from[r] : r) * d,
+               d * sizeof *out);
+}
+
+const ps_backend_ops ps_backend_ref = {
+    .name = "ref",
+    .norm = norm,
+    .matmul = matmul,
+    .rope = rope,
+    .attend = attend,
+    .swiglu = swiglu,
+    .add = add,
+    .move = move,
+};

@@ -1,0 +1,94 @@
+/* cmd_run.c - run the sweep a job file describes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "opt.h"
+#include "patchsweep/comm.h"
+#include "patchsweep/job.h"
+#include "patchsweep/log.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/run.h"
+#include "patchsweep/text.h"
+
+/* The command line as one would type it again, near enough, for the file's history. */
+static void command_line(ps_text *out, int argc, char **argv)
+{
+    ps_text_puts(out, "patchsweep");
+    for (int i = 0; i < argc; i++)
+        ps_text_printf(out, strpbrk(argv[i], " \"'$") ? " '%s'" : " %s", argv[i]);
+}
+
+static int help_job(void)
+{
+    ps_err err = PS_ERR_INIT;
+    char *text = ps_job_help(&err);
+
+    if (!text)
+        return ps_fail(&err);
+    printf("%s", text);
+    ps_free(text);
+    return 0;
+}
+
+static int run_all(const ps_run_options *options)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_comm *comm;
+
+    if (ps_comm_open(&comm, &err) < 0)
+        return ps_fail(&err);
+    ps_log_set_rank(ps_comm_rank(comm), ps_comm_size(comm));
+    if (ps_run(options, comm, &err) < 0 && ps_comm_rank(comm) == 0)
+        ps_fail(&err); /* it is the same on every rank: one speaks */
+    ps_comm_close(comm);
+    return err.code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    ps_run_options options = {0};
+    ps_opt_list overrides = {.n = 0};
+    ps_err err = PS_ERR_INIT;
+    bool job_keys = false;
+    int n_args = 0;
+    const ps_opt opts[] = {
+        {'o', "output", PS_OPT_STRING, &options.output, "FILE",
+         "the result file (default: the job's, or the job's name with .h5)"},
+        {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
+        {0, "force", PS_OPT_FLAG, &options.force, NULL, "replace a result of another job"},
+        {'q', "quiet", PS_OPT_FLAG, &options.quiet, NULL, "no table of pairs, no progress"},
+        {0, "panel-rows", PS_OPT_INT, &options.panel_rows, "N",
+         "rows that one matrix product takes at most"},
+        {0, "keys", PS_OPT_FLAG, &job_keys, NULL, "list the job's keys and exit"},
+        {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
+    };
+    const ps_usage usage = {
+        "[mpirun -n N] patchsweep run [options] JOB",
+        "Run the sweep that job file JOB describes, under mpirun or srun or alone, and\n"
+        "leave one HDF5 file.  A complete result of the same job is left as it is.",
+        opts,
+        "examples:\n"
+        "  patchsweep run jobs/similarity.json\n"
+        "  mpirun -n 8 patchsweep run jobs/similarity.json -o out.h5 --set 'sites=[\"mlp_out\"]'\n\n"
+        "exit status: 0 done, 1 failed, 2 bad usage, job or model"};
+    ps_text command = {0};
+
+    command_line(&command, argc, argv);
+    int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
+    if (rc == 0 && !job_keys && n_args != 1)
+        rc = ps_err_set(&err, PS_EINPUT, "run wants one job file, not %d; see 'patchsweep run --help'",
+                        n_args);
+    if (rc == 0 && options.panel_rows < 0)
+        rc = ps_err_set(&err, PS_EINPUT, "--panel-rows: %ld is not positive", options.panel_rows);
+    if (rc == 0) {
+        options.job = argv[0];
+        options.overrides = overrides.at;
+        options.n_overrides = overrides.n;
+        options.command = ps_text_str(&command);
+        rc = job_keys ? help_job() : run_all(&options);
+    } else
+        rc = rc > 0 ? 0 : ps_fail(&err);
+    ps_text_release(&command);
+    return rc;
+}

@@ -1,0 +1,189 @@
+/*
+ * forward.c - a pre-norm decoder layer, step by step, over rows.
+ *
+ * Formulas: transformers' modeling_llama.py; RMSNorm in float32, rotary embedding on halves.
+ */
+#include "patchsweep/forward.h"
+
+#include <math.h>
+
+#include "patchsweep/mem.h"
+
+struct ps_forward {
+    const ps_config *config;
+    ps_weights *weights;
+    const ps_backend *backend;
+    const float *part[PS_N_ROLES]; /* the acquired layer */
+    const float *head;             /* the acquired panel, [n_tokens, d_model] */
+    size_t n_tokens;
+    float *cos, *sin;              /* [max_positions, head_dim / 2] */
+    float *h, *gate, *up;          /* [max_rows, d_model], [max_rows, d_mlp] twice */
+    size_t max_rows, d, q_width, kv_width, d_mlp;
+};
+
+uint64_t ps_forward_bytes(const ps_config *c, size_t max_rows, size_t max_positions)
+{
+    return 4 * ((uint64_t)max_positions * (uint64_t)c->head_dim +
+                (uint64_t)max_rows * (uint64_t)(c->d_model + 2 * (int64_t)c->d_mlp));
+}
+
+/* cos and sin of position * frequency, each rounded to float as transformers does: the product in
+ * float, its cosine rounded from double. */
+static int fill_rope(ps_forward *f, size_t max_positions, ps_err *err)
+{
+    size_t half = (size_t)f->config->head_dim / 2;
+    float *frequency = ps_malloc(half, sizeof *frequency, err);
+
+    if (!frequency)
+        return -1;
+    ps_config_rope(f->config, frequency);
+    for (size_t p = 0; p < max_positions; p++)
+        for (size_t i = 0; i < half; i++) {
+            float angle = (float)p * frequency[i];
+            f->cos[p * half + i] = (float)cos((double)angle);
+            f->sin[p * half + i] = (float)sin((double)angle);
+        }
+    ps_free(frequency);
+    return 0;
+}
+
+int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights,
+                    const ps_backend *backend, size_t max_rows, size_t max_positions, ps_err *err)
+{
+    ps_forward *f = ps_calloc(1, sizeof *f, err);
+    size_t half = (size_t)config->head_dim / 2;
+
+    if (!f)
+        return -1;
+    f->config = config;
+    f->weights = weights;
+    f->backend = backend;
+    f->max_rows = max_rows;
+    f->d = (size_t)config->d_model;
+    f->d_mlp = (size_t)config->d_mlp;
+    f->q_width = (size_t)config->n_heads * (size_t)config->head_dim;
+    f->kv_width = (size_t)config->n_kv_heads * (size_t)config->head_dim;
+    f->cos = ps_malloc_aligned(max_positions * half, sizeof(float), err);
+    f->sin = ps_malloc_aligned(max_positions * half, sizeof(float), err);
+    f->h = ps_malloc_aligned(max_rows * f->d, sizeof(float), err);
+    f->gate = ps_malloc_aligned(max_rows * f->d_mlp, sizeof(float), err);
+    f->up = ps_malloc_aligned(max_rows * f->d_mlp, sizeof(float), err);
+    if (!f->cos || !f->sin || !f->h || !f->gate || !f->up || fill_rope(f, max_positions, err) < 0) {
+        ps_forward_close(f);
+        return -1;
+    }
+    *out = f;
+    return 0;
+}
+
+void ps_forward_close(ps_forward *f)
+{
+    if (!f)
+        return;
+    ps_free(f->cos);
+    ps_free(f->sin);
+    ps_free(f->h);
+    ps_free(f->gate);
+    ps_free(f->up);
+    ps_free(f);
+}
+
+size_t ps_forward_q_width(const ps_forward *f)
+{
+    return f->q_width;
+}
+
+size_t ps_forward_kv_width(const ps_forward *f)
+{
+    return f->kv_width;
+}
+
+const ps_backend_ops *ps_forward_ops(const ps_forward *f)
+{
+    return &f->backend->ops;
+}
+
+void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, size_t n)
+{
+    ps_weights_embed_rows(f->weights, ids, n, x);
+}
+
+int ps_forward_layer(ps_forward *f, int32_t layer, ps_err *err)
+{
+    return ps_weights_layer(f->weights, layer, f->part, err);
+}
+
+static void norm(const ps_forward *f, float *h, const float *x, const float *w, size_t rows)
+{
+    f->backend->ops.norm(h, x, w, (float)f->config->norm_eps, rows, f->d);
+}
+
+void ps_forward_norm(const ps_forward *f, float *h, const float *x, size_t rows)
+{
+    norm(f, h, x, f->part[PS_W_ATTN_NORM], rows);
+}
+
+void ps_forward_q(const ps_forward *f, float *q, const float *h, const int32_t *positions, size_t rows)
+{
+    const ps_backend_ops *op = &f->backend->ops;
+
+    op->matmul(q, h, f->part[PS_W_Q], f->part[PS_B_Q], rows, f->q_width, f->d);
+    op->rope(q, positions, f->cos, f->sin, rows, (size_t)f->config->n_heads,
+             (size_t)f->config->head_dim);
+}
+
+void ps_forward_kv(const ps_forward *f, float *k, float *v, const float *h,
+                   const int32_t *positions, size_t rows)
+{
+    const ps_backend_ops *op = &f->backend->ops;
+
+    op->matmul(k, h, f->part[PS_W_K], f->part[PS_B_K], rows, f->kv_width, f->d);
+    op->matmul(v, h, f->part[PS_W_V], f->part[PS_B_V], rows, f->kv_width, f->d);
+    op->rope(k, positions, f->cos, f->sin, rows, (size_t)f->config->n_kv_heads,
+             (size_t)f->config->head_dim);
+}
+
+void ps_forward_attend(const ps_forward *f, const ps_queries *runs, size_t n_runs)
+{
+    ps_heads heads = {f->config->n_heads, f->config->n_kv_heads, f->config->head_dim,
+                      (float)(1.0 / sqrt(f->config->head_dim))};
+
+    f->backend->ops.attend(f->backend, runs, n_runs, heads);
+}
+
+void ps_forward_rest(ps_forward *f, float *x, const float *a, size_t rows, float *mid, float *mlp)
+{
+    const ps_backend_ops *op = &f->backend->ops;
+    float *y = f->h; /* what a branch adds; free again before the norm writes it */
+
+    if (rows > f->max_rows)
+        PS_BUG("%zu rows in a panel of %zu", rows, f->max_rows);
+    op->matmul(y, a, f->part[PS_W_O], f->part[PS_B_O], rows, f->d, f->q_width);
+    op->add(x, y, rows * f->d);
+    if (mid)
+        op->move(mid, NULL, x, NULL, rows, f->d);
+    norm(f, f->h, x, f->part[PS_W_MLP_NORM], rows);
+    op->matmul(f->gate, f->h, f->part[PS_W_GATE], f->part[PS_B_GATE], rows, f->d_mlp, f->d);
+    op->matmul(f->up, f->h, f->part[PS_W_UP], f->part[PS_B_UP], rows, f->d_mlp, f->d);
+    op->swiglu(f->gate, f->up, rows * f->d_mlp);
+    op->matmul(y, f->gate, f->part[PS_W_DOWN], f->part[PS_B_DOWN], rows, f->d, f->d_mlp);
+    op->add(x, y, rows * f->d);
+    if (mlp)
+        op->move(mlp, NULL, y, NULL, rows, f->d);
+}
+
+void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t rows)
+{
+    norm(f, h, x, ps_weights_final_norm(f->weights), rows);
+}
+
+int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
+{
+    f->n_tokens = (size_t)n;
+    return ps_weights_head(f->weights, first, n, &f->head, err);
+}
+
+void ps_forward_logits(const ps_forward *f, float *logits, const float *h, size_t rows)
+{
+    f->backend->ops.matmul(logits, h, f->head, NULL, rows, f->n_tokens, f->d);
+}

@@ -1,0 +1,168 @@
+/*
+ * grid.c - a grid is one block of int32: a head, then a record for each pair.
+ *
+ * Built once as numbers and read back from them on every rank, rank 0 included, so that
+ * there is one way in.
+ */
+#include "patchsweep/grid.h"
+
+#include <string.h>
+
+#include "patchsweep/mem.h"
+
+/* Head: n_layers, sites, directions, metrics, activations, patched_final, n_pairs, n_swept_layers,
+ * the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions. */
+enum { HEAD = 8, PAIR_HEAD = 5 };
+
+typedef struct numbers {
+    int32_t *at;
+    size_t n, cap;
+} numbers;
+
+static int put(numbers *to, const int32_t *from, size_t n, ps_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ps_grow(&to->at, to->n, &to->cap, sizeof *to->at, err) < 0)
+            return -1;
+        to->at[to->n++] = from[i];
+    }
+    return 0;
+}
+
+static int put_pair(numbers *to, const ps_job *job, const ps_pair *pair, ps_err *err)
+{
+    int32_t *positions = NULL;
+    size_t n = 0, T = (size_t)pair->n_positions;
+    int rc = -1;
+
+    if (ps_index_list_resolve(&job->positions, pair->n_positions, "positions", &positions, &n, err) < 0)
+        return ps_err_prefix(err, "%s", pair->job->where);
+    int32_t head[PAIR_HEAD] = {pair->n_positions, pair->first_difference, pair->answer_id,
+                               pair->foil_id, (int32_t)n};
+    if (put(to, head, PAIR_HEAD, err) == 0 && put(to, pair->ids[PS_CLEAN], T, err) == 0 &&
+        put(to, pair->ids[PS_CORRUPT], T, err) == 0 && put(to, positions, n, err) == 0)
+        rc = 0;
+    ps_free(positions);
+    return rc;
+}
+
+/* Point a grid into its numbers. */
+static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
+{
+    ps_grid *grid = ps_calloc(1, sizeof *grid, err);
+    const int32_t *p = at + HEAD;
+
+    if (!grid)
+        return -1;
+    *grid = (ps_grid){.n_layers = at[0], .sites = (unsigned)at[1], .directions = (unsigned)at[2],
+                      .metrics = (unsigned)at[3], .activations = (unsigned)at[4],
+                      .patched_final = at[5] != 0, .n_pairs = at[6], .n_swept_layers = at[7],
+                      .layers = p};
+    grid->pairs = ps_calloc((size_t)grid->n_pairs, sizeof *grid->pairs, err);
+    if (!grid->pairs) {
+        ps_free(grid);
+        return -1;
+    }
+    p += grid->n_swept_layers;
+    for (ps_grid_pair *pair = grid->pairs; pair < grid->pairs + grid->n_pairs; pair++) {
+        const int32_t *ids = p + PAIR_HEAD;
+        *pair = (ps_grid_pair){.n_positions = p[0], .first_difference = p[1], .answer_id = p[2],
+                               .foil_id = p[3], .n_swept = p[4], .ids = {ids, ids + p[0]},
+                               .positions = ids + 2 * p[0]};
+        p = pair->positions + pair->n_swept;
+    }
+    grid->numbers = at;
+    grid->n_numbers = n;
+    *out = grid;
+    return 0;
+}
+
+int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, int32_t n_layers, ps_err *err)
+{
+    numbers to = {0};
+    int32_t *layers = NULL;
+    size_t n = 0;
+    int rc = -1;
+
+    if (ps_index_list_resolve(&job->layers, n_layers, "layers", &layers, &n, err) < 0)
+        return -1;
+    int32_t head[HEAD] = {n_layers, (int32_t)job->sites, (int32_t)job->directions,
+                          (int32_t)job->metrics, (int32_t)job->activations, job->patched_final,
+                          (int32_t)job->n_pairs, (int32_t)n};
+    if (put(&to, head, HEAD, err) < 0 || put(&to, layers, n, err) < 0)
+        goto out;
+    for (size_t i = 0; i < job->n_pairs; i++)
+        if (put_pair(&to, job, &pairs[i], err) < 0)
+            goto out;
+    if (from_numbers(out, to.at, to.n, err) < 0)
+        goto out;
+    to.at = NULL;
+    rc = 0;
+out:
+    ps_free(layers);
+    ps_free(to.at);
+    return rc;
+}
+
+int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err)
+{
+    void *block = *grid ? (*grid)->numbers : NULL;
+    size_t bytes = *grid ? (*grid)->n_numbers * sizeof(int32_t) : 0;
+
+    ps_comm_bcast_block(comm, &block, &bytes, 0);
+    if (ps_comm_rank(comm) == 0)
+        return 0;
+    if (from_numbers(grid, block, bytes / sizeof(int32_t), err) == 0)
+        return 0;
+    ps_free(block);
+    return -1;
+}
+
+void ps_grid_free(ps_grid *grid)
+{
+    if (!grid)
+        return;
+    ps_free(grid->numbers);
+    ps_free(grid->pairs);
+    ps_free(grid);
+}
+
+int32_t ps_grid_max_positions(const ps_grid *grid)
+{
+    int32_t most = 0;
+
+    for (int32_t i = 0; i < grid->n_pairs; i++)
+        if (grid->pairs[i].n_positions > most)
+            most = grid->pairs[i].n_positions;
+    return most;
+}
+
+static int each_of(const ps_grid *grid, ps_cell cell,
+                   int (*visit)(void *context, const ps_cell *cell), void *context)
+{
+    const ps_grid_pair *pair = &grid->pairs[cell.pair];
+
+    for (int32_t l = 0; l < grid->n_swept_layers; l++)
+        for (int32_t t = 0; t < pair->n_swept; t++) {
+            cell.layer = grid->layers[l];
+            cell.position = pair->positions[t];
+            int rc = visit(context, &cell);
+            if (rc)
+                return rc;
+        }
+    return 0;
+}
+
+int ps_grid_each(const ps_grid *grid, int (*visit)(void *context, const ps_cell *cell), void *context)
+{
+    for (int32_t p = 0; p < grid->n_pairs; p++)
+        for (int s = 0; s < PS_N_SITES; s++)
+            for (int d = 0; d < PS_N_DIRECTIONS; d++) {
+                ps_cell cell = {.pair = p, .site = (uint8_t)s, .direction = (uint8_t)d};
+                bool asked = grid->sites >> s & 1 && grid->directions >> d & 1;
+                int rc = asked ? each_of(grid, cell, visit, context) : 0;
+                if (rc)
+                    return rc;
+            }
+    return 0;
+}

@@ -1,0 +1,171 @@
+/*
+ * head.c - final norm, the answer's and foil's logits, then the vocabulary by panels.
+ */
+#include "head.h"
+
+#include <math.h>
+
+#include "patchsweep/mem.h"
+
+#define PANEL_TOKENS 4096 /* of the vocabulary */
+#define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PANEL_TOKENS]: 16 MiB */
+
+struct ps_head {
+    const ps_grid *grid;
+    const ps_config *config;
+    ps_weights *weights;
+    ps_forward *forward;
+    size_t d, max_rows;
+    int32_t panel_tokens;
+    float *h;              /* [max_rows, d] normed */
+    float *target;         /* [max_pairs, 2, d] the head's rows of answer and foil */
+    float *logits;         /* [CHUNK_ROWS, panel_tokens] */
+    float *clean_z, *clean_w; /* [max_pairs, panel_tokens] */
+    ps_reference *references; /* [max_pairs] */
+    ps_readout *readouts;     /* [max_rows] */
+};
+
+int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
+                 ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
+{
+    ps_head *head = ps_calloc(1, sizeof *head, err);
+    size_t pairs = (size_t)max_pairs, d = (size_t)config->d_model;
+
+    if (!head)
+        return -1;
+    *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
+                      .d = d, .max_rows = max_rows, .panel_tokens = ps_weights_head_rows(weights)};
+    if (head->panel_tokens > PANEL_TOKENS)
+        head->panel_tokens = PANEL_TOKENS;
+    size_t tokens = (size_t)head->panel_tokens;
+    size_t chunk = max_rows < CHUNK_ROWS ? max_rows : CHUNK_ROWS;
+    head->h = ps_malloc_aligned(max_rows * d, sizeof(float), err);
+    head->target = ps_malloc_aligned(pairs * 2 * d, sizeof(float), err);
+    head->logits = ps_malloc_aligned(chunk * tokens, sizeof(float), err);
+    head->clean_z = ps_malloc_aligned(pairs * tokens, sizeof(float), err);
+    head->clean_w = ps_malloc_aligned(pairs * tokens, sizeof(float), err);
+    head->references = ps_malloc(pairs, sizeof *head->references, err);
+    head->readouts = ps_malloc(max_rows, sizeof *head->readouts, err);
+    if (!head->h || !head->target || !head->logits || !head->clean_z || !head->clean_w ||
+        !head->references || !head->readouts) {
+        ps_head_close(head);
+        return -1;
+    }
+    *out = head;
+    return 0;
+}
+
+void ps_head_close(ps_head *head)
+{
+    if (!head)
+        return;
+    ps_free(head->h);
+    ps_free(head->target);
+    ps_free(head->logits);
+    ps_free(head->clean_z);
+    ps_free(head->clean_w);
+    ps_free(head->references);
+    ps_free(head->readouts);
+    ps_free(head);
+}
+
+/* One logit in double, in the row's own order. */
+static double logit(const float *h, const float *w, size_t d)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < d; i++)
+        sum += (double)h[i] * w[i];
+    return sum;
+}
+
+/* Every row's readout, begun with the logits that metrics of single tokens need. */
+static void begin(ps_head *head, const int32_t *pair_of, size_t n, int32_t first_pair, int32_t n_pairs)
+{
+    for (int32_t i = 0; i < n_pairs; i++) {
+        const ps_grid_pair *pair = &head->grid->pairs[first_pair + i];
+        float *answer = head->target + (size_t)i * 2 * head->d;
+        ps_weights_head_row(head->weights, pair->answer_id, answer);
+        if (pair->foil_id >= 0)
+            ps_weights_head_row(head->weights, pair->foil_id, answer + head->d);
+        head->references[i] = (ps_reference){.largest = -INFINITY};
+    }
+#pragma omp parallel for
+    for (size_t r = 0; r < n; r++) {
+        const float *answer = head->target + (size_t)(pair_of[r] - first_pair) * 2 * head->d;
+        const float *h = head->h + r * head->d;
+        bool foil = head->grid->pairs[pair_of[r]].foil_id >= 0;
+        head->readouts[r] = (ps_readout){
+            .answer = logit(h, answer, head->d),
+            .foil = foil ? logit(h, answer + head->d, head->d) : NAN,
+            .largest = -INFINITY, .top = {{0, -1}, {0, -1}}};
+    }
+}
+
+/* The clean runs' logits of this panel become what the others are compared with. */
+static void refer(ps_head *head, int32_t n_pairs, size_t tokens)
+{
+#pragma omp parallel for
+    for (int32_t i = 0; i < n_pairs; i++) {
+        float *z = head->clean_z + (size_t)i * tokens;
+        const float *from = head->logits + (size_t)(2 * i + PS_CLEAN) * tokens;
+        for (size_t j = 0; j < tokens; j++)
+            z[j] = from[j];
+        ps_reference_panel(&head->references[i], z, head->clean_w + (size_t)i * tokens, tokens);
+    }
+}
+
+static void take(ps_head *head, const int32_t *pair_of, size_t first_row, size_t rows,
+                 int32_t first_pair, int32_t first_token, size_t tokens)
+{
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t r = 0; r < rows; r++) {
+        int32_t pair = pair_of[first_row + r];
+        ps_readout_panel(&head->readouts[first_row + r], &head->references[pair - first_pair],
+                         head->logits + r * tokens, tokens, first_token,
+                         head->grid->pairs[pair].answer_id);
+    }
+}
+
+/* All rows against the acquired panel.  The base runs' rows are in the first chunk, always. */
+static void read_panel(ps_head *head, const int32_t *pair_of, size_t n, int32_t first_pair,
+                       int32_t n_pairs, int32_t first_token, size_t tokens)
+{
+    for (size_t at = 0; at < n;) {
+        size_t rows = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
+        ps_forward_logits(head->forward, head->logits, head->h + at * head->d, rows);
+        if (at == 0)
+            refer(head, n_pairs, tokens);
+        take(head, pair_of, at, rows, first_pair, first_token, tokens);
+        at += rows;
+    }
+}
+
+static bool needs_vocabulary(unsigned metrics)
+{
+    return metrics & (1u << PS_LOGPROB_ANSWER | 1u << PS_KL | 1u << PS_ANSWER_RANK);
+}
+
+int ps_head_read(ps_head *head, const float *x, const int32_t *pair_of, size_t n,
+                 int32_t first_pair, int32_t n_pairs, unsigned metrics, bool baselines,
+                 double (*values)[PS_N_METRICS], const ps_readout **readouts, ps_err *err)
+{
+    size_t through = needs_vocabulary(metrics) ? n : baselines ? 2 * (size_t)n_pairs : 0;
+    int32_t vocab = head->config->vocab;
+
+    if (n_pairs > PS_PLAN_MAX_PAIRS)
+        PS_BUG("%d pairs in a wave of at most %d", (int)n_pairs, PS_PLAN_MAX_PAIRS);
+    ps_forward_final_norm(head->forward, head->h, x, n);
+    begin(head, pair_of, n, first_pair, n_pairs);
+    for (int32_t first = 0; through && first < vocab; first += head->panel_tokens) {
+        int32_t tokens = vocab - first < head->panel_tokens ? vocab - first : head->panel_tokens;
+        if (ps_forward_head(head->forward, first, tokens, err) < 0)
+            return -1;
+        read_panel(head, pair_of, through, first_pair, n_pairs, first, (size_t)tokens);
+    }
+    for (size_t r = 0; r < n; r++)
+        ps_metric_values(values[r], &head->readouts[r],
+                         &head->readouts[2 * (pair_of[r] - first_pair) + PS_CLEAN]);
+    *readouts = head->readouts;
+    return 0;
+}

@@ -1,0 +1,276 @@
+/*
+ * plan.c - enumerate, cut into waves, sort by entry, deal to the lightest rank.
+ */
+#include "patchsweep/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "patchsweep/mem.h"
+
+typedef struct builder {
+    const ps_grid *grid;
+    ps_plan *plan;
+    bool free_too;
+    int64_t max_rows;
+    int64_t rows;      /* of the open wave, base runs included */
+    size_t cells_cap, waves_cap;
+    ps_err *err;
+} builder;
+
+static int64_t trunk_rows(const ps_grid_pair *pair)
+{
+    return 2 * (int64_t)pair->n_positions - pair->first_difference;
+}
+
+int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
+{
+    const ps_grid_pair *pair = &grid->pairs[cell->pair];
+
+    return pair->n_positions -
+           ps_cell_first_row(cell, pair->n_positions, pair->first_difference);
+}
+
+/* ---- cells ---- */
+
+static int add_cell(void *context, const ps_cell *cell)
+{
+    builder *b = context;
+    const ps_grid_pair *pair = &b->grid->pairs[cell->pair];
+    ps_plan *plan = b->plan;
+
+    if (ps_cell_known(cell, pair->n_positions, pair->first_difference, b->grid->n_layers) !=
+        PS_LIVE) {
+        plan->n_free++;
+        if (!b->free_too)
+            return 0;
+    }
+    if (ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0)
+        return -1;
+    plan->cells[plan->n_cells++] = *cell;
+    return 0;
+}
+
+/* ---- waves ---- */
+
+static int open_wave(builder *b, int32_t pair, size_t first_cell)
+{
+    ps_plan *plan = b->plan;
+
+    if (ps_grow(&plan->waves, plan->n_waves, &b->waves_cap, sizeof *plan->waves, b->err) < 0)
+        return -1;
+    plan->waves[plan->n_waves++] = (ps_plan_wave){.first_pair = pair, .first_cell = first_cell};
+    b->rows = 0;
+    return 0;
+}
+
+static void join_wave(builder *b, int32_t pair)
+{
+    ps_plan_wave *wave = &b->plan->waves[b->plan->n_waves - 1];
+
+    wave->n_pairs++;
+    wave->trunk_rows += trunk_rows(&b->grid->pairs[pair]);
+    b->rows += trunk_rows(&b->grid->pairs[pair]);
+}
+
+/* Put a pair's cells, from *at on, into the open wave or into new ones. */
+static int place_pair(builder *b, int32_t pair, size_t *at)
+{
+    ps_plan *plan = b->plan;
+    int64_t rows = trunk_rows(&b->grid->pairs[pair]);
+
+    for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
+        rows += ps_plan_cell_rows(b->grid, &plan->cells[i]);
+    if ((plan->n_waves == 0 || (b->rows > 0 && b->rows + rows > b->max_rows) ||
+         plan->waves[plan->n_waves - 1].n_pairs == PS_PLAN_MAX_PAIRS) &&
+        open_wave(b, pair, *at) < 0)
+        return -1;
+    join_wave(b, pair);
+    for (; *at < plan->n_cells && plan->cells[*at].pair == pair; ++*at) {
+        int64_t more = ps_plan_cell_rows(b->grid, &plan->cells[*at]);
+        if (b->rows + more > b->max_rows && plan->waves[plan->n_waves - 1].n_cells > 0) {
+            if (open_wave(b, pair, *at) < 0)
+                return -1;
+            join_wave(b, pair);
+        }
+        b->rows += more;
+        plan->waves[plan->n_waves - 1].n_cells++;
+    }
+    return 0;
+}
+
+/* ---- ranks ---- */
+
+/* A cell and its place in qsort's eyes: qsort hands no context to its comparison. */
+typedef struct key {
+    ps_cell cell;
+    int32_t entry, rows;
+    size_t order;
+} key;
+
+static int by_entry(const void *a, const void *b)
+{
+    const key *x = a, *y = b;
+
+    if (x->entry != y->entry)
+        return x->entry < y->entry ? -1 : 1;
+    if (x->rows != y->rows)
+        return x->rows > y->rows ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static int sort_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, ps_err *err)
+{
+    ps_cell *cells = plan->cells + wave->first_cell;
+    key *keys = ps_malloc(wave->n_cells, sizeof *keys, err);
+
+    if (!keys)
+        return -1;
+    for (size_t i = 0; i < wave->n_cells; i++)
+        keys[i] = (key){cells[i], ps_cell_entry(&cells[i]), ps_plan_cell_rows(grid, &cells[i]), i};
+    qsort(keys, wave->n_cells, sizeof *keys, by_entry);
+    for (size_t i = 0; i < wave->n_cells; i++)
+        cells[i] = keys[i].cell;
+    ps_free(keys);
+    return 0;
+}
+
+static int lightest(const int64_t *load, int size)
+{
+    int best = 0;
+
+    for (int rank = 1; rank < size; rank++)
+        if (load[rank] < load[best])
+            best = rank;
+    return best;
+}
+
+/*
+ * Deal a wave's cells and count its work.  load[] is each rank's rows at the layer in hand; rank 0
+ * begins with the base runs.  *busiest gets the sum over layers of the largest load.
+ */
+static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, int64_t *load,
+                      int64_t *busiest)
+{
+    size_t i = 0;
+
+    memset(load, 0, (size_t)plan->size * sizeof *load);
+    load[0] = wave->trunk_rows;
+    for (int32_t layer = 0; layer <= grid->n_layers; layer++) {
+        int64_t most = 0;
+        for (; i < wave->n_cells && ps_cell_entry(&plan->cells[wave->first_cell + i]) <= layer; i++) {
+            int rank = lightest(load, plan->size);
+            plan->owner[wave->first_cell + i] = rank;
+            load[rank] += ps_plan_cell_rows(grid, &plan->cells[wave->first_cell + i]);
+        }
+        if (layer == grid->n_layers)
+            break; /* boundary L has cells but no layer behind it */
+        for (int rank = 0; rank < plan->size; rank++) {
+            plan->work += load[rank];
+            most = load[rank] > most ? load[rank] : most;
+        }
+        *busiest += most;
+    }
+}
+
+static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
+{
+    int64_t busiest = 0, *load = ps_malloc((size_t)plan->size, sizeof *load, err);
+
+    plan->owner = ps_calloc(plan->n_cells, sizeof *plan->owner, err);
+    if (!load || !plan->owner) {
+        ps_free(load);
+        return -1;
+    }
+    for (size_t w = 0; w < plan->n_waves; w++) {
+        if (sort_wave(plan, grid, &plan->waves[w], err) < 0) {
+            ps_free(load);
+            return -1;
+        }
+        deal_wave(plan, grid, &plan->waves[w], load, &busiest);
+    }
+    plan->efficiency = busiest ? (double)plan->work / plan->size / (double)busiest : 1;
+    ps_free(load);
+    return 0;
+}
+
+int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
+                  ps_err *err)
+{
+    ps_plan *plan = ps_calloc(1, sizeof *plan, err);
+    builder b = {.grid = grid, .plan = plan, .free_too = free_too, .max_rows = max_rows, .err = err};
+    size_t at = 0;
+
+    if (!plan)
+        return -1;
+    plan->size = size;
+    if (ps_grid_each(grid, add_cell, &b) < 0)
+        goto fail;
+    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
+        if (place_pair(&b, pair, &at) < 0)
+            goto fail;
+    if (deal(plan, grid, err) < 0)
+        goto fail;
+    *out = plan;
+    return 0;
+fail:
+    ps_plan_free(plan);
+    return -1;
+}
+
+void ps_plan_free(ps_plan *plan)
+{
+    if (!plan)
+        return;
+    ps_free(plan->cells);
+    ps_free(plan->owner);
+    ps_free(plan->waves);
+    ps_free(plan);
+}
+
+/* ---- sizes ---- */
+
+int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank)
+{
+    int64_t most = 0;
+
+    for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
+        int64_t rows = 0;
+        for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
+            if (plan->owner[i] == rank)
+                rows += ps_plan_cell_rows(grid, &plan->cells[i]);
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
+size_t ps_plan_max_cells(const ps_plan *plan, int rank)
+{
+    size_t most = 0;
+
+    for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
+        size_t n = 0;
+        for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
+            n += plan->owner[i] == rank;
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+int32_t ps_plan_max_pairs(const ps_plan *plan)
+{
+    int32_t most = 0;
+
+    for (size_t w = 0; w < plan->n_waves; w++)
+        most = plan->waves[w].n_pairs > most ? plan->waves[w].n_pairs : most;
+    return most;
+}
+
+int64_t ps_plan_max_trunk_rows(const ps_plan *plan)
+{
+    int64_t most = 0;
+
+    for (size_t w = 0; w < plan->n_waves; w++)
+        most = plan->waves[w].trunk_rows > most ? plan->waves[w].trunk_rows : most;
+    return most;
+}

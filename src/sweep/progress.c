@@ -1,0 +1,84 @@
+/* progress.c - the line, and when to show it. */
+#include "patchsweep/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "patchsweep/host.h"
+#include "patchsweep/log.h"
+
+#define TERMINAL_SECONDS 0.5
+#define LOG_SECONDS 30.0
+
+static bool is_terminal(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
+}
+
+void ps_progress_begin(ps_progress *p, const char *what, int64_t total, double scale, int64_t cells,
+                       bool quiet)
+{
+    *p = (ps_progress){.what = what, .total = total, .scale = scale, .cells = cells,
+                       .start = ps_seconds(), .shown = ps_seconds(), .quiet = quiet,
+                       .terminal = is_terminal()};
+}
+
+/* "1:02:03" or "2:03" */
+static const char *clock_text(char out[24], double seconds)
+{
+    long s = (long)(seconds + 0.5);
+
+    if (s >= 3600)
+        snprintf(out, 24, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 24, "%ld:%02ld", s / 60, s % 60);
+    return out;
+}
+
+static void show(const ps_progress *p, double spent)
+{
+    double share = p->total ? (double)p->done / (double)p->total : 1;
+    double left = share > 0 ? spent / share - spent : 0;
+    char gone[24], eta[24], utc[21];
+
+    clock_text(gone, spent);
+    clock_text(eta, left);
+    double rate = spent > 0 ? (double)p->done * p->scale / spent : 0;
+    if (p->terminal) {
+        fprintf(stderr, "\r%s %5.1f %%  %.3g token-layers/s  %s gone, %s to go   ", p->what,
+                100 * share, rate, gone, eta);
+        fflush(stderr);
+        return;
+    }
+    ps_utc(utc);
+    ps_info("%s %s %.1f %% done, %.3g token-layers/s, %s gone, %s to go", utc, p->what, 100 * share,
+            rate, gone, eta);
+}
+
+void ps_progress_add(ps_progress *p, int64_t more)
+{
+    double now = ps_seconds();
+
+    p->done += more;
+    if (p->quiet || now - p->shown < (p->terminal ? TERMINAL_SECONDS : LOG_SECONDS))
+        return;
+    p->shown = now;
+    show(p, now - p->start);
+}
+
+void ps_progress_end(ps_progress *p)
+{
+    double spent = ps_seconds() - p->start;
+
+    if (p->quiet)
+        return;
+    if (p->terminal)
+        fprintf(stderr, "\r\033[K");
+    ps_info("%s done: %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
+            (long long)p->cells, spent, spent > 0 ? (double)p->cells / spent : 0,
+            spent > 0 ? (double)p->total * p->scale / spent : 0);
+}

@@ -1,0 +1,108 @@
+/* report.c - wording, and nothing else. */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "patchsweep/log.h"
+#include "patchsweep/text.h"
+
+/* Below this difference of the baselines a score is mostly noise. */
+#define SMALL_DIFFERENCE 0.1
+
+/* A token as people read it: quoted text, or #id without a tokenizer. */
+static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, int32_t id)
+{
+    ps_text raw = {0};
+
+    if (!tokenizer) {
+        snprintf(out, bytes, "#%d", (int)id);
+        return;
+    }
+    ps_tokenizer_decode(tokenizer, id, &raw);
+    out[0] = '"';
+    ps_printable(out + 1, bytes - 2, ps_text_str(&raw));
+    snprintf(out + strlen(out), 2, "\"");
+    ps_text_release(&raw);
+}
+
+static void prediction(char *out, size_t bytes, const ps_readout *r, const ps_tokenizer *tokenizer)
+{
+    char best[96], second[96];
+
+    token_text(best, sizeof best, tokenizer, r->top[0].id);
+    token_text(second, sizeof second, tokenizer, r->top[1].id);
+    snprintf(out, bytes, "%s (%.4f, %.2f above %s)", best, (double)r->top[0].logit,
+             (double)r->top[0].logit - (double)r->top[1].logit, second);
+}
+
+void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enum ps_metric score,
+                    const ps_tokenizer *tokenizer)
+{
+    char clean[320], corrupt[320], answer[96];
+    double from = base[PS_CORRUPT].values[score], to = base[PS_CLEAN].values[score];
+
+    token_text(answer, sizeof answer, tokenizer, pair->answer_id);
+    prediction(clean, sizeof clean, &base[PS_CLEAN].readout, tokenizer);
+    prediction(corrupt, sizeof corrupt, &base[PS_CORRUPT].readout, tokenizer);
+    printf("%s: clean predicts %s; corrupt predicts %s; %s of %s: %.4f clean, %.4f corrupt, "
+           "difference %.4f\n", pair->job->id, clean, corrupt, ps_metrics[score].name, answer, to,
+           from, to - from);
+    if (base[PS_CLEAN].readout.top[0].id != pair->answer_id)
+        ps_warn("%s: the clean run does not predict the answer %s but %s", pair->job->id, answer, clean);
+    if (fabs(to - from) < SMALL_DIFFERENCE)
+        ps_warn("%s: clean and corrupt differ by %.3g only; scores divide by that", pair->job->id,
+                to - from);
+}
+
+void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
+                      int32_t n_layers, const ps_score_range *range)
+{
+    char token[96];
+
+    if (!range->n) {
+        printf("%s: %s %s: no cells\n", pair->job->id, ps_sites[site].name,
+               ps_directions[direction].name);
+        return;
+    }
+    ps_printable(token, sizeof token, pair->token[PS_CLEAN][range->position]);
+    printf("%s: %s %s: scores [%d layers, %d positions], %.4f to %.4f, most at layer %d, "
+           "position %d \"%s\"\n", pair->job->id, ps_sites[site].name,
+           ps_directions[direction].name, (int)n_layers, (int)pair->n_positions, range->least,
+           range->most, (int)range->layer, (int)range->position, token);
+}
+
+int ps_report_attrs(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
+                    const ps_tokenizer *tokenizer, ps_err *err)
+{
+    char names[PS_N_WHICH][PS_N_METRICS + 3][48], group[80];
+    ps_attr attrs[PS_N_WHICH * (PS_N_METRICS + 3)];
+    ps_text token[PS_N_WHICH] = {{0}, {0}};
+    size_t n = 0;
+
+    for (int which = 0; which < PS_N_WHICH; which++) {
+        const char *run = ps_whiches[which].name;
+        const ps_readout *r = &base[which].readout;
+        for (int m = 0; m < PS_N_METRICS; m++) {
+            if (pair->foil_id < 0 && ps_metric_needs_foil((enum ps_metric)m))
+                continue;
+            snprintf(names[which][m], sizeof names[which][m], "%s_%s", run, ps_metrics[m].name);
+            attrs[n++] = (ps_attr){names[which][m], NULL, base[which].values[m], m == PS_ANSWER_RANK};
+        }
+        if (tokenizer)
+            ps_tokenizer_decode(tokenizer, r->top[0].id, &token[which]);
+        char (*name)[48] = &names[which][PS_N_METRICS];
+        snprintf(name[0], sizeof *name, "%s_predicts", run);
+        snprintf(name[1], sizeof *name, "%s_predicts_id", run);
+        snprintf(name[2], sizeof *name, "%s_predicts_logit", run);
+        attrs[n++] = (ps_attr){name[0], ps_text_str(&token[which]), 0, false};
+        attrs[n++] = (ps_attr){name[1], NULL, r->top[0].id, true};
+        attrs[n++] = (ps_attr){name[2], NULL, (double)r->top[0].logit, false};
+    }
+    snprintf(group, sizeof group, "/%s", pair->job->id);
+    int rc = ps_results_put_attrs(results, group, attrs, n, err);
+    for (int which = 0; which < PS_N_WHICH; which++)
+        ps_text_release(&token[which]);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/*
+ * report.h - what a run tells: lines for people, attributes for the file.
+ *
+ * Package-private; rank 0 only.
+ */
+#ifndef PATCHSWEEP_SWEEP_REPORT_H
+#define PATCHSWEEP_SWEEP_REPORT_H
+
+#include "patchsweep/job.h"
+#include "patchsweep/pair.h"
+#include "patchsweep/results.h"
+#include "patchsweep/tokenizer.h"
+#include "scores.h"
+
+/* One line on stdout: what each base run predicts; warnings on stderr where the pair is a poor one:
+ * the clean run does not predict the answer, or the baselines hardly differ. */
+void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enum ps_metric score,
+                    const ps_tokenizer *tokenizer);
+/* One line on stdout: shape and range of the scores of a grid. */
+void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
+                      int32_t n_layers, const ps_score_range *range);
+
+/* The baselines and predictions as attributes of the pair's group. */
+int ps_report_attrs(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
+                    const ps_tokenizer *tokenizer, ps_err *err);
+
+#endif

@@ -1,0 +1,143 @@
+/* scores.c - tables of doubles, one for each pair, site and direction. */
+#include "scores.h"
+
+#include <math.h>
+
+#include "patchsweep/mem.h"
+
+static size_t table_of(int32_t pair, int site, int direction)
+{
+    return ((size_t)pair * PS_N_SITES + (size_t)site) * PS_N_DIRECTIONS + (size_t)direction;
+}
+
+static size_t cells_of(const ps_scores *s, int32_t pair)
+{
+    return (size_t)s->grid->n_layers * (size_t)s->grid->pairs[pair].n_positions;
+}
+
+/* Values of `metric` over [layer, position]. */
+static double *metric_table(const ps_scores *s, int32_t pair, int site, int direction, int metric)
+{
+    return s->tables[table_of(pair, site, direction)] + (size_t)metric * cells_of(s, pair);
+}
+
+static int alloc_table(ps_scores *s, int32_t pair, int site, int direction, ps_err *err)
+{
+    size_t n = cells_of(s, pair) * PS_N_METRICS;
+    double *table = ps_malloc(n, sizeof *table, err);
+
+    if (!table)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        table[i] = NAN;
+    s->tables[table_of(pair, site, direction)] = table;
+    return 0;
+}
+
+int ps_scores_init(ps_scores *s, const ps_grid *grid, ps_err *err)
+{
+    size_t n = (size_t)grid->n_layers * (size_t)ps_grid_max_positions(grid);
+
+    *s = (ps_scores){.grid = grid};
+    s->base = ps_calloc((size_t)grid->n_pairs, sizeof *s->base, err);
+    s->tables = ps_calloc((size_t)grid->n_pairs * PS_N_SITES * PS_N_DIRECTIONS, sizeof *s->tables, err);
+    s->score = ps_malloc(n, sizeof(double), err);
+    s->degenerate = ps_malloc(n, sizeof(double), err);
+    s->done = ps_malloc(n, sizeof(double), err);
+    if (!s->base || !s->tables || !s->score || !s->degenerate || !s->done)
+        return -1;
+    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
+        for (int site = 0; site < PS_N_SITES; site++)
+            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
+                if (grid->sites >> site & 1 && grid->directions >> dir & 1 &&
+                    alloc_table(s, pair, site, dir, err) < 0)
+                    return -1;
+    return 0;
+}
+
+void ps_scores_release(ps_scores *s)
+{
+    size_t n = s->grid ? (size_t)s->grid->n_pairs * PS_N_SITES * PS_N_DIRECTIONS : 0;
+
+    for (size_t i = 0; s->tables && i < n; i++)
+        ps_free(s->tables[i]);
+    ps_free(s->tables);
+    ps_free(s->base);
+    ps_free(s->score);
+    ps_free(s->degenerate);
+    ps_free(s->done);
+}
+
+void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_METRICS])
+{
+    size_t T = (size_t)s->grid->pairs[cell->pair].n_positions;
+    size_t at = (size_t)cell->layer * T + (size_t)cell->position;
+
+    for (int m = 0; m < PS_N_METRICS; m++)
+        metric_table(s, cell->pair, cell->site, cell->direction, m)[at] = values[m];
+}
+
+static int fill(void *context, const ps_cell *cell)
+{
+    ps_scores *s = context;
+    const ps_grid_pair *pair = &s->grid->pairs[cell->pair];
+    enum ps_known known = ps_cell_known(cell, pair->n_positions, pair->first_difference,
+                                        s->grid->n_layers);
+    enum ps_which which = known == PS_SCORES_BASE ? ps_base_of((enum ps_direction)cell->direction)
+                                                  : ps_source_of((enum ps_direction)cell->direction);
+
+    if (known != PS_LIVE)
+        ps_scores_put(s, cell, s->base[cell->pair][which].values);
+    return 0;
+}
+
+void ps_scores_fill_free(ps_scores *s)
+{
+    ps_grid_each(s->grid, fill, s);
+}
+
+ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
+                                 enum ps_direction direction, enum ps_metric metric)
+{
+    const double *patched = metric_table(s, pair, site, direction, metric);
+    /* Whether a cell was swept shows in a value that every computed cell has. */
+    const double *present = metric_table(s, pair, site, direction, PS_LOGIT_ANSWER);
+    double clean = s->base[pair][PS_CLEAN].values[metric];
+    double corrupt = s->base[pair][PS_CORRUPT].values[metric];
+    ps_score_range range = {.least = INFINITY, .most = -INFINITY};
+    int32_t T = s->grid->pairs[pair].n_positions;
+
+    for (size_t i = 0; i < cells_of(s, pair); i++) {
+        int degenerate = 0;
+        s->done[i] = !isnan(present[i]);
+        s->score[i] = s->done[i] ? ps_score(patched[i], clean, corrupt, &degenerate) : NAN;
+        s->degenerate[i] = degenerate;
+        if (s->done[i] == 0)
+            continue;
+        range.n++;
+        range.least = fmin(range.least, s->score[i]);
+        if (s->score[i] > range.most) {
+            range.most = s->score[i];
+            range.layer = (int32_t)i / T;
+            range.position = (int32_t)i % T;
+        }
+    }
+    return range;
+}
+
+int ps_scores_write(const ps_scores *s, ps_results *results, const ps_pair *pair, int32_t index,
+                    enum ps_site site, enum ps_direction direction, ps_err *err)
+{
+    ps_column columns[PS_N_METRICS + 3] = {
+        {"score", "(patched - corrupt) / (clean - corrupt)", s->score},
+        {"degenerate", "1 where clean and corrupt do not differ", s->degenerate},
+    };
+    size_t n = 2;
+
+    for (int m = 0; m < PS_N_METRICS; m++)
+        if (s->grid->metrics >> m & 1)
+            columns[n++] = (ps_column){ps_metrics[m].name, ps_metrics[m].long_name,
+                                       metric_table(s, index, site, direction, m)};
+    columns[n++] = (ps_column){"done", "1 where the cell is finished", s->done};
+    return ps_results_add_grid(results, pair, site, direction, columns, n, err);
+}

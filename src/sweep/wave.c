@@ -1,0 +1,597 @@
+/*
+ * wave.c - the walk through the layers.
+ *
+ * What advances is a strand: consecutive rows of one run, from some position to its end.  Base runs are
+ * strands (shared prefix, clean, corrupt), and so is each cell above its entry.  Strands are sorted by
+ * entry, so the live ones are always the first ones, and their rows one block of x.
+ *
+ * A layer takes the live strands panel by panel:
+ *
+ *     project   norm, q, k, v of the rows that are nobody's copy
+ *     publish   the base runs' x, q, k, v go to every rank
+ *     finish    attention, whose keys come in pieces: base rows before t, the
+ *               patched row, the cell's own; then the rest of the layer
+ *
+ * The rows of a strand that enters here are copies of base rows (but for a patched MLP output): their
+ * q, k and v are the base runs'.  In the last layer a cell's rows serve as keys, and only
+ * its last row goes on.
+ */
+#include "patchsweep/wave.h"
+
+#include <string.h>
+
+#include "head.h"
+#include "patchsweep/forward.h"
+#include "patchsweep/host.h"
+#include "patchsweep/mem.h"
+#include "trunk.h"
+
+#define PANEL_ROWS 1024
+
+typedef struct strand {
+    const ps_cell *cell; /* NULL: of a base run */
+    int32_t pair;
+    enum ps_which base, source; /* of a base run's strand: base is the run itself */
+    int32_t first, n;    /* its rows stand at positions first .. first + n - 1 */
+    int32_t entry;       /* boundary at which it begins */
+    size_t row;          /* of x */
+    size_t at, q_at;     /* this layer: its first row in the panel's k and v, and in its q */
+} strand;
+
+typedef struct panel {
+    strand *strands;
+    size_t n, rows;
+} panel;
+
+struct ps_wave {
+    const ps_grid *grid;
+    const ps_plan *plan;
+    ps_forward *forward;
+    ps_comm *comm;
+    int rank;
+    int32_t L;
+    size_t d, q_width, kv_width, panel_rows;
+    ps_trunk trunk;
+    ps_head *head;
+    strand *strands;    /* the base runs' (rank 0), then this rank's cells */
+    size_t n_trunk, n_strands, n_live;
+    panel *panels;      /* of the layer in hand */
+    size_t n_panels, n_trunk_panels;
+    float *x;           /* [rows, d] of all strands; on rank 0 the base rows first */
+    /* one panel's */
+    float *rows, *h, *q, *k, *v, *a; /* [panel_rows, d, d, q, kv, kv, q width] */
+    float *mid, *mlp;                /* [panel_rows, d], where the trunk keeps branches */
+    float *next_mid, *next_mlp;      /* [trunk rows, d] of this layer, the trunk's at the next */
+    int32_t *index, *positions;      /* [panel_rows] */
+    ps_queries *queries;             /* [3 per strand of a panel] */
+    /* at the end */
+    float *final;                    /* [2 n_pairs + cells, d] */
+    int32_t *final_pair;
+    double (*values)[PS_N_METRICS];
+    double idle;
+};
+
+/* ---- opening ---- */
+
+size_t ps_wave_row_bytes(const ps_config *config)
+{
+    return (size_t)config->d_model * sizeof(float) + sizeof(strand);
+}
+
+static int alloc_panel(ps_wave *w, ps_err *err)
+{
+    size_t P = w->panel_rows, d = w->d, extra = w->trunk.branches ? P * d : 0;
+    size_t trunk = w->trunk.branches && w->rank == 0 ? (size_t)ps_plan_max_trunk_rows(w->plan) * d : 0;
+    struct { float **to; size_t n; } blocks[] = {
+        {&w->rows, P * d}, {&w->h, P * d}, {&w->q, P * w->q_width}, {&w->k, P * w->kv_width},
+        {&w->v, P * w->kv_width}, {&w->a, P * w->q_width}, {&w->mid, extra}, {&w->mlp, extra},
+        {&w->next_mid, trunk}, {&w->next_mlp, trunk},
+    };
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        if (!(*blocks[i].to = ps_malloc_aligned(blocks[i].n, sizeof(float), err)))
+            return -1;
+    w->index = ps_malloc(P, sizeof *w->index, err);
+    w->positions = ps_malloc(P, sizeof *w->positions, err);
+    w->queries = ps_malloc(3 * P, sizeof *w->queries, err);
+    return w->index && w->positions && w->queries ? 0 : -1;
+}
+
+static int alloc_rows(ps_wave *w, ps_err *err)
+{
+    size_t cells = ps_plan_max_cells(w->plan, w->rank);
+    size_t pairs = (size_t)ps_plan_max_pairs(w->plan);
+    size_t rows = (size_t)ps_plan_rows(w->plan, w->grid, w->rank);
+    size_t finals = 2 * pairs + cells, strands = cells + (w->rank == 0 ? 3 * pairs : 0);
+
+    if (w->rank == 0)
+        rows += (size_t)ps_plan_max_trunk_rows(w->plan);
+    w->x = ps_malloc_aligned(rows * w->d, sizeof(float), err);
+    w->strands = ps_malloc(strands, sizeof *w->strands, err);
+    w->panels = ps_malloc(strands + 1, sizeof *w->panels, err);
+    w->final = ps_malloc_aligned(finals * w->d, sizeof(float), err);
+    w->final_pair = ps_malloc(finals, sizeof *w->final_pair, err);
+    w->values = ps_malloc(finals, sizeof *w->values, err);
+    return w->x && w->strands && w->panels && w->final && w->final_pair && w->values ? 0 : -1;
+}
+
+int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
+                 ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
+                 ps_err *err)
+{
+    size_t T = (size_t)ps_grid_max_positions(grid);
+    ps_wave *w = ps_calloc(1, sizeof *w, err);
+
+    if (!w)
+        return -1;
+    *w = (ps_wave){.grid = grid, .plan = plan, .comm = comm, .rank = ps_comm_rank(comm),
+                   .L = config->n_layers, .d = (size_t)config->d_model,
+                   .panel_rows = panel_rows ? panel_rows : PANEL_ROWS};
+    if (w->panel_rows < T)
+        w->panel_rows = T;
+    size_t finals = 2 * (size_t)ps_plan_max_pairs(plan) + ps_plan_max_cells(plan, w->rank);
+    if (ps_forward_open(&w->forward, config, weights, backend, w->panel_rows, T, err) < 0)
+        goto fail;
+    w->q_width = ps_forward_q_width(w->forward);
+    w->kv_width = ps_forward_kv_width(w->forward);
+    if (ps_trunk_init(&w->trunk, grid, plan, w->d, w->q_width, w->kv_width, err) < 0 ||
+        ps_head_open(&w->head, grid, config, weights, w->forward, finals,
+                     ps_plan_max_pairs(plan), err) < 0 ||
+        alloc_panel(w, err) < 0 || alloc_rows(w, err) < 0)
+        goto fail;
+    *out = w;
+    return 0;
+fail:
+    ps_wave_close(w);
+    return -1;
+}
+
+void ps_wave_close(ps_wave *w)
+{
+    if (!w)
+        return;
+    void *blocks[] = {w->rows, w->h, w->q, w->k, w->v, w->a, w->mid, w->mlp, w->next_mid,
+                      w->next_mlp, w->index, w->positions, w->queries, w->x, w->strands,
+                      w->panels, w->final, w->final_pair, w->values};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        ps_free(blocks[i]);
+    ps_trunk_release(&w->trunk);
+    ps_head_close(w->head);
+    ps_forward_close(w->forward);
+    ps_free(w);
+}
+
+/* ---- strands ---- */
+
+static void add_strand(ps_wave *w, strand s, size_t *row)
+{
+    s.row = *row;
+    *row += (size_t)s.n;
+    w->strands[w->n_strands++] = s;
+}
+
+/* In the trunk's order, so that a base row's place in x is its place in the trunk. */
+static void add_base_runs(ps_wave *w, int32_t pair, size_t *row)
+{
+    const ps_grid_pair *p = &w->grid->pairs[pair];
+    int32_t D = p->first_difference;
+
+    if (D > 0)
+        add_strand(w, (strand){.pair = pair, .base = PS_CLEAN, .first = 0, .n = D}, row);
+    for (int which = 0; which < PS_N_WHICH; which++)
+        add_strand(w, (strand){.pair = pair, .base = (enum ps_which)which, .first = D,
+                               .n = p->n_positions - D}, row);
+}
+
+static void add_cell(ps_wave *w, const ps_cell *cell, size_t *row)
+{
+    const ps_grid_pair *p = &w->grid->pairs[cell->pair];
+    int32_t first = ps_cell_first_row(cell, p->n_positions, p->first_difference);
+
+    add_strand(w, (strand){.cell = cell, .pair = cell->pair,
+                           .base = ps_base_of((enum ps_direction)cell->direction),
+                           .source = ps_source_of((enum ps_direction)cell->direction),
+                           .first = first, .n = p->n_positions - first,
+                           .entry = ps_cell_entry(cell)}, row);
+}
+
+/* Strands of the wave on this rank; the base rows of x hold the embeddings. */
+static void begin(ps_wave *w, const ps_plan_wave *wave)
+{
+    size_t row = 0;
+
+    ps_trunk_begin(&w->trunk, wave);
+    w->n_strands = w->n_live = 0;
+    if (w->rank == 0)
+        for (int32_t i = 0; i < wave->n_pairs; i++)
+            add_base_runs(w, wave->first_pair + i, &row);
+    w->n_trunk = w->n_strands;
+    for (size_t i = wave->first_cell; i < wave->first_cell + wave->n_cells; i++)
+        if (w->plan->owner[i] == w->rank)
+            add_cell(w, &w->plan->cells[i], &row);
+    for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++)
+        ps_forward_embed(w->forward, w->x + s->row * w->d,
+                         w->grid->pairs[s->pair].ids[s->base] + s->first, (size_t)s->n);
+}
+
+/* The first position of a strand that goes on through `layer`: in the last layer a cell needs its
+ * last row alone. */
+static int32_t first_active(const ps_wave *w, const strand *s, int32_t layer)
+{
+    return s->cell && layer == w->L - 1 ? s->first + s->n - 1 : s->first;
+}
+
+static bool patched_by_copy(const strand *s)
+{
+    return ps_site_kinds[s->cell->site].copy;
+}
+
+/* Rows of a strand that this layer must project: all, but of an entering cell only the one row that
+ * is nobody's copy. */
+static int32_t n_projected(const strand *s, int32_t layer)
+{
+    if (!s->cell || s->entry < layer)
+        return s->n;
+    return patched_by_copy(s) ? 0 : 1;
+}
+
+/* ---- entry ---- */
+
+/* Rows of a cell that enters: base rows behind t, and at t the source's state or the base's with
+ * the source's MLP output. */
+static void fill_entering(ps_wave *w, const strand *s)
+{
+    const ps_trunk *t = &w->trunk;
+    int32_t position = s->cell->position;
+
+    for (int32_t i = 0; i < s->n; i++) {
+        int32_t at = s->first + i;
+        enum ps_which from = at == position && patched_by_copy(s) ? s->source : s->base;
+        float *row = w->x + (s->row + (size_t)i) * w->d;
+        memcpy(row, t->x + ps_trunk_row(t, s->pair, from, at) * w->d, w->d * sizeof *row);
+    }
+    if (patched_by_copy(s))
+        return;
+    float *row = w->x + s->row * w->d;
+    const float *mid = t->mid + ps_trunk_row(t, s->pair, s->base, position) * w->d;
+    const float *mlp = t->mlp + ps_trunk_row(t, s->pair, s->source, position) * w->d;
+    for (size_t i = 0; i < w->d; i++)
+        row[i] = mid[i] + mlp[i];
+}
+
+/* Admit the cells whose entry is `boundary`. */
+static void enter(ps_wave *w, int32_t boundary)
+{
+    while (w->n_live < w->n_strands && w->strands[w->n_live].entry <= boundary) {
+        const strand *s = &w->strands[w->n_live++];
+        if (s->cell)
+            fill_entering(w, s);
+    }
+}
+
+/* ---- panels ---- */
+
+/*
+ * Group strands first .. end into panels of about equal rows, none above panel_rows.
+ */
+static void add_panels(ps_wave *w, size_t first, size_t end)
+{
+    size_t total = 0, share;
+
+    for (size_t i = first; i < end; i++)
+        total += (size_t)w->strands[i].n;
+    share = (total + w->panel_rows - 1) / w->panel_rows;
+    share = share ? (total + share - 1) / share : 0;
+    for (size_t i = first; i < end;) {
+        panel *p = &w->panels[w->n_panels++];
+        *p = (panel){.strands = &w->strands[i]};
+        for (; i < end; i++) {
+            size_t n = (size_t)w->strands[i].n;
+            if (p->n && (p->rows >= share || p->rows + n > w->panel_rows))
+                break;
+            p->rows += n;
+            p->n++;
+        }
+    }
+}
+
+/* Alone, rank 0 takes the base runs along in its first panels, before any cell; with other ranks
+ * they have panels of their own, which go ahead. */
+static void make_panels(ps_wave *w)
+{
+    bool ahead = ps_comm_size(w->comm) > 1;
+
+    w->n_panels = 0;
+    if (ahead)
+        add_panels(w, 0, w->n_trunk);
+    w->n_trunk_panels = w->n_panels;
+    add_panels(w, ahead ? w->n_trunk : 0, w->n_live);
+}
+
+/* ---- a panel's steps ---- */
+
+/* The rows to project, gathered and normed: w->h, w->positions.  Returns their number. */
+static size_t gather_projected(ps_wave *w, panel *p, int32_t layer)
+{
+    const ps_backend_ops *op = ps_forward_ops(w->forward);
+    size_t n = 0;
+
+    for (strand *s = p->strands; s < p->strands + p->n; s++) {
+        s->at = n;
+        for (int32_t i = 0; i < n_projected(s, layer); i++, n++) {
+            w->index[n] = (int32_t)s->row + i;
+            w->positions[n] = s->first + i;
+        }
+    }
+    op->move(w->rows, NULL, w->x, w->index, n, w->d);
+    ps_forward_norm(w->forward, w->h, w->rows, n);
+    return n;
+}
+
+/* q of those projected rows that go on: all of them but in the last layer. */
+static void project_q(ps_wave *w, panel *p, int32_t layer, size_t n_projected_rows)
+{
+    const ps_backend_ops *op = ps_forward_ops(w->forward);
+    size_t n = 0;
+
+    for (strand *s = p->strands; s < p->strands + p->n; s++) {
+        int32_t projected = n_projected(s, layer), skip = first_active(w, s, layer) - s->first;
+        s->q_at = n;
+        for (int32_t i = skip; i < projected; i++, n++) {
+            w->index[n] = (int32_t)s->at + i;
+            w->positions[n] = s->first + i;
+        }
+    }
+    const float *h = w->h;
+    if (n < n_projected_rows) {
+        op->move(w->rows, NULL, w->h, w->index, n, w->d);
+        h = w->rows;
+    }
+    ps_forward_q(w->forward, w->q, h, w->positions, n);
+}
+
+static void project(ps_wave *w, panel *p, int32_t layer)
+{
+    ps_trunk *t = &w->trunk;
+    size_t n = gather_projected(w, p, layer);
+
+    ps_forward_kv(w->forward, w->k, w->v, w->h, w->positions, n);
+    project_q(w, p, layer, n);
+    for (const strand *s = p->strands; s < p->strands + p->n && !s->cell; s++) {
+        size_t rows = (size_t)s->n;
+        memcpy(t->q + s->row * w->q_width, w->q + s->q_at * w->q_width,
+               rows * w->q_width * sizeof(float));
+        memcpy(t->k + s->row * w->kv_width, w->k + s->at * w->kv_width,
+               rows * w->kv_width * sizeof(float));
+        memcpy(t->v + s->row * w->kv_width, w->v + s->at * w->kv_width,
+               rows * w->kv_width * sizeof(float));
+    }
+}
+
+/* What a strand's rows see, in order of position. */
+static void keys_of(const ps_wave *w, ps_queries *to, const strand *s, int32_t layer)
+{
+    const ps_trunk *t = &w->trunk;
+    int32_t end = s->first + s->n;
+
+    to->n_keys = 0;
+    if (!s->cell) {
+        ps_trunk_keys(t, to, s->pair, s->base, 0, end);
+        return;
+    }
+    int32_t position = s->cell->position, projected = n_projected(s, layer);
+    ps_trunk_keys(t, to, s->pair, s->base, 0, position);
+    if (s->first > position || projected == 0)
+        ps_trunk_keys(t, to, s->pair, s->source, position, position + 1);
+    if (projected)
+        to->keys[to->n_keys++] = (ps_keys){w->k + s->at * w->kv_width, w->v + s->at * w->kv_width,
+                                           projected};
+    if (s->entry == layer)
+        ps_trunk_keys(t, to, s->pair, s->base, position + 1, end);
+}
+
+/* Queries at positions from .. to-1, with q rows at `q` and output rows from *out_row on. */
+static void add_queries(ps_wave *w, size_t *n, const ps_queries *keys, const float *q, int32_t from,
+                        int32_t to, size_t *out_row)
+{
+    if (from >= to)
+        return;
+    ps_queries *run = &w->queries[(*n)++];
+    *run = *keys;
+    run->q = q;
+    run->out = w->a + *out_row * w->q_width;
+    run->first = from;
+    run->n = to - from;
+    *out_row += (size_t)(to - from);
+}
+
+static const float *trunk_q(const ps_wave *w, const strand *s, enum ps_which which, int32_t position)
+{
+    return w->trunk.q + ps_trunk_row(&w->trunk, s->pair, which, position) * w->q_width;
+}
+
+/* An entering cell's queries are base rows', but for a patched row that was projected. */
+static void add_entering(ps_wave *w, size_t *n, const ps_queries *keys, const strand *s,
+                         int32_t from, size_t *out_row)
+{
+    int32_t t = s->cell->position, end = s->first + s->n;
+    int32_t D = w->grid->pairs[s->pair].first_difference;
+
+    if (from == t) {
+        const float *q = patched_by_copy(s) ? trunk_q(w, s, s->source, t)
+                                            : w->q + s->q_at * w->q_width;
+        add_queries(w, n, keys, q, t, t + 1, out_row);
+        from = t + 1;
+    }
+    int32_t shared_end = end < D ? end : D;
+    if (from < shared_end) {
+        add_queries(w, n, keys, trunk_q(w, s, s->base, from), from, shared_end, out_row);
+        from = shared_end;
+    }
+    if (from < end)
+        add_queries(w, n, keys, trunk_q(w, s, s->base, from), from, end, out_row);
+}
+
+/* Attention's work for the panel; returns the rows of w->a, w->index their places in x. */
+static size_t make_queries(ps_wave *w, const panel *p, int32_t layer, size_t *n_queries)
+{
+    size_t n = 0, out_row = 0;
+
+    for (const strand *s = p->strands; s < p->strands + p->n; s++) {
+        int32_t from = first_active(w, s, layer), end = s->first + s->n;
+        ps_queries keys = {0};
+        size_t row = out_row;
+        keys_of(w, &keys, s, layer);
+        if (!s->cell)
+            add_queries(w, &n, &keys, w->trunk.q + s->row * w->q_width, from, end, &out_row);
+        else if (s->entry < layer)
+            add_queries(w, &n, &keys, w->q + s->q_at * w->q_width, from, end, &out_row);
+        else
+            add_entering(w, &n, &keys, s, from, &out_row);
+        for (; from < end; from++)
+            w->index[row++] = (int32_t)s->row + from - s->first;
+    }
+    *n_queries = n;
+    return out_row;
+}
+
+/* Attention and the rest of the layer for a projected panel. */
+static void finish(ps_wave *w, const panel *p, int32_t layer)
+{
+    const ps_backend_ops *op = ps_forward_ops(w->forward);
+    bool keep = w->trunk.branches && !p->strands->cell;
+    size_t n_queries, n = make_queries(w, p, layer, &n_queries);
+
+    ps_forward_attend(w->forward, w->queries, n_queries);
+    op->move(w->rows, NULL, w->x, w->index, n, w->d);
+    ps_forward_rest(w->forward, w->rows, w->a, n, keep ? w->mid : NULL, keep ? w->mlp : NULL);
+    op->move(w->x, w->index, w->rows, NULL, n, w->d);
+    size_t row = 0;
+    for (const strand *s = p->strands; keep && s < p->strands + p->n && !s->cell; s++) {
+        size_t bytes = (size_t)s->n * w->d * sizeof(float);
+        memcpy(w->next_mid + s->row * w->d, w->mid + row * w->d, bytes);
+        memcpy(w->next_mlp + s->row * w->d, w->mlp + row * w->d, bytes);
+        row += (size_t)s->n;
+    }
+}
+
+/* ---- layers ---- */
+
+/* Collective.  The base runs at a layer's entrance, from rank 0 to all. */
+static void publish(ps_wave *w)
+{
+    double start = ps_seconds();
+
+    ps_trunk_bcast(&w->trunk, w->comm);
+    w->idle += ps_seconds() - start;
+}
+
+/* Rank 0: the base rows as they enter boundary `boundary`; x itself moves on under later panels. */
+static void keep_base_rows(ps_wave *w, int32_t boundary)
+{
+    size_t bytes = w->trunk.n_rows * w->d * sizeof(float);
+
+    memcpy(w->trunk.x, w->x, bytes);
+    if (!w->trunk.branches || boundary == 0)
+        return;
+    memcpy(w->trunk.mid, w->next_mid, bytes);
+    memcpy(w->trunk.mlp, w->next_mlp, bytes);
+}
+
+static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
+{
+    if (!sink->activations)
+        return 0;
+    for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++) {
+        bool shared = s->first == 0 && w->grid->pairs[s->pair].first_difference > 0;
+        for (int which = 0; which < PS_N_WHICH; which++)
+            if ((shared || which == (int)s->base) && w->grid->activations >> which & 1 &&
+                sink->activations(sink->context, s->pair, (enum ps_which)which, layer, s->first,
+                                  s->n, w->x + s->row * w->d, err) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+static void finish_and_report(ps_wave *w, const panel *p, int32_t layer, const ps_wave_sink *sink)
+{
+    finish(w, p, layer);
+    if (sink->progress)
+        sink->progress(sink->context, (int64_t)p->rows);
+}
+
+static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
+{
+    if (ps_forward_layer(w->forward, layer, err) < 0)
+        return -1;
+    if (w->rank == 0) {
+        keep_base_rows(w, layer);
+        enter(w, layer);
+        make_panels(w);
+        for (size_t i = 0; i < w->n_trunk_panels; i++)
+            project(w, &w->panels[i], layer);
+    }
+    publish(w);
+    if (w->rank != 0) {
+        enter(w, layer);
+        make_panels(w);
+    }
+    for (size_t i = 0; i < w->n_panels; i++) {
+        if (i >= w->n_trunk_panels)
+            project(w, &w->panels[i], layer);
+        finish_and_report(w, &w->panels[i], layer, sink);
+    }
+    return report_activations(w, layer, sink, err);
+}
+
+/* ---- the end ---- */
+
+/* Last rows of the base runs and of the cells, side by side.  Returns how many. */
+static size_t gather_finals(ps_wave *w, const ps_plan_wave *wave)
+{
+    size_t n = 0, bytes = w->d * sizeof(float);
+
+    for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++, n++) {
+            size_t row = ps_trunk_row(&w->trunk, pair, (enum ps_which)which,
+                                      w->grid->pairs[pair].n_positions - 1);
+            memcpy(w->final + n * w->d, w->trunk.x + row * w->d, bytes);
+            w->final_pair[n] = pair;
+        }
+    for (const strand *s = w->strands + w->n_trunk; s < w->strands + w->n_strands; s++, n++) {
+        size_t row = s->row + (size_t)s->n - 1;
+        memcpy(w->final + n * w->d, w->x + row * w->d, bytes);
+        w->final_pair[n] = s->pair;
+    }
+    return n;
+}
+
+int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_values *values,
+                ps_err *err)
+{
+    const ps_plan_wave *wave = &w->plan->waves[index];
+    size_t base = 2 * (size_t)wave->n_pairs;
+    const ps_readout *readouts;
+    double start = ps_seconds();
+
+    w->idle = 0;
+    begin(w, wave);
+    for (int32_t layer = 0; layer < w->L; layer++)
+        if (walk_layer(w, layer, sink, err) < 0)
+            return -1;
+    if (w->rank == 0)
+        keep_base_rows(w, w->L);
+    publish(w);
+    enter(w, w->L);
+    size_t n = gather_finals(w, wave);
+    if (ps_head_read(w->head, w->final, w->final_pair, n, wave->first_pair, wave->n_pairs,
+                     w->grid->metrics, w->rank == 0, w->values, &readouts, err) < 0)
+        return -1;
+    *values = (ps_wave_values){
+        .n_cells = n - base, .cells = (const double (*)[PS_N_METRICS])w->values + base,
+        .finals = w->final + base * w->d, .base = (const double (*)[PS_N_METRICS])w->values,
+        .base_readouts = readouts, .base_finals = w->final,
+        .busy_seconds = ps_seconds() - start - w->idle, .idle_seconds = w->idle};
+    return 0;
+}

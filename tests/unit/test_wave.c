@@ -1,0 +1,318 @@
+/*
+ * test_wave.c - the engine against the oracle: every site, direction, layer and position of every
+ * fixture, free cells sent through the engine as well, whatever the panels and waves.
+ *
+ * Run under mpirun it does the same over the ranks: each checks its own cells.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+
+#include "../check.h"
+#include "naive.h"
+#include "patchsweep/backend.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/plan.h"
+#include "patchsweep/wave.h"
+#include "rand.h"
+
+#define MODELS "tests/fixtures/models"
+#define TOLERANCE 1e-5 /* of the largest logit: float32 against double */
+
+static ps_comm *comm;
+
+typedef struct setup {
+    const char *backend;
+    size_t panel_rows;
+    int64_t max_rows; /* of a wave */
+    bool free_too;
+} setup;
+
+/* Two pairs of different lengths in one grid: the second differs from position 0 on. */
+typedef struct world {
+    ps_config *config;
+    ps_weights *weights;
+    ps_grid *grid;
+    naive m[2];
+    naive_run runs[2][PS_N_WHICH];
+    double *base_logits[2][PS_N_WHICH];
+    double **cell_logits; /* of each cell, once an engine's answer has been compared with it */
+} world;
+
+static ps_grid *make_grid(const ps_config *c)
+{
+    static const int32_t T[2] = {9, 6}, D[2] = {4, 0};
+    ps_err err = PS_ERR_INIT;
+    ps_job_pair job_pairs[2] = {{.where = (char[]){"pair 0"}}, {.where = (char[]){"pair 1"}}};
+    ps_job job = {.n_pairs = 2, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
+                  .sites = (1u << PS_N_SITES) - 1, .directions = 3, .metrics = (1u << PS_N_METRICS) - 1};
+    ps_pair pairs[2] = {0};
+    ps_grid *grid = NULL;
+
+    for (int p = 0; p < 2; p++) {
+        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
+                             .answer_id = 3, .foil_id = 5};
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            pairs[p].ids[which] = malloc((size_t)T[p] * sizeof(int32_t));
+            for (int t = 0; t < T[p]; t++)
+                pairs[p].ids[which][t] = which && t != D[p] && t != D[p] + 2
+                                             ? pairs[p].ids[0][t]
+                                             : rand_int(c->vocab / 2) + which * (c->vocab / 2);
+        }
+    }
+    CHECK(ps_grid_build(&grid, &job, pairs, c->n_layers, &err) == 0);
+    for (int p = 0; p < 2; p++)
+        for (int which = 0; which < PS_N_WHICH; which++)
+            free(pairs[p].ids[which]);
+    return grid;
+}
+
+static void run_base(world *w)
+{
+    size_t d = (size_t)w->config->d_model, L = (size_t)w->config->n_layers;
+    ps_err err = PS_ERR_INIT;
+
+    for (int p = 0; p < 2; p++) {
+        size_t T = (size_t)w->grid->pairs[p].n_positions;
+        float *frequency = ps_malloc((size_t)w->config->head_dim / 2, sizeof(float), &err);
+        ps_config_rope(w->config, frequency);
+        w->m[p] = (naive){w->config, w->weights, T, d, frequency};
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            naive_run *run = &w->runs[p][which];
+            run->resid = malloc((L + 1) * T * d * sizeof(double));
+            run->mlp = malloc(L * T * d * sizeof(double));
+            w->base_logits[p][which] = malloc((size_t)w->config->vocab * sizeof(double));
+            naive_forward(&w->m[p], w->grid->pairs[p].ids[which], NULL, NULL, run,
+                          w->base_logits[p][which]);
+        }
+    }
+}
+
+static int open_world(world *w, const char *dir)
+{
+    ps_err err = PS_ERR_INIT;
+
+    *w = (world){0};
+    if (ps_config_read(&w->config, dir, &err) < 0 ||
+        ps_weights_open(&w->weights, w->config, dir, &err) < 0) {
+        printf("# %s\n", err.text);
+        return -1;
+    }
+    w->grid = make_grid(w->config);
+    w->cell_logits = calloc(2 * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
+                            (size_t)ps_grid_max_positions(w->grid), sizeof *w->cell_logits);
+    run_base(w);
+    return 0;
+}
+
+static void close_world(world *w)
+{
+    size_t cells = 2 * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
+                   (size_t)ps_grid_max_positions(w->grid);
+
+    for (size_t i = 0; i < cells; i++)
+        free(w->cell_logits[i]);
+    free(w->cell_logits);
+    for (int p = 0; p < 2; p++) {
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            free(w->runs[p][which].resid);
+            free(w->runs[p][which].mlp);
+            free(w->base_logits[p][which]);
+        }
+        ps_free(w->m[p].frequency);
+    }
+    ps_grid_free(w->grid);
+    ps_weights_close(w->weights);
+    ps_config_free(w->config);
+}
+
+/* Metrics of double logits, the plain way. */
+static void plain_metrics(double out[PS_N_METRICS], const double *z, const double *clean, int32_t V,
+                          int32_t answer, int32_t foil)
+{
+    double sum = 0, sum_clean = 0, kl = 0;
+    int rank = 0;
+
+    for (int32_t i = 0; i < V; i++) {
+        sum += exp(z[i]);
+        sum_clean += exp(clean[i]);
+        rank += z[i] > z[answer];
+    }
+    for (int32_t i = 0; i < V; i++)
+        kl += exp(clean[i]) / sum_clean * (clean[i] - log(sum_clean) - z[i] + log(sum));
+    out[PS_LOGIT_ANSWER] = z[answer];
+    out[PS_LOGIT_FOIL] = z[foil];
+    out[PS_LOGIT_DIFF] = z[answer] - z[foil];
+    out[PS_LOGPROB_ANSWER] = z[answer] - log(sum);
+    out[PS_KL] = kl;
+    out[PS_ANSWER_RANK] = rank;
+}
+
+/* All logits from a final row, in double. */
+static void logits_of(const world *w, const float *final, double *z)
+{
+    size_t d = (size_t)w->config->d_model;
+    double *x = malloc(d * sizeof *x), *h = malloc(d * sizeof *h);
+    float *row = malloc(d * sizeof *row);
+
+    for (size_t i = 0; i < d; i++)
+        x[i] = final[i];
+    naive_norm(h, x, ps_weights_final_norm(w->weights), d, w->config->norm_eps);
+    for (int32_t id = 0; id < w->config->vocab; id++) {
+        ps_weights_head_row(w->weights, id, row);
+        z[id] = 0;
+        for (size_t i = 0; i < d; i++)
+            z[id] += row[i] * h[i];
+    }
+    free(x), free(h), free(row);
+}
+
+static size_t cell_index(const world *w, const ps_cell *c)
+{
+    return ((((size_t)c->pair * PS_N_SITES + c->site) * PS_N_DIRECTIONS + c->direction) *
+            (size_t)w->config->n_layers + (size_t)c->layer) * (size_t)ps_grid_max_positions(w->grid) +
+           (size_t)c->position;
+}
+
+/* The oracle's logits for a cell: it runs once for all setups. */
+static const double *oracle(const world *w, const ps_cell *cell)
+{
+    double **z = &w->cell_logits[cell_index(w, cell)];
+    int base = ps_base_of((enum ps_direction)cell->direction);
+
+    if (!*z) {
+        *z = malloc((size_t)w->config->vocab * sizeof **z);
+        naive_forward(&w->m[cell->pair], w->grid->pairs[cell->pair].ids[base], cell,
+                      &w->runs[cell->pair][!base], NULL, *z);
+    }
+    return *z;
+}
+
+static double largest_of(const double *z, int32_t n)
+{
+    double most = 0;
+
+    for (int32_t i = 0; i < n; i++)
+        most = fmax(most, fabs(z[i]));
+    return most;
+}
+
+/* One computed cell: all its logits through its final row, and its metrics. */
+static void check_cell(const world *w, const ps_cell *cell, const double values[PS_N_METRICS],
+                       const float *final)
+{
+    int32_t V = w->config->vocab, p = cell->pair;
+    const double *wanted = oracle(w, cell);
+    double metrics[PS_N_METRICS], worst = 0, *seen = malloc((size_t)V * sizeof *seen);
+
+    logits_of(w, final, seen);
+    double most = largest_of(wanted, V);
+    for (int32_t i = 0; i < V; i++)
+        worst = fmax(worst, fabs(seen[i] - wanted[i]));
+    if (!(worst <= TOLERANCE * most))
+        printf("# %s %s pair %d layer %d position %d: off by %g of %g\n", ps_sites[cell->site].name,
+               ps_directions[cell->direction].name, (int)p, (int)cell->layer, (int)cell->position,
+               worst, most);
+    CHECK(worst <= TOLERANCE * most);
+    plain_metrics(metrics, wanted, w->base_logits[p][PS_CLEAN], V, w->grid->pairs[p].answer_id,
+                  w->grid->pairs[p].foil_id);
+    for (int m = 0; m < PS_ANSWER_RANK; m++)
+        CHECK_CLOSE(values[m], metrics[m], 2 * TOLERANCE * most);
+    /* A rank may move where two logits lie closer than the tolerance. */
+    CHECK(fabs(values[PS_ANSWER_RANK] - metrics[PS_ANSWER_RANK]) <= 1);
+    free(seen);
+}
+
+static size_t check_wave(const world *w, const ps_plan *plan, size_t index, const ps_wave_values *v)
+{
+    const ps_plan_wave *wave = &plan->waves[index];
+    size_t n = 0;
+
+    for (size_t i = wave->first_cell; i < wave->first_cell + wave->n_cells; i++)
+        if (plan->owner[i] == ps_comm_rank(comm)) {
+            check_cell(w, &plan->cells[i], v->cells[n], v->finals + n * (size_t)w->config->d_model);
+            n++;
+        }
+    CHECK_INT(v->n_cells, n);
+    for (int32_t i = 0; ps_comm_rank(comm) == 0 && i < wave->n_pairs; i++)
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            const double *z = w->base_logits[wave->first_pair + i][which];
+            CHECK_CLOSE(v->base[2 * i + which][PS_LOGIT_ANSWER],
+                        z[w->grid->pairs[wave->first_pair + i].answer_id],
+                        TOLERANCE * largest_of(z, w->config->vocab));
+        }
+    return n;
+}
+
+static void check_setup(const world *w, const setup *s)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_plan *plan = NULL;
+    ps_backend *backend = NULL;
+    ps_wave *wave = NULL;
+    ps_wave_sink sink = {0};
+    size_t T = (size_t)ps_grid_max_positions(w->grid);
+
+    CHECK(ps_plan_build(&plan, w->grid, ps_comm_size(comm), s->max_rows, s->free_too, &err) == 0);
+    CHECK(ps_backend_open(&backend, s->backend, 2, T, &err) == 0);
+    CHECK(ps_wave_open(&wave, w->grid, plan, w->config, w->weights, backend, comm, s->panel_rows,
+                       &err) == 0);
+    for (size_t i = 0; i < plan->n_waves; i++) {
+        ps_wave_values values;
+        CHECK(ps_wave_run(wave, i, &sink, &values, &err) == 0);
+        check_wave(w, plan, i, &values);
+    }
+    ps_wave_close(wave);
+    ps_backend_close(backend);
+    ps_plan_free(plan);
+}
+
+static void check_model(const char *name)
+{
+    static const setup setups[] = {
+        {"cpu", 0, 1 << 20, false},   /* all in one panel and one wave */
+        {"cpu", 12, 1 << 20, true},   /* many panels, free cells too */
+        {"cpu", 40, 100, true},       /* many waves, which split pairs */
+        {"ref", 0, 300, false},
+    };
+    char dir[512];
+    world w;
+
+    snprintf(dir, sizeof dir, MODELS "/%s", name);
+    int rc = open_world(&w, dir);
+    CHECK(rc == 0);
+    if (rc)
+        return;
+    for (size_t i = 0; i < sizeof setups / sizeof *setups; i++)
+        check_setup(&w, &setups[i]);
+    close_world(&w);
+}
+
+static const char *model;
+
+static void equals_the_naive_loop(void)
+{
+    check_model(model);
+}
+
+int main(int argc, char **argv)
+{
+    ps_err err = PS_ERR_INIT;
+    struct dirent **entries;
+
+    if (ps_comm_open(&comm, &err) < 0)
+        return 1;
+    int n = scandir(MODELS, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        model = entries[i]->d_name;
+        if (model[0] != '.' && (argc < 2 || !strcmp(argv[1], model))) {
+            printf("# %s\n", model);
+            RUN(equals_the_naive_loop);
+        }
+        free(entries[i]);
+    }
+    if (n > 0)
+        free(entries);
+    int rc = check_done();
+    ps_comm_close(comm);
+    return rc || check_passed == 0;
+}
