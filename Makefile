@@ -82,6 +82,16 @@ $O/.flags: FORCE
 	@echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS))' | cmp -s - $@ || \
 	    echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS))' > $@
 
+check: $O/patchsweep $(TESTS) check-headers
+	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh
+
+# Each contract stands alone, and shows no third party's header.
+check-headers:
+	$(Q)for h in include/patchsweep/*.h; do \
+	    echo "#include \"$${h#include/}\"" | $(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - || exit 1; \
+	done
+	$(Q)! grep -lE '#include <(mpi|hdf5|cJSON|cblas|pcre2|utf8proc)' include/patchsweep/*.h
+
 help:
 	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 clean:

@@ -1,0 +1,51 @@
+#!/bin/sh
+# setup.sh - install what patchsweep needs on Debian or Ubuntu, and nothing that is there already.
+#
+#   scripts/setup.sh           libraries and tools to build and run
+#   scripts/setup.sh --tests   ... and .venv with the Python readers that the tests use (no torch)
+#
+# Run as root, or with sudo at hand.  On other systems install these by their own names: Open MPI,
+# OpenBLAS, HDF5 (serial flavour), cJSON, PCRE2, utf8proc, a C11 compiler with OpenMP, make, pkg-config.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="gcc libc6-dev make pkg-config openmpi-bin libopenmpi-dev libhdf5-dev libcjson-dev
+libpcre2-dev libutf8proc-dev"
+test_packages="python3 python3-venv netcdf-bin hdf5-tools ncurses-bin"
+
+missing() {
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+            printf '%s ' "$package"
+    done
+}
+
+install_packages() {
+    wanted=$(missing "$@")
+    [ -n "$wanted" ] || return 0
+    root=
+    [ "$(id -u)" = 0 ] || root=sudo
+    echo "setup: installing $wanted" >&2
+    $root apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $wanted >&2
+}
+
+# Any OpenBLAS will do; where there is none, the one that shares our OpenMP threads.
+openblas() {
+    command -v pkg-config >/dev/null && pkg-config --exists openblas || echo libopenblas-openmp-dev
+}
+
+readers() {
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    .venv/bin/python -c 'import h5py, xarray, h5netcdf, netCDF4, tokenizers, jsonschema' 2>/dev/null ||
+        .venv/bin/python -m pip install -q -r tests/requirements.txt >&2
+}
+
+# shellcheck disable=SC2046,SC2086
+install_packages $packages $(openblas)
+if [ "${1:-}" = --tests ]; then
+    # shellcheck disable=SC2086
+    install_packages $test_packages
+    readers
+fi

@@ -1,0 +1,47 @@
+"""harness.py - what the Python tests share: running the program, and one last line.
+
+A test file holds unittest cases and ends in
+
+    if __name__ == "__main__":
+        harness.main()
+
+which prints "N passed, N failed[, N skipped]", as the C tests do.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PATCHSWEEP = str((ROOT / os.environ.get("PATCHSWEEP", "patchsweep")).absolute())
+
+
+def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
+    """Run patchsweep, under mpirun where `ranks` is given.  Returns the finished process."""
+    command = [PATCHSWEEP, *map(str, args)]
+    if ranks:
+        command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **(env or {})}
+    return subprocess.run(command, cwd=cwd, env=environment, input=stdin, timeout=timeout,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          errors="surrogateescape", check=False)
+
+
+def write_json(path, value):
+    """Write `value` as JSON; returns the path."""
+    path = pathlib.Path(path)
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def main():
+    """Run the calling file's cases and print the counting line."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    skipped = len(result.skipped)
+    passed = result.testsRun - failed - skipped
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    sys.exit(failed > 0)

@@ -1,0 +1,112 @@
+"""The same job on 1, 2, 3, 4 and 7 ranks: the same scores; bad input: one line, quickly, on one rank."""
+import pathlib
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import harness
+
+GOLDEN = harness.ROOT / "tests" / "golden"
+TOLERANCE = 1e-6  # of a dataset's largest number: products of other shapes sum in another order
+
+
+def datasets(path):
+    """Every numeric dataset of the file but those of /run, which tells how it was made."""
+    found = {}
+    with h5py.File(path) as file:
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not name.startswith("run/"):
+                found[name] = item[()]
+        file.visititems(visit)
+    return found
+
+
+class Ranks(unittest.TestCase):
+    """Scores do not depend on how many ranks shared the work."""
+
+    def compare(self, fixture):
+        """All rank counts against one rank without a launcher."""
+        with tempfile.TemporaryDirectory() as folder:
+            for ranks in (0, 1, 2, 3, 4, 7):
+                out = f"{folder}/{ranks}.h5"
+                done = harness.run("run", GOLDEN / f"{fixture}.job.json", "-o", out, "-q", ranks=ranks)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                seen = datasets(out)
+                if ranks == 0:
+                    wanted = seen
+                    self.assertGreater(sum("score" in name for name in wanted), 0)
+                self.assertEqual(seen.keys(), wanted.keys())
+                for name, values in wanted.items():
+                    finite = numpy.nan_to_num(values.astype("f8"))
+                    numpy.testing.assert_allclose(seen[name], values, rtol=0, equal_nan=True,
+                                                  atol=TOLERANCE * max(1, numpy.abs(finite).max(initial=0)),
+                                                  err_msg=f"{name} with {ranks} ranks")
+
+    def test_base(self):
+        self.compare("base")
+
+    def test_five_layer(self):
+        self.compare("five-layer")
+
+    def test_ids_of_ranks_and_times(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/o.h5"
+            harness.run("run", GOLDEN / "base.job.json", "-o", out, ranks=3)
+            with h5py.File(out) as file:
+                self.assertEqual(file["run"].attrs["ranks"], 3)
+                self.assertEqual(file["run/busy_seconds"].shape, (3,))
+                self.assertEqual(len(file["run"].attrs["hosts"].split()), 3)
+
+
+class BadInput(unittest.TestCase):
+    """A mistake ends all ranks within seconds, with one line from one of them."""
+
+    def refuse(self, *args, words):
+        """Run on three ranks; returns nothing but must fail as promised."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "o.h5"
+            start = time.monotonic()
+            done = harness.run("run", *args, "-o", out, ranks=3, timeout=60)
+            self.assertLess(time.monotonic() - start, 30)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            lines = [line for line in done.stderr.splitlines() if "patchsweep:" in line]
+            self.assertEqual(len(lines), 1, done.stderr)
+            self.assertIn(words, lines[0])
+            self.assertEqual(list(out.parent.iterdir()), [])
+
+    def test_missing_job(self):
+        self.refuse("no-such.json", words="no-such.json")
+
+    def test_unknown_key(self):
+        self.refuse(GOLDEN / "base.job.json", "--set", "sitse=[]", words="sitse")
+
+    def test_missing_model(self):
+        self.refuse(GOLDEN / "base.job.json", "--set", "model=no/model", words="no/model")
+
+    def test_layer_past_the_last(self):
+        self.refuse(GOLDEN / "base.job.json", "--set", "layers=[99]", words="99")
+
+
+class SlurmStep(unittest.TestCase):
+    """Tasks of a Slurm step that Open MPI cannot see would all write one file."""
+
+    def test_refused_before_mpi(self):
+        done = harness.run("run", GOLDEN / "base.job.json", "-o", "/nonexistent/o.h5",
+                           env={"SLURM_STEP_NUM_TASKS": "4", "SLURM_JOB_ID": "1"})
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--mpi=pmix", done.stderr)
+
+    def test_one_task_is_fine(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = harness.run("run", GOLDEN / "base.job.json", "-o", f"{folder}/o.h5",
+                               env={"SLURM_STEP_NUM_TASKS": "1"})
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()

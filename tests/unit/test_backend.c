@@ -1,0 +1,181 @@
+/*
+ * test_backend.c - every operation of every backend against `ref`, on odd shapes; vexp against exp.
+ *
+ * Tolerances: a float sum of n products of numbers in [-1, 1) errs by about sqrt(n) 2^-24 of its
+ * terms' size; 2e-6 sqrt(n) leaves a factor of 30.
+ */
+#include <stdlib.h>
+
+#include "../../src/backend/vexp.h"
+#include "../check.h"
+#include "patchsweep/backend.h"
+#include "rand.h"
+
+static ps_backend *ref, *cpu;
+
+static float *numbers(size_t n)
+{
+    float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64 + 64);
+
+    rand_fill(x, n);
+    return x;
+}
+
+static double worst(const float *a, const float *b, size_t n)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double off = fabs((double)a[i] - b[i]);
+        most = off > most || isnan(off) ? off : most;
+    }
+    return most;
+}
+
+static void norm_equals_ref(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {1, 576}, {3, 37}, {17, 24}, {130, 129}};
+
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        size_t rows = shapes[s][0], d = shapes[s][1];
+        float *x = numbers(rows * d), *w = numbers(d), *a = numbers(rows * d), *b = numbers(rows * d);
+        ref->ops.norm(a, x, w, 1e-5f, rows, d);
+        cpu->ops.norm(b, x, w, 1e-5f, rows, d);
+        CHECK(worst(a, b, rows * d) <= 2e-6);
+        free(x), free(w), free(a), free(b);
+    }
+}
+
+static void matmul_equals_ref(void)
+{
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 7, 64}, {2, 131, 24}, {5, 64, 37}, {33, 19, 129}, {100, 96, 576}};
+
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int bias = 0; bias < 2; bias++) {
+            size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+            float *x = numbers(rows * k), *w = numbers(n * k), *c = numbers(n);
+            float *a = numbers(rows * n), *b = numbers(rows * n);
+            ref->ops.matmul(a, x, w, bias ? c : NULL, rows, n, k);
+            cpu->ops.matmul(b, x, w, bias ? c : NULL, rows, n, k);
+            CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
+            free(x), free(w), free(c), free(a), free(b);
+        }
+}
+
+static void rope_equals_ref(void)
+{
+    enum { ROWS = 21, HEADS = 3, HALF = 5, POSITIONS = 40 };
+    float *x = numbers(ROWS * HEADS * 2 * HALF), *cos = numbers(POSITIONS * HALF);
+    float *sin = numbers(POSITIONS * HALF), *y = numbers(ROWS * HEADS * 2 * HALF);
+    int32_t at[ROWS];
+
+    memcpy(y, x, ROWS * HEADS * 2 * HALF * sizeof *x);
+    for (int i = 0; i < ROWS; i++)
+        at[i] = rand_int(POSITIONS);
+    ref->ops.rope(x, at, cos, sin, ROWS, HEADS, 2 * HALF);
+    cpu->ops.rope(y, at, cos, sin, ROWS, HEADS, 2 * HALF);
+    CHECK(worst(x, y, ROWS * HEADS * 2 * HALF) <= 1e-6);
+    free(x), free(y), free(cos), free(sin);
+}
+
+/* A run whose keys come in up to four pieces, some of one row. */
+static void one_attention(ps_heads heads, int32_t first, int32_t n)
+{
+    size_t qw = (size_t)(heads.n_heads * heads.head_dim), kvw = (size_t)(heads.n_kv_heads * heads.head_dim);
+    int32_t total = first + n, cut[5] = {0, total, total, total, total};
+    float *q = numbers((size_t)n * qw), *k = numbers((size_t)total * kvw), *v = numbers((size_t)total * kvw);
+    float *a = numbers((size_t)n * qw), *b = numbers((size_t)n * qw);
+    ps_queries run = {.q = q, .first = first, .n = n};
+
+    for (int i = 1; i < 4; i++)
+        cut[i] = cut[i - 1] + rand_int(total - cut[i - 1] + 1);
+    for (int i = 0; i < 4; i++)
+        if (cut[i] < cut[i + 1])
+            run.keys[run.n_keys++] = (ps_keys){k + (size_t)cut[i] * kvw, v + (size_t)cut[i] * kvw,
+                                               cut[i + 1] - cut[i]};
+    run.out = a;
+    ref->ops.attend(ref, &run, 1, heads);
+    run.out = b;
+    cpu->ops.attend(cpu, &run, 1, heads);
+    CHECK(worst(a, b, (size_t)n * qw) <= 4e-6);
+    free(q), free(k), free(v), free(a), free(b);
+}
+
+static void attend_equals_ref(void)
+{
+    static const ps_heads shapes[] = {{1, 1, 2, 1}, {4, 2, 16, 0.25f}, {9, 3, 64, 0.125f}, {6, 1, 10, 3}, {3, 3, 7, 0.5f}};
+
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        one_attention(shapes[s], 0, 1);
+        one_attention(shapes[s], 12, 1);
+        for (int i = 0; i < 6; i++)
+            one_attention(shapes[s], rand_int(20), 1 + rand_int(25));
+    }
+}
+
+static void elementwise_equals_ref(void)
+{
+    static const size_t sizes[] = {1, 15, 37, 5001};
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t n = sizes[s];
+        float *a = numbers(n), *b = numbers(n), *y = numbers(n);
+        for (size_t i = 0; i < n; i++)
+            b[i] = a[i] *= 60; /* silu's tails too */
+        ref->ops.swiglu(a, y, n);
+        cpu->ops.swiglu(b, y, n);
+        CHECK(worst(a, b, n) <= 2e-5);
+        memcpy(b, a, n * sizeof *a);
+        ref->ops.add(a, y, n);
+        cpu->ops.add(b, y, n);
+        CHECK(worst(a, b, n) == 0);
+        free(a), free(b), free(y);
+    }
+}
+
+static void vexp_is_exp(void)
+{
+    double most = 0;
+
+    for (double x = -87.2; x < 88; x += 0.00037) {
+        double wanted = exp((double)(float)x), off = fabs(ps_vexp((float)x) - wanted) / wanted;
+        most = off > most ? off : most;
+    }
+    CHECK_CLOSE(most, 0, 2 * 0x1p-23);
+    CHECK(ps_vexp(0) == 1);
+    CHECK(ps_vexp(-1000) == 0);
+    CHECK(ps_vexp(-INFINITY) == 0);
+}
+
+/* What a row comes out as does not depend on the rows beside it (operations that we write). */
+static void rows_do_not_see_each_other(void)
+{
+    enum { D = 53, ROWS = 40 };
+    float *x = numbers(ROWS * D), *w = numbers(D), *all = numbers(ROWS * D), one[D];
+
+    cpu->ops.norm(all, x, w, 1e-6f, ROWS, D);
+    for (size_t r = 0; r < ROWS; r++) {
+        cpu->ops.norm(one, x + r * D, w, 1e-6f, 1, D);
+        CHECK(!memcmp(one, all + r * D, sizeof one));
+    }
+    free(x), free(w), free(all);
+}
+
+int main(void)
+{
+    ps_err err = PS_ERR_INIT;
+
+    if (ps_backend_open(&ref, "ref", 1, 64, &err) < 0 || ps_backend_open(&cpu, "cpu", 2, 64, &err) < 0)
+        return 1;
+    RUN(norm_equals_ref);
+    RUN(matmul_equals_ref);
+    RUN(rope_equals_ref);
+    RUN(attend_equals_ref);
+    RUN(elementwise_equals_ref);
+    RUN(vexp_is_exp);
+    RUN(rows_do_not_see_each_other);
+    ps_backend_close(ref);
+    ps_backend_close(cpu);
+    CHECK_ERR(ps_backend_open(&ref, "gpu", 1, 64, &err), err, PS_EINPUT, "'gpu' is not known");
+    return check_done();
+}

@@ -1,0 +1,143 @@
+/*
+ * test_plan.c - plans of synthetic grids: each unfinished cell once, waves within bounds, ranks
+ * balanced layer by layer; and which cells are free, against brute force.
+ */
+#include <stdlib.h>
+
+#include "../check.h"
+#include "patchsweep/plan.h"
+
+/* A grid without tokens: T, D and L are all a plan looks at. */
+static ps_grid *synthetic(int32_t L, int n_pairs, const int32_t *T, const int32_t *D, unsigned sites)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_job_pair *job_pairs = calloc((size_t)n_pairs, sizeof *job_pairs);
+    ps_pair *pairs = calloc((size_t)n_pairs, sizeof *pairs);
+    ps_job job = {.n_pairs = (size_t)n_pairs, .layers = {.all = true}, .positions = {.all = true},
+                  .sites = sites, .directions = 1u << PS_DENOISE, .metrics = 1};
+    int32_t ids[512] = {0};
+    ps_grid *grid = NULL;
+
+    for (int p = 0; p < n_pairs; p++) {
+        job_pairs[p].where = (char[]){"a pair"};
+        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
+                             .ids = {ids, ids}, .foil_id = -1};
+    }
+    CHECK(ps_grid_build(&grid, &job, pairs, L, &err) == 0);
+    free(job_pairs);
+    free(pairs);
+    return grid;
+}
+
+typedef struct count {
+    const ps_plan *plan;
+    const ps_grid *grid;
+    size_t live, wrong;
+} count;
+
+static int seen_once(void *context, const ps_cell *cell)
+{
+    count *c = context;
+    const ps_grid_pair *pair = &c->grid->pairs[cell->pair];
+    bool live = ps_cell_known(cell, pair->n_positions, pair->first_difference, c->grid->n_layers) == PS_LIVE;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->plan->n_cells; i++) {
+        const ps_cell *p = &c->plan->cells[i];
+        n += p->pair == cell->pair && p->layer == cell->layer && p->position == cell->position &&
+             p->site == cell->site && p->direction == cell->direction;
+    }
+    c->live += live;
+    c->wrong += n != live;
+    return 0;
+}
+
+static void check_plan(const ps_grid *grid, int size, int64_t max_rows, size_t n_waves_at_least)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_plan *plan = NULL;
+
+    CHECK(ps_plan_build(&plan, grid, size, max_rows, false, &err) == 0);
+    count c = {plan, grid, 0, 0};
+    ps_grid_each(grid, seen_once, &c);
+    CHECK_INT(c.wrong, 0);
+    CHECK_INT(plan->n_cells, c.live);
+    CHECK(plan->n_waves >= n_waves_at_least);
+    size_t cells = 0;
+    for (size_t i = 0; i < plan->n_waves; i++) {
+        const ps_plan_wave *w = &plan->waves[i];
+        int64_t rows = w->trunk_rows;
+        CHECK_INT(w->first_cell, cells);
+        cells += w->n_cells;
+        for (size_t k = w->first_cell; k < cells; k++) {
+            const ps_cell *cell = &plan->cells[k];
+            rows += ps_plan_cell_rows(grid, cell);
+            CHECK(cell->pair >= w->first_pair && cell->pair < w->first_pair + w->n_pairs);
+            CHECK(k == w->first_cell || ps_cell_entry(cell) >= ps_cell_entry(cell - 1));
+            CHECK(plan->owner[k] >= 0 && plan->owner[k] < size);
+        }
+        CHECK(rows <= max_rows || w->n_cells <= 1);
+    }
+    CHECK_INT(cells, plan->n_cells);
+    ps_plan_free(plan);
+}
+
+static void each_cell_once(void)
+{
+    static const int32_t T[] = {9, 14, 5}, D[] = {3, 0, 4};
+    ps_grid *grid = synthetic(6, 3, T, D, 7);
+
+    check_plan(grid, 1, 1 << 30, 1);
+    check_plan(grid, 7, 1 << 30, 1);
+    check_plan(grid, 3, 200, 3);
+    check_plan(grid, 2, 1, 100); /* one cell a wave */
+    ps_grid_free(grid);
+}
+
+/* Cells that no rank need compute, found by asking what the last row can see. */
+static void free_cells_are_what_nobody_reads(void)
+{
+    enum { T = 7, D = 2, L = 4 };
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        for (int32_t l = 0; l < L; l++)
+            for (int32_t t = 0; t < T; t++) {
+                ps_cell cell = {.layer = l, .position = t, .site = (uint8_t)site};
+                bool behind = l == L - 1 && site != PS_RESID_PRE;
+                enum ps_known wanted = t < D || (behind && t < T - 1)                    ? PS_SCORES_BASE
+                                       : behind && t == T - 1 && site == PS_RESID_POST ? PS_SCORES_SOURCE
+                                                                                       : PS_LIVE;
+                CHECK_INT(ps_cell_known(&cell, T, D, L), wanted);
+            }
+    ps_cell last = {.layer = 0, .position = T - 1, .site = PS_RESID_POST};
+    CHECK_INT(ps_cell_known(&last, T, T - 1, L), PS_SCORES_SOURCE);
+    last.site = PS_MLP_OUT;
+    CHECK_INT(ps_cell_known(&last, T, T - 1, L), PS_LIVE);
+}
+
+/* The 70B grid with T = 28, D = 14: what the design promises of the plan. */
+static void ranks_are_balanced(void)
+{
+    static const int32_t T = 28, D = 14;
+    static const struct { int size; double least; } wanted[] = {{1, 1}, {2, 0.98}, {8, 0.98}, {64, 0.82}};
+    ps_grid *grid = synthetic(80, 1, &T, &D, 1u << PS_RESID_POST);
+    ps_err err = PS_ERR_INIT;
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        ps_plan *plan = NULL;
+        CHECK(ps_plan_build(&plan, grid, wanted[i].size, 1 << 30, false, &err) == 0);
+        printf("# %d ranks: efficiency %.4f\n", wanted[i].size, plan->efficiency);
+        CHECK(plan->efficiency >= wanted[i].least && plan->efficiency <= 1);
+        CHECK_INT(plan->n_free, 80 * 28 - 79 * 14);
+        ps_plan_free(plan);
+    }
+    ps_grid_free(grid);
+}
+
+int main(void)
+{
+    RUN(each_cell_once);
+    RUN(free_cells_are_what_nobody_reads);
+    RUN(ranks_are_balanced);
+    return check_done();
+}
