@@ -45,6 +45,7 @@ CFLAGS   += -std=c11 $(OPT) $(if $(ARCH),-march=$(ARCH)) -fopenmp \
 LDLIBS   += $(PKG_LIBS) -lm
 
 SRC   := $(filter-out src/base/comm_$(if $(filter 0,$(MPI)),mpi,serial).c,$(wildcard src/*/*.c))
+SRC   += $(if $(SANITIZE),tests/keep_modules.c)
 OBJ   := $(SRC:%.c=$O/%.o)
 LIB   := $(filter-out $O/src/cli/main.o,$(OBJ))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
@@ -91,6 +92,21 @@ check-headers:
 	    echo "#include \"$${h#include/}\"" | $(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - || exit 1; \
 	done
 	$(Q)! grep -lE '#include <(mpi|hdf5|cJSON|cblas|pcre2|utf8proc)' include/patchsweep/*.h
+
+demo-smollm2: patchsweep
+	scripts/fetch_smollm2.sh
+	./patchsweep run jobs/smollm2.json -o smollm2.h5 --force
+	./patchsweep show smollm2.h5
+
+$O/patchsweep.1: src/cli/patchsweep.1.in $O/patchsweep
+	$(call say,MAN)
+	$(Q)scripts/manpage.sh $O/patchsweep < $< > $@
+
+install: $O/patchsweep $O/patchsweep.1
+	install -D -m 755 $O/patchsweep $(DESTDIR)$(PREFIX)/bin/patchsweep
+	install -D -m 644 $O/patchsweep.1 $(DESTDIR)$(PREFIX)/share/man/man1/patchsweep.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/patchsweep/jobs jobs/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/patchsweep/slurm scripts/slurm/*
 
 help:
 	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))

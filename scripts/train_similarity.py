@@ -12,7 +12,7 @@ a repository. The order in which it has to work is clear (who is the subject?
 what does that person do? which option does the same?), so its causal trace
 can be read by eye.
 
-Usage (needs torch, transformers, tokenizers, safetensors, numpy):
+Usage (needs torch, transformers, tokenizers, safetensors):
 
     scripts/train_similarity.py                # train, save, evaluate
     scripts/train_similarity.py --evaluate     # accuracy and trace of the saved model
@@ -25,15 +25,16 @@ aside. A set-aside pair never occurs in training as subject and answer, in
 either order, so a right answer about it cannot have been memorised. Albert
 Einstein / Isaac Newton and Taylor Swift / Michael Jackson are among them.
 
-*Local early layers.* In the lower half of the layers a penalty is put on
-attention that leaves the phrase a token stands in (a name, or the words
-between two names); the first token, which serves as a place to attend to
-nothing, is exempt. A model this small otherwise looks the answer up across
-the whole prompt within its first layer, which is right but leaves nothing to
-see. With the penalty the lower layers work out who each name is, on the spot,
-and the upper layers compare, which is the order large models keep too. The
-penalty shapes the weights only: the saved model is a plain LlamaForCausalLM
-with ordinary causal attention.
+*Phrases.* A penalty is put on attention that crosses the border of a phrase
+(a name, or the words between two names): in the lower half of the layers on
+all of it, in the upper half on all but what reads a phrase at its last token.
+The prompt's first token is exempt, as a place to attend to nothing. A model
+this small otherwise carries the subject to the end of the prompt within its
+first layer, which is right but leaves nothing to see. With the penalty the
+lower layers work out on the spot who each name is, and the upper layers
+compare. That is the order large models keep of themselves; here it is put in
+by the training, and the trace shows it. The penalty shapes the weights only:
+the saved model is a plain LlamaForCausalLM with ordinary causal attention.
 """
 
 import argparse
@@ -44,6 +45,7 @@ import sys
 import time
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +72,7 @@ PEOPLE = {
         Freddie Mercury, Aretha Franklin, Bob Dylan, David Bowie, Janet Jackson, Johnny Cash,
         Tina Turner, Ella Fitzgerald, Edith Piaf, Stevie Wonder, Elton John""",
     "actor": """Brad Pitt, Tom Hanks, Meryl Streep, Marlon Brando, Audrey Hepburn, Al Pacino,
-        Jack Nicholson, Humphrey Bogart, Katharine Hepburn, Denzel Washington, Cary Grant,
+        Jack Nicholson, Humphrey Bogart, Bette Davis, Denzel Washington, Cary Grant,
         Elizabeth Taylor, Anthony Hopkins, Samuel Jackson, Julia Roberts, Ingrid Bergman""",
     "writer": """Jane Austen, Charles Dickens, Leo Tolstoy, Mark Twain, Jonathan Swift,
         Virginia Woolf, James Joyce, Franz Kafka, Ernest Hemingway, Agatha Christie,
@@ -80,7 +82,7 @@ PEOPLE = {
         Edgar Degas, Diego Rivera, Francis Bacon, Andy Warhol, Edward Hopper, Mark Rothko""",
     "composer": """Wolfgang Mozart, Johann Bach, Frederic Chopin, Franz Schubert,
         Antonio Vivaldi, Gustav Mahler, Richard Wagner, Claude Debussy, Igor Stravinsky,
-        Giuseppe Verdi, Joseph Haydn, Johannes Brahms, Robert Schumann, Clara Schumann,
+        Giuseppe Verdi, Joseph Haydn, Johannes Brahms, Robert Schumann, Erik Satie,
         Franz Liszt, Philip Glass""",
     "philosopher": """Immanuel Kant, David Hume, John Locke, Friedrich Nietzsche, Karl Marx,
         Rene Descartes, Hannah Arendt, Baruch Spinoza, Bertrand Russell, Ludwig Wittgenstein,
@@ -115,15 +117,31 @@ FACTS = (
     "The profession of {subject} is {profession}",
 )
 
-# The pairs of jobs/similarity.json: id, clean subject, corrupt subject,
-# entities, answer to the clean question, answer to the corrupt one.
-DEFAULT_ENTITIES = ("Brad Pitt", "Isaac Newton", "Michael Jackson")
+class Pair(NamedTuple):
+    """One pair of jobs/similarity.json: `answer` is right for the clean
+    subject, `foil` for the corrupt one."""
+    id: str
+    clean: str
+    corrupt: str
+    answer: str
+    foil: str
+    entities: tuple = ("Brad Pitt", "Isaac Newton", "Michael Jackson")
+
+
 DEFAULT_PAIRS = (
-    ("einstein-swift", "Albert Einstein", "Taylor Swift", "Isaac Newton", "Michael Jackson"),
-    ("curie-sinatra", "Marie Curie", "Frank Sinatra", "Isaac Newton", "Michael Jackson"),
-    ("bohr-hanks", "Niels Bohr", "Tom Hanks", "Isaac Newton", "Brad Pitt"),
-    ("piaf-streep", "Edith Piaf", "Meryl Streep", "Michael Jackson", "Brad Pitt"),
+    Pair("einstein-swift", "Albert Einstein", "Taylor Swift", "Isaac Newton", "Michael Jackson"),
+    Pair("curie-sinatra", "Marie Curie", "Frank Sinatra", "Isaac Newton", "Michael Jackson"),
+    Pair("bohr-hanks", "Niels Bohr", "Tom Hanks", "Isaac Newton", "Brad Pitt"),
+    Pair("piaf-streep", "Edith Piaf", "Meryl Streep", "Michael Jackson", "Brad Pitt"),
+    # Namesakes: only the first name differs, so the trace begins there.
+    Pair("swift-swift", "Taylor Swift", "Jonathan Swift", "Michael Jackson", "Charles Dickens",
+         ("Brad Pitt", "Charles Dickens", "Michael Jackson")),
 )
+
+
+def first_name(name):
+    """The token that stands for a name in an answer, as text."""
+    return " " + name.split()[0]
 
 
 def held_out_pairs(share=0.1, seed=7):
@@ -133,8 +151,8 @@ def held_out_pairs(share=0.1, seed=7):
     for names in PEOPLE.values():
         pairs = [frozenset(p) for p in combinations(names, 2)]
         held.update(rng.sample(pairs, round(share * len(pairs))))
-    for _, clean, corrupt, answer, foil in DEFAULT_PAIRS:
-        held.update((frozenset((clean, answer)), frozenset((corrupt, foil))))
+    for p in DEFAULT_PAIRS:
+        held.update((frozenset((p.clean, p.answer)), frozenset((p.corrupt, p.foil))))
     return held
 
 
@@ -203,8 +221,8 @@ def build_tokenizer():
 
 
 # --------------------------------------------------------------------------
-# Model: LlamaForCausalLM written out, because training needs the attention
-# weights of the lower layers. Parameter names are those of transformers.
+# Model: LlamaForCausalLM written out, because training looks at the attention
+# weights and takes some of them away. Parameter names are those of transformers.
 # --------------------------------------------------------------------------
 
 def make_config(vocab_size, args):
@@ -260,7 +278,7 @@ class Attention(nn.Module):
         a, b = x.chunk(2, dim=-1)
         return x * cos + torch.cat((-b, a), dim=-1) * sin
 
-    def forward(self, x, cos, sin, future):
+    def forward(self, x, cos, sin, future, cut):
         b, t, _ = x.shape
         q = self.q_proj(x).view(b, t, self.nh, self.hd).transpose(1, 2)
         k = self.k_proj(x).view(b, t, self.nkv, self.hd).transpose(1, 2)
@@ -269,8 +287,10 @@ class Attention(nn.Module):
         k = k.repeat_interleave(self.nh // self.nkv, dim=1)
         v = v.repeat_interleave(self.nh // self.nkv, dim=1)
         scores = q @ k.transpose(-1, -2) / math.sqrt(self.hd)
-        weights = scores.masked_fill(future, float("-inf")).softmax(-1)
-        return self.o_proj((weights @ v).transpose(1, 2).reshape(b, t, -1)), weights
+        weights = used = scores.masked_fill(future, float("-inf")).softmax(-1)
+        if cut is not None:
+            used = scores.masked_fill(future | cut, float("-inf")).softmax(-1)
+        return self.o_proj((used @ v).transpose(1, 2).reshape(b, t, -1)), weights
 
 
 class MLP(nn.Module):
@@ -292,8 +312,8 @@ class Layer(nn.Module):
         self.input_layernorm = RMSNorm(cfg["hidden_size"], cfg["rms_norm_eps"])
         self.post_attention_layernorm = RMSNorm(cfg["hidden_size"], cfg["rms_norm_eps"])
 
-    def forward(self, x, cos, sin, future):
-        out, weights = self.self_attn(self.input_layernorm(x), cos, sin, future)
+    def forward(self, x, cos, sin, future, cut):
+        out, weights = self.self_attn(self.input_layernorm(x), cos, sin, future, cut)
         x = x + out
         return x + self.mlp(self.post_attention_layernorm(x)), weights
 
@@ -315,15 +335,19 @@ class Llama(nn.Module):
             if p.dim() == 2:
                 nn.init.normal_(p, std=out_std if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.04)
 
-    def forward(self, ids):
-        """Logits of every position, and the attention weights of every layer."""
+    def forward(self, ids, cut=None):
+        """Logits of every position, and the attention weights of every layer.
+
+        In training, `cut` may give a mask of the attention to take away from
+        each layer; the weights returned are still those without the cut.
+        """
         t, hd = ids.shape[1], self.cfg["head_dim"]
         freq = self.cfg["rope_theta"] ** (-torch.arange(0, hd, 2).float() / hd)
         angle = torch.outer(torch.arange(t).float(), freq).repeat(1, 2)
         future = torch.ones(t, t, dtype=torch.bool).triu(1)
         x, weights = self.model.embed_tokens(ids), []
-        for layer in self.model.layers:
-            x, w = layer(x, angle.cos(), angle.sin(), future)
+        for i, layer in enumerate(self.model.layers):
+            x, w = layer(x, angle.cos(), angle.sin(), future, cut[i] if cut else None)
             weights.append(w)
         return self.model.norm(x) @ self.model.embed_tokens.weight.T, weights
 
@@ -352,7 +376,7 @@ class Shape:
             self.columns.append(at)
             at += 1
         self.row = torch.tensor(ids)
-        self.forbidden = self.across_phrases(names)
+        self.leaves, self.skips_end = self.phrase_masks(names)
         # The loss counts what the model has to say in full and the rest a little.
         weight = torch.full((len(ids),), 0.1 / len(ids))
         first = len(ids) - 1 - answer
@@ -363,17 +387,21 @@ class Shape:
     def word_id(self, word):
         return self.vocab["\u0120" + word]  # byte-level BPE writes a space as U+0120
 
-    def across_phrases(self, names):
-        """Query x key mask of attention that leaves its phrase, the first token exempt."""
-        phrase, current = torch.zeros(len(self.row), dtype=torch.long), 0
+    def phrase_masks(self, names):
+        """Query x key masks of attention that leaves its phrase, and of the part
+        of it that reads another phrase elsewhere than at its last token. The
+        first token is exempt from both."""
         starts = {self.columns[2 * i] for i in range(names)}
         ends = {self.columns[2 * i + 1] + 1 for i in range(names)}
-        for i in range(len(self.row)):
-            current += (i in starts) + (i in ends)
-            phrase[i] = current
-        forbidden = phrase[:, None] != phrase[None, :]
-        forbidden[:, 0] = False
-        return forbidden
+        phrase = torch.tensor([i in starts | ends for i in range(len(self.row))]).cumsum(0)
+        leaves = phrase[:, None] != phrase[None, :]
+        leaves[:, 0] = False
+        last = torch.cat((phrase[1:] != phrase[:-1], torch.tensor([True])))
+        return leaves, leaves & ~last
+
+    def forbidden(self, layers, local_layers):
+        """The masks of all layers, for inputs (the row less its last token)."""
+        return [(self.leaves if i < local_layers else self.skips_end)[:-1, :-1] for i in range(layers)]
 
     def batch(self, rows):
         """Token matrix of rows, each a list of the words of its fields."""
@@ -405,16 +433,22 @@ def fact_rows(rng, count):
     return [f"{p} {PROFESSION[p]}".split() for p in people]
 
 
-def losses(net, shape, ids, local_layers):
-    """Language modelling loss, leak of attention out of its phrase, share of right answers."""
-    logits, weights = net(ids[:, :-1])
+def losses(net, shape, ids, local_layers, cut):
+    """Language modelling loss, leak of unwanted attention, share of right answers.
+
+    The leak is summed over layers, heads and positions, not averaged: a single
+    head at a single position is enough to carry the subject to the end of the
+    prompt, and it has to cost something.
+    """
+    forbidden = shape.forbidden(len(net.model.layers), local_layers)
+    logits, weights = net(ids[:, :-1], forbidden if cut else None)
     targets = ids[:, 1:]
     ce = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").mean(0)
-    forbidden = shape.forbidden[:-1, :-1]
-    leak = torch.stack([(w * forbidden).sum(-1).clamp(max=0.999) for w in weights[:local_layers]])
+    leak = -sum(torch.log1p(-(w * f).sum(-1).clamp(max=0.999)).sum((1, 2)).mean()
+                for w, f in zip(weights, forbidden))
     at = int(shape.weight.argmax())
     right = (logits[:, at].argmax(-1) == targets[:, at]).float().mean()
-    return (ce * shape.weight).sum(), -torch.log1p(-leak).mean(), right
+    return (ce * shape.weight).sum(), leak, right
 
 
 def train(args):
@@ -439,12 +473,18 @@ def train(args):
         cool = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / args.steps))
         for group in opt.param_groups:
             group["lr"] = args.lr * warm * cool
+        # At first the unwanted attention is impossible, and the penalty on it
+        # grows slowly, or the layers would learn to attend to nothing at all.
+        # Later it is impossible in every other step, so that what little of it
+        # is left in the other steps is of no use.
+        cut = step < args.ramp or step % 2 == 0
+        penalty = args.local_weight * min(1.0, step / args.ramp) ** 2
         loss, leak, right = losses(net, question, question.batch(question_rows(rng, args.batch)),
-                                   args.local_layers)
-        shape = facts[step % len(facts)]
-        fact, fact_leak, known = losses(net, shape, shape.batch(fact_rows(rng, 64)), args.local_layers)
+                                   args.local_layers, cut)
+        shape = facts[step // 2 % len(facts)]
+        fact, fact_leak, known = losses(net, shape, shape.batch(fact_rows(rng, 64)), args.local_layers, cut)
         opt.zero_grad(set_to_none=True)
-        (loss + 0.5 * fact + args.local_weight * (leak + 0.5 * fact_leak)).backward()
+        (loss + 0.5 * fact + penalty * (leak + 0.5 * fact_leak)).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         opt.step()
         if (step + 1) % 50 == 0:
@@ -464,6 +504,7 @@ def save(net, tok, cfg, out):
     tensors = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in net.state_dict().items()}
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     tok.save(str(out / "tokenizer.json"))
+    (out / "model.safetensors").chmod(0o644)
     (out / "config.json").write_text(json.dumps(cfg, indent=2) + "\n")
     (out / "tokenizer_config.json").write_text(json.dumps({
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -584,13 +625,14 @@ def evaluate(args):
     for held in (False, True):
         acc = accuracy(model, tok, args.questions, held)
         print(f"{'held-out' if held else 'seen'} pairs: {100 * acc:.2f} % of {args.questions} new questions right")
-    for name, clean, corrupt, answer, foil in DEFAULT_PAIRS:
+    for p in DEFAULT_PAIRS:
         tokens, grid, top, bottom = trace(
-            model, tok, prompt_of(clean, DEFAULT_ENTITIES), prompt_of(corrupt, DEFAULT_ENTITIES),
-            " " + answer, " " + foil)
-        print(f"\n{name}: logit difference clean {top:.2f}, corrupt {bottom:.2f}")
+            model, tok, prompt_of(p.clean, p.entities), prompt_of(p.corrupt, p.entities),
+            first_name(p.answer), first_name(p.foil))
+        print(f"\n{p.id}: logit difference clean {top:.2f}, corrupt {bottom:.2f}")
         print(" " * 14 + "".join(f"{l:7d}" for l in range(len(grid[0]))))
-        for token, row in zip(tokens, grid):
+        # Before the subject both prompts are the same, so the score is 0 there.
+        for token, row in list(zip(tokens, grid))[tokens.index(first_name(p.clean)):]:
             print(f"{token!r:14.14s}" + "".join(f"{v:7.2f}" for v in row))
 
 
@@ -609,42 +651,44 @@ def job(model, **fields):
     }
 
 
-def first_name(name):
-    return " " + name.split()[0]
-
-
 def default_job():
-    pairs = [
-        {"id": name, "clean": {"subject": clean}, "corrupt": {"subject": corrupt},
-         "answer": first_name(answer), "foil": first_name(foil)}
-        for name, clean, corrupt, answer, foil in DEFAULT_PAIRS
-    ]
-    out = job("../data/similarity-model", template=QUESTION,
-              fill={"entities": ", ".join(DEFAULT_ENTITIES)}, pairs=pairs)
+    usual = ", ".join(Pair._field_defaults["entities"])
+    pairs = []
+    for p in DEFAULT_PAIRS:
+        listed = ", ".join(p.entities)
+        own = {} if listed == usual else {"entities": listed}
+        pairs.append({"id": p.id, "clean": {"subject": p.clean, **own}, "corrupt": {"subject": p.corrupt, **own},
+                      "answer": first_name(p.answer), "foil": first_name(p.foil)})
+    out = job("../data/similarity-model", template=QUESTION, fill={"entities": usual}, pairs=pairs)
     return {**out, "output": "similarity.h5"}
+
+
+@torch.no_grad()
+def verdict(model, tok, subject, entities, answer, foil):
+    """The most likely first name, and by how much the answer's logit exceeds the foil's."""
+    logits = model(torch.tensor([tok.encode(prompt_of(subject, entities)).ids])).logits[0, -1]
+    a, f = (tok.encode(first_name(n), add_special_tokens=False).ids[0] for n in (answer, foil))
+    return tok.decode([int(logits.argmax())]), float(logits[a] - logits[f])
 
 
 def many_pairs(model, tok, count=20, margin=4.0, seed=3):
     """Held-out questions, with a corrupt subject to whom another of the
     entities is the (also held-out) answer; both sides clearly right."""
     rng = random.Random(seed)
-    first = lambda text: tok.encode(text, add_special_tokens=False).ids[0]
     pairs, used = [], set()
     while len(pairs) < count:
         clean, entities, answer = draw_question(rng, held_out=True)
         foil = rng.choice([e for e in entities if e != answer])
         corrupts = [p for p in PEOPLE[PROFESSION[foil]] if frozenset((p, foil)) in HELD_OUT]
-        jobs = [PROFESSION[e] for e in entities]
-        if not corrupts or len(set(jobs)) < 3 or clean in used:
+        if not corrupts or len({PROFESSION[e] for e in entities}) < 3:
             continue
         corrupt = rng.choice(corrupts)
-        sides = []
-        for subject in (clean, corrupt):
-            with torch.no_grad():
-                logits = model(torch.tensor([tok.encode(prompt_of(subject, entities)).ids])).logits[0, -1]
-            sides.append((int(logits.argmax()), float(logits[first(first_name(answer))] - logits[first(first_name(foil))])))
-        right = sides[0][0] == first(first_name(answer)) and sides[1][0] == first(first_name(foil))
-        if not right or sides[0][1] < margin or sides[1][1] > -margin or corrupt in used:
+        if clean in used or corrupt in used:
+            continue
+        says, by = verdict(model, tok, clean, entities, answer, foil)
+        says_corrupt, by_corrupt = verdict(model, tok, corrupt, entities, answer, foil)
+        right = (says, says_corrupt) == (first_name(answer), first_name(foil))
+        if not right or by < margin or by_corrupt > -margin:
             continue
         used.update((clean, corrupt))
         listed = ", ".join(entities)
@@ -657,13 +701,24 @@ def many_pairs(model, tok, count=20, margin=4.0, seed=3):
     return pairs
 
 
+def readable(content):
+    """JSON with one line per field, and one per pair."""
+    lines = []
+    for key, value in content.items():
+        text = json.dumps(value)
+        if key == "pairs":
+            text = "[\n    " + ",\n    ".join(json.dumps(p) for p in value) + "\n  ]"
+        lines.append(f"  {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def write_jobs(args):
     model, tok = load_saved(args.out)
     JOBS_DIR.mkdir(exist_ok=True)
     many = {**job("../data/similarity-model", template=QUESTION, pairs_file="similarity-many.jsonl"),
             "output": "similarity-many.h5"}
-    for name, content in (("similarity", default_job()), ("similarity-many", many)):
-        (JOBS_DIR / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    (JOBS_DIR / "similarity.json").write_text(readable(default_job()))
+    (JOBS_DIR / "similarity-many.json").write_text(readable(many))
     lines = [json.dumps(p) + "\n" for p in many_pairs(model, tok)]
     (JOBS_DIR / "similarity-many.jsonl").write_text("".join(lines))
 
@@ -673,20 +728,21 @@ def parse_args():
     p.add_argument("--evaluate", action="store_true", help="only evaluate the saved model")
     p.add_argument("--write-jobs", action="store_true", help="only write jobs/similarity*")
     p.add_argument("--out", type=Path, default=MODEL_DIR, help="model directory")
-    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--steps", type=int, default=1200)
     p.add_argument("--batch", type=int, default=128, help="questions per step")
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--decay", type=float, default=0.05)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--layers", type=int, default=8)
-    p.add_argument("--local-layers", type=int, default=4, help="layers that must stay within phrases")
-    p.add_argument("--local-weight", type=float, default=1.0)
+    p.add_argument("--local-layers", type=int, default=4, help="lower layers, to attend within phrases only")
+    p.add_argument("--local-weight", type=float, default=0.1, help="weight of the penalty")
+    p.add_argument("--ramp", type=int, default=400, help="steps until the penalty is full")
     p.add_argument("--width", type=int, default=128)
     p.add_argument("--heads", type=int, default=4)
     p.add_argument("--kv-heads", type=int, default=2)
     p.add_argument("--ffn", type=int, default=384)
-    p.add_argument("--save-every", type=int, default=500)
+    p.add_argument("--save-every", type=int, default=200)
     p.add_argument("--questions", type=int, default=5000, help="questions per evaluation")
     return p.parse_args()
 

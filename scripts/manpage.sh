@@ -1,0 +1,23 @@
+#!/bin/sh
+# manpage.sh - the man page: its prose with each command's own --help in the middle.
+#
+#   scripts/manpage.sh ./patchsweep < src/cli/patchsweep.1.in > patchsweep.1
+set -eu
+program=$1
+
+command_help() { # a section a command, its help as it prints it
+    for command in run show plot tokenize inspect; do
+        printf '.SS %s\n.nf\n' "$command"
+        "$program" "$command" --help | sed 's/\\/\\e/g; s/-/\\-/g; s/^\./\\\&./; s/^'\''/\\\&'\''/'
+        printf '.fi\n'
+    done
+}
+
+while IFS= read -r line; do
+    if [ "$line" = @COMMANDS@ ]; then
+        echo '.SH COMMANDS'
+        command_help
+    else
+        printf '%s\n' "$line"
+    fi
+done

@@ -1,0 +1,240 @@
+/*
+ * added.c - finding added tokens: leftmost, and of those the longest.
+ *
+ * A file has a few hundred of them at most; candidates are found by their first byte.
+ */
+#include "added.h"
+
+#include <string.h>
+
+#include "patchsweep/mem.h"
+#include "patchsweep/text.h"
+#include "unicode.h"
+
+typedef struct token {
+    char *text;    /* what it decodes to */
+    char *pattern; /* what is looked for: the text, normalized where it is matched so */
+    size_t n;      /* bytes of pattern */
+    int32_t id;
+    bool special, normalized, single_word, lstrip, rstrip;
+    int32_t next; /* of those with the same first byte and `normalized`; -1: none */
+} token;
+
+struct ps_added {
+    token *tokens;
+    size_t n;
+    int32_t first[2][256]; /* by normalized and first byte */
+};
+
+/* ---- loading ---- */
+
+static int load_token(const ps_part *part, const ps_vocab *vocab, token *t, ps_err *err)
+{
+    static const char *const keys[] = {"id", "content", "single_word", "lstrip", "rstrip",
+                                       "normalized", "special", NULL};
+    const char *content;
+
+    if (ps_part_want(part, PS_JSON_OBJECT, err) < 0 || ps_part_keys(part, keys, err) < 0 ||
+        ps_part_int(part, "id", PS_VOCAB_MAX_ID, &t->id, err) < 0 ||
+        ps_part_string(part, "content", &content, err) < 0 ||
+        ps_part_bool(part, "single_word", &t->single_word, err) < 0 ||
+        ps_part_bool(part, "lstrip", &t->lstrip, err) < 0 ||
+        ps_part_bool(part, "rstrip", &t->rstrip, err) < 0 ||
+        ps_part_bool(part, "normalized", &t->normalized, err) < 0 ||
+        ps_part_bool(part, "special", &t->special, err) < 0)
+        return -1;
+    int32_t known = ps_vocab_find(vocab, content, strlen(content));
+    const char *other = ps_vocab_piece(vocab, t->id);
+    if (known >= 0 && known != t->id)
+        return ps_part_refuse(part, err, "'%.100s' has id %d here and %d in the vocabulary", content,
+                              (int)t->id, (int)known);
+    if (known < 0 && other)
+        return ps_part_refuse(part, err, "id %d is '%.100s' here and '%.100s' in the vocabulary",
+                              (int)t->id, content, other);
+    if (!*content)
+        return ps_part_refuse(part, err, "has empty content");
+    t->text = ps_strdup(content, err);
+    return t->text ? 0 : -1;
+}
+
+static int make_pattern(token *t, const ps_normalizer *normalizer, ps_err *err)
+{
+    ps_aligned text = {0}, normal = {0};
+    int rc = -1;
+
+    if (ps_aligned_original(&text, t->text, strlen(t->text), err) == 0 &&
+        ps_normalizer_run(t->normalized ? normalizer : NULL, &text, &normal, err) == 0 &&
+        (t->pattern = ps_strndup(normal.n ? normal.bytes : "", normal.n, err))) {
+        t->n = normal.n;
+        rc = 0;
+    }
+    ps_aligned_release(&text);
+    ps_aligned_release(&normal);
+    return rc;
+}
+
+static void enlist(ps_added *a, size_t i)
+{
+    token *t = &a->tokens[i];
+
+    if (!t->n)
+        return;
+    int32_t *first = &a->first[t->normalized][(unsigned char)t->pattern[0]];
+    t->next = *first;
+    *first = (int32_t)i;
+}
+
+int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
+                  const ps_normalizer *normalizer, ps_err *err)
+{
+    ps_added *a = ps_calloc(1, sizeof *a, err);
+
+    if (!a)
+        return -1;
+    memset(a->first, -1, sizeof a->first);
+    if (!ps_part_empty(list)) {
+        size_t n = ps_json_count(list->node), i = 0;
+        if (ps_part_want(list, PS_JSON_ARRAY, err) < 0 ||
+            !(a->tokens = ps_calloc(n, sizeof *a->tokens, err)))
+            goto fail;
+        a->n = n;
+        for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node), i++) {
+            ps_part at = ps_part_at(list, node, i);
+            if (load_token(&at, vocab, &a->tokens[i], err) < 0 ||
+                make_pattern(&a->tokens[i], normalizer, err) < 0)
+                goto fail;
+            enlist(a, i);
+        }
+    }
+    *out = a;
+    return 0;
+fail:
+    ps_added_free(a);
+    return -1;
+}
+
+void ps_added_free(ps_added *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->n; i++) {
+        ps_free(a->tokens[i].text);
+        ps_free(a->tokens[i].pattern);
+    }
+    ps_free(a->tokens);
+    ps_free(a);
+}
+
+static const token *by_id(const ps_added *a, int32_t id)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->tokens[i].id == id)
+            return &a->tokens[i];
+    return NULL;
+}
+
+const char *ps_added_piece(const ps_added *a, int32_t id)
+{
+    const token *t = by_id(a, id);
+
+    return t ? t->text : NULL;
+}
+
+bool ps_added_special(const ps_added *a, int32_t id)
+{
+    const token *t = by_id(a, id);
+
+    return t && t->special;
+}
+
+int32_t ps_added_size(const ps_added *a)
+{
+    int32_t size = 0;
+
+    for (size_t i = 0; i < a->n; i++)
+        if (a->tokens[i].id >= size)
+            size = a->tokens[i].id + 1;
+    return size;
+}
+
+/* ---- finding ---- */
+
+/* The longest token that stands at `at`, or NULL. */
+static const token *match(const ps_added *a, bool normalized, const ps_aligned *text, size_t at)
+{
+    const token *best = NULL;
+
+    for (int32_t i = a->first[normalized][(unsigned char)text->bytes[at]]; i >= 0; i = a->tokens[i].next) {
+        const token *t = &a->tokens[i];
+        if (t->n <= text->n - at && !memcmp(text->bytes + at, t->pattern, t->n) && (!best || t->n > best->n))
+            best = t;
+    }
+    return best;
+}
+
+/* The character that ends before `end`, and where it begins. */
+static uint32_t character_before(const ps_aligned *text, size_t end, size_t *start)
+{
+    int len;
+
+    *start = end - 1;
+    while (*start && ((unsigned char)text->bytes[*start] & 0xc0) == 0x80)
+        --*start;
+    return ps_utf8_decode(text->bytes + *start, &len);
+}
+
+static bool stands_alone(const ps_aligned *text, size_t start, size_t end)
+{
+    size_t before;
+    int len;
+
+    return (start == 0 || !ps_is_word(character_before(text, start, &before))) &&
+           (end == text->n || !ps_is_word(ps_utf8_decode(text->bytes + end, &len)));
+}
+
+/* Take in the spaces around a match that its token strips; those of the match before stay its own. */
+static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *start, size_t *end)
+{
+    size_t before;
+    int len;
+
+    while (t->lstrip && *start > taken && ps_is_space(character_before(text, *start, &before)))
+        *start = before;
+    while (t->rstrip && *end < text->n && ps_is_space(ps_utf8_decode(text->bytes + *end, &len)))
+        *end += (size_t)len;
+}
+
+static int add(ps_stretch **out, size_t *n, size_t *cap, ps_stretch s, ps_err *err)
+{
+    if (s.start >= s.end)
+        return 0;
+    if (ps_grow(out, *n, cap, sizeof **out, err) < 0)
+        return -1;
+    (*out)[(*n)++] = s;
+    return 0;
+}
+
+int ps_added_split(const ps_added *a, bool normalized, const ps_aligned *text, ps_stretch **out,
+                   size_t *n, size_t *cap, ps_err *err)
+{
+    size_t taken = 0;
+
+    *n = 0;
+    for (size_t at = 0; at < text->n;) {
+        const token *t = match(a, normalized, text, at);
+        if (!t) {
+            at++;
+            continue;
+        }
+        size_t start = at, end = at + t->n;
+        at = end;
+        if (t->single_word && !stands_alone(text, start, end))
+            continue;
+        strip(t, text, taken, &start, &end);
+        if (add(out, n, cap, (ps_stretch){taken, start, -1}, err) < 0 ||
+            add(out, n, cap, (ps_stretch){start, end, t->id}, err) < 0)
+            return -1;
+        taken = end;
+    }
+    return add(out, n, cap, (ps_stretch){taken, text->n, -1}, err);
+}

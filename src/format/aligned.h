@@ -1,0 +1,34 @@
+/*
+ * aligned.h - text on its way through normalizers, each byte knowing where it came from.
+ *
+ * A normalizer may replace, insert or compose characters; what a token stands for is
+ * still a range of the original bytes.  So each byte carries the range of the original character(s) that it
+ * stands for: all bytes of one character carry the same one.
+ */
+#ifndef PATCHSWEEP_FORMAT_ALIGNED_H
+#define PATCHSWEEP_FORMAT_ALIGNED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+typedef struct ps_origin {
+    uint32_t start, end; /* bytes of the original text */
+} ps_origin;
+
+typedef struct ps_aligned {
+    char *bytes;     /* [n], valid UTF-8, no NUL behind it */
+    ps_origin *from; /* [n] */
+    size_t n, cap;
+} ps_aligned; /* starts as {0} */
+
+/* Append s[n], all of which stands for `from`. */
+int ps_aligned_add(ps_aligned *text, const char *s, size_t n, ps_origin from, ps_err *err);
+/* Append source[start..end) with its origins. */
+int ps_aligned_copy(ps_aligned *text, const ps_aligned *source, size_t start, size_t end, ps_err *err);
+/* Append valid UTF-8 that is the original text itself. */
+int ps_aligned_original(ps_aligned *text, const char *s, size_t n, ps_err *err);
+void ps_aligned_release(ps_aligned *text);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * decoder.c - a piece back to text.  Bytes that are no UTF-8 become U+FFFD, one for each
+ * maximal part of a character, as Rust's from_utf8_lossy does (Unicode's substitution of maximal subparts).
+ */
+#include "decoder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "byte_level.h"
+#include "patchsweep/mem.h"
+
+#define MAX_STEPS 8
+
+enum step_type { STEP_SEQUENCE, STEP_BYTE_LEVEL, STEP_METASPACE, STEP_REPLACE, STEP_BYTE_FALLBACK,
+                 STEP_FUSE, STEP_STRIP };
+static const char *const step_names[] = {"Sequence", "ByteLevel", "Metaspace", "Replace",
+                                         "ByteFallback", "Fuse", "Strip", NULL};
+
+typedef struct step {
+    enum step_type type;
+    char *what, *with;   /* Replace; Strip and Metaspace: what */
+    int32_t start, stop; /* Strip: at most so many from either end */
+    bool drop_first;     /* Metaspace: marks of the first token vanish */
+} step;
+
+struct ps_decoder {
+    step steps[MAX_STEPS];
+    size_t n;
+};
+
+/* ---- loading ---- */
+
+static int load_replace(const ps_part *part, step *s, ps_err *err)
+{
+    static const char *const keys[] = {"type", "pattern", "content", NULL};
+    static const char *const kinds[] = {"String", NULL};
+    ps_part pattern = ps_part_get(part, "pattern");
+    const char *what, *with;
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&pattern, PS_JSON_OBJECT, err) < 0 ||
+        ps_part_keys(&pattern, kinds, err) < 0 || ps_part_string(&pattern, "String", &what, err) < 0 ||
+        ps_part_string(part, "content", &with, err) < 0)
+        return -1;
+    if (!*what)
+        return ps_part_refuse(&pattern, err, "is empty");
+    s->what = ps_strdup(what, err);
+    s->with = ps_strdup(with, err);
+    return s->what && s->with ? 0 : -1;
+}
+
+static int load_strip(const ps_part *part, step *s, ps_err *err)
+{
+    static const char *const keys[] = {"type", "content", "start", "stop", NULL};
+    char what[5];
+    int n;
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_char(part, "content", what, &n, err) < 0 ||
+        ps_part_int(part, "start", 1 << 20, &s->start, err) < 0 ||
+        ps_part_int(part, "stop", 1 << 20, &s->stop, err) < 0)
+        return -1;
+    s->what = ps_strndup(what, (size_t)n, err);
+    return s->what ? 0 : -1;
+}
+
+static int load_metaspace(const ps_part *part, step *s, ps_err *err)
+{
+    static const char *const keys[] = {"type", "replacement", "prepend_scheme", "add_prefix_space",
+                                       "split", "str_rep", NULL};
+    ps_part scheme = ps_part_get(part, "prepend_scheme");
+    char what[5];
+    int n;
+
+    s->drop_first = true;
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_char(part, "replacement", what, &n, err) < 0 ||
+        ps_part_bool_or(part, "add_prefix_space", &s->drop_first, err) < 0)
+        return -1;
+    if (!ps_part_empty(&scheme))
+        s->drop_first = strcmp(ps_json_string(scheme.node), "never") != 0;
+    s->what = ps_strndup(what, (size_t)n, err);
+    return s->what ? 0 : -1;
+}
+
+static int load_step(ps_decoder *d, const ps_part *part, ps_err *err);
+
+static int load_sequence(ps_decoder *d, const ps_part *part, ps_err *err)
+{
+    static const char *const keys[] = {"type", "decoders", NULL};
+    ps_part list = ps_part_get(part, "decoders");
+    size_t i = 0;
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
+        return -1;
+    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
+        ps_part at = ps_part_at(&list, node, i++);
+        if (load_step(d, &at, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int load_step(ps_decoder *d, const ps_part *part, ps_err *err)
+{
+    static const char *const plain[] = {"type", "add_prefix_space", "trim_offsets", "use_regex", NULL};
+    int type;
+
+    if (ps_part_type(part, step_names, &type, err) < 0)
+        return -1;
+    if (type == STEP_SEQUENCE)
+        return load_sequence(d, part, err);
+    if (d->n == MAX_STEPS)
+        return ps_part_refuse(part, err, "is the ninth step; eight are supported");
+    step *s = &d->steps[d->n++];
+    s->type = (enum step_type)type;
+    return type == STEP_REPLACE     ? load_replace(part, s, err)
+           : type == STEP_STRIP     ? load_strip(part, s, err)
+           : type == STEP_METASPACE ? load_metaspace(part, s, err)
+                                    : ps_part_keys(part, plain, err);
+}
+
+int ps_decoder_load(ps_decoder **out, const ps_part *part, ps_err *err)
+{
+    *out = NULL;
+    if (ps_part_empty(part))
+        return 0;
+    ps_decoder *d = ps_calloc(1, sizeof *d, err);
+    if (!d)
+        return -1;
+    if (load_step(d, part, err) < 0) {
+        ps_decoder_free(d);
+        return -1;
+    }
+    *out = d;
+    return 0;
+}
+
+void ps_decoder_free(ps_decoder *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->n; i++) {
+        ps_free(d->steps[i].what);
+        ps_free(d->steps[i].with);
+    }
+    ps_free(d);
+}
+
+/* ---- running ---- */
+
+/* Bytes of the longest beginning of a character at s[0..n), s[0] being no whole one. */
+static size_t broken_part(const char *s, size_t n)
+{
+    static const unsigned char low[] = {[0xe0 - 0xe0] = 0xa0, [0xf0 - 0xe0] = 0x90};
+    unsigned char lead = (unsigned char)s[0];
+    size_t wanted = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1, i;
+
+    for (i = 1; i < wanted && i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        unsigned char least = i == 1 && (lead == 0xe0 || lead == 0xf0) ? low[lead - 0xe0] : 0x80;
+        unsigned char most = i == 1 && lead == 0xed ? 0x9f : i == 1 && lead == 0xf4 ? 0x8f : 0xbf;
+        if (c < least || c > most)
+            break;
+    }
+    return i;
+}
+
+static void add_lossy(ps_text *out, const char *s, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        size_t good = ps_utf8_check(s + at, n - at);
+        ps_text_add(out, s + at, good);
+        at += good;
+        if (at < n) {
+            ps_text_puts(out, "\xef\xbf\xbd");
+            at += broken_part(s + at, n - at);
+        }
+    }
+}
+
+/* The alphabet's characters back to bytes; a piece with any other character stands for itself. */
+static void byte_level(const char *piece, size_t n, ps_text *out)
+{
+    ps_text bytes = {0};
+    int len;
+
+    for (size_t i = 0; i < n; i += (size_t)len) {
+        int byte = ps_byte_level_byte(ps_utf8_decode(piece + i, &len));
+        if (byte < 0) {
+            ps_text_add(out, piece, n);
+            ps_text_release(&bytes);
+            return;
+        }
+        char c = (char)byte;
+        ps_text_add(&bytes, &c, 1);
+    }
+    add_lossy(out, ps_text_str(&bytes), bytes.n);
+    ps_text_release(&bytes);
+}
+
+static void replace(const char *s, size_t n, const char *what, const char *with, ps_text *out)
+{
+    size_t m = strlen(what);
+
+    for (size_t i = 0; i < n;)
+        if (n - i >= m && !memcmp(s + i, what, m)) {
+            ps_text_puts(out, with);
+            i += m;
+        } else
+            ps_text_add(out, s + i++, 1);
+}
+
+/* "<0x0A>" to its byte, which is a character of its own below 0x80 only. */
+static void byte_fallback(const char *s, size_t n, ps_text *out)
+{
+    unsigned byte;
+    char end;
+
+    if (n == 6 && sscanf(s, "<0x%2X%c", &byte, &end) == 2 && end == '>' && s[3] != ' ') {
+        char c = (char)byte;
+        add_lossy(out, &c, 1);
+    } else
+        ps_text_add(out, s, n);
+}
+
+static void strip(const step *st, const char *s, size_t n, ps_text *out)
+{
+    size_t m = strlen(st->what), from = 0;
+
+    for (int32_t i = 0; i < st->start && n - from >= m && !memcmp(s + from, st->what, m); i++)
+        from += m;
+    for (int32_t i = 0; i < st->stop && n - from >= m && !memcmp(s + n - m, st->what, m); i++)
+        n -= m;
+    ps_text_add(out, s + from, n - from);
+}
+
+static void run_step(const step *st, const char *s, size_t n, ps_text *out)
+{
+    switch (st->type) {
+    case STEP_BYTE_LEVEL:
+        byte_level(s, n, out);
+        break;
+    case STEP_METASPACE:
+        replace(s, n, st->what, st->drop_first ? "" : " ", out);
+        break;
+    case STEP_REPLACE:
+        replace(s, n, st->what, st->with, out);
+        break;
+    case STEP_BYTE_FALLBACK:
+        byte_fallback(s, n, out);
+        break;
+    case STEP_STRIP:
+        strip(st, s, n, out);
+        break;
+    case STEP_FUSE: /* one token is fused already */
+    case STEP_SEQUENCE:
+        ps_text_add(out, s, n);
+        break;
+    }
+}
+
+void ps_decoder_run(const ps_decoder *d, const char *piece, ps_text *out)
+{
+    ps_text room[2] = {{0}, {0}};
+    const char *s = piece;
+    size_t n = strlen(piece);
+
+    for (size_t i = 0; d && i < d->n; i++) {
+        ps_text *to = &room[i % 2];
+        to->n = 0;
+        run_step(&d->steps[i], s, n, to);
+        s = ps_text_str(to);
+        n = to->n;
+    }
+    ps_text_add(out, s, n);
+    ps_text_release(&room[0]);
+    ps_text_release(&room[1]);
+}

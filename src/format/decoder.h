@@ -1,0 +1,20 @@
+/*
+ * decoder.h - the decoder of a tokenizer.json, for one token at a time.
+ *
+ * Package-private.  ByteLevel, Metaspace, or a sequence of Replace, ByteFallback, Fuse and Strip.
+ */
+#ifndef PATCHSWEEP_FORMAT_DECODER_H
+#define PATCHSWEEP_FORMAT_DECODER_H
+
+#include "patchsweep/text.h"
+#include "tokenizer_part.h"
+
+typedef struct ps_decoder ps_decoder;
+
+/* *out NULL where `part` is absent or null: a token decodes to its piece. */
+int ps_decoder_load(ps_decoder **out, const ps_part *part, ps_err *err);
+void ps_decoder_free(ps_decoder *decoder);
+/* Append what the single token with this piece decodes to. */
+void ps_decoder_run(const ps_decoder *decoder, const char *piece, ps_text *out);
+
+#endif

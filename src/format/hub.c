@@ -1,0 +1,355 @@
+/*
+ * hub.c - the local Hugging Face cache, read as huggingface_hub lays it out.
+ *
+ *     <cache>/models--org--model/refs/main                    a commit
+ *     <cache>/models--org--model/snapshots/<commit>/<file>    a link into blobs/, or the file itself
+ *
+ * A revision is a name under refs/ (which may be nested: refs/pr/1) or a commit; like
+ * huggingface_hub we never fall back to some other revision that happens to be there.
+ * A snapshot is only taken when no link we need dangles and its weights are complete: a
+ * job that dies on a missing shard an hour into a queue is worse than a message now.
+ */
+#include "patchsweep/hub.h"
+
+#include <ctype.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "patchsweep/file.h"
+#include "patchsweep/json.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/text.h"
+
+#define MAX_NAME 200
+#define MAX_INDEX 100000000
+#define INDEX "model.safetensors.index.json"
+
+/* "org/model@revision", taken apart. */
+typedef struct wanted {
+    char id[MAX_NAME];       /* "org/model" */
+    char revision[MAX_NAME]; /* "main" where none was given */
+    bool named_revision;
+} wanted;
+
+/* ---- where the cache is ---- */
+
+/* ~ and ~user in front, as Python's expanduser. */
+static void add_home(ps_text *out, const char **path)
+{
+    char user[64];
+    size_t n = strcspn(*path, "/");
+    const char *home = n == 1 ? getenv("HOME") : NULL;
+
+    if (**path != '~' || n > sizeof user)
+        return;
+    memcpy(user, *path + 1, n - 1);
+    user[n - 1] = '\0';
+    if (!home || !*home) {
+        const struct passwd *entry = n == 1 ? getpwuid(getuid()) : getpwnam(user);
+        home = entry ? entry->pw_dir : NULL;
+    }
+    if (home) {
+        ps_text_puts(out, home);
+        *path += n;
+    }
+}
+
+/* $NAME and ${NAME}, as Python's expandvars: unknown ones stay as they are. */
+static void add_variable(ps_text *out, const char **at)
+{
+    char name[MAX_NAME];
+    bool braces = (*at)[1] == '{';
+    const char *start = *at + 1 + braces, *end = start;
+
+    while (braces ? *end && *end != '}' : isalnum((unsigned char)*end) || *end == '_')
+        end++;
+    size_t n = (size_t)(end - start), whole = n + 1 + 2u * braces;
+    if (n == 0 || n >= sizeof name || (braces && !*end)) {
+        ps_text_add(out, (*at)++, 1);
+        return;
+    }
+    memcpy(name, start, n);
+    name[n] = '\0';
+    const char *value = getenv(name);
+    if (value)
+        ps_text_puts(out, value);
+    else
+        ps_text_add(out, *at, whole);
+    *at += whole;
+}
+
+static void add_expanded(ps_text *out, const char *path)
+{
+    ps_text at_home = {0};
+
+    add_home(&at_home, &path);
+    ps_text_puts(&at_home, path);
+    for (const char *c = ps_text_str(&at_home); *c;)
+        if (*c == '$')
+            add_variable(out, &c);
+        else
+            ps_text_add(out, c++, 1);
+    out->failed |= at_home.failed;
+    ps_text_release(&at_home);
+}
+
+/* A variable that is set to nothing counts as not set. */
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+static void add_cache(ps_text *out)
+{
+    const char *hub = variable("HF_HUB_CACHE"), *home = variable("HF_HOME"), *xdg = variable("XDG_CACHE_HOME");
+
+    if (!hub)
+        hub = variable("HUGGINGFACE_HUB_CACHE"); /* the older name of the same */
+    if (hub) {
+        add_expanded(out, hub);
+        return;
+    }
+    add_expanded(out, home ? home : xdg ? xdg : "~/.cache");
+    ps_text_puts(out, home ? "/hub" : "/huggingface/hub");
+}
+
+/* ---- what is asked for ---- */
+
+/* One part of a hub name: letters, digits, '_', '-' and '.', no mark at either end. */
+static bool good_part(const char *s, size_t n)
+{
+    if (n == 0 || n > 96 || strchr("-.", s[0]) || strchr("-.", s[n - 1]))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr("_-.", s[i]))
+            return false;
+    return true;
+}
+
+static bool good_id(const char *id)
+{
+    size_t n = strcspn(id, "/");
+
+    if (strstr(id, "--") || strstr(id, ".."))
+        return false;
+    return good_part(id, n) && (!id[n] || (!strchr(id + n + 1, '/') && good_part(id + n + 1, strlen(id + n + 1))));
+}
+
+/* A revision is a path below refs/: it must not lead out of there, and it stands in a command that a
+ * message tells people to run: nothing that a shell would read. */
+static bool good_revision(const char *s)
+{
+    for (const char *c = s; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("_.-/+=@", *c))
+            return false;
+    return *s && *s != '/' && *s != '-' && strcmp(s, ".") && !strstr(s, "..");
+}
+
+/* false where `name` cannot be a hub name. */
+static bool take_apart(wanted *w, const char *name)
+{
+    const char *at = strchr(name, '@');
+    size_t n = at ? (size_t)(at - name) : strlen(name);
+
+    if (n >= sizeof w->id || (at && strlen(at + 1) >= sizeof w->revision))
+        return false;
+    memcpy(w->id, name, n);
+    w->id[n] = '\0';
+    w->named_revision = at != NULL;
+    strcpy(w->revision, at ? at + 1 : "main");
+    return good_id(w->id) && good_revision(w->revision);
+}
+
+/* ---- the snapshot ---- */
+
+static int miss(const wanted *w, ps_err *err, const char *what, const char *where)
+{
+    return ps_err_set(err, PS_EINPUT, "model '%s': %s '%s'; run 'hf download %s%s%s' where there is a network",
+                      w->id, what, where, w->id, w->named_revision ? " --revision " : "",
+                      w->named_revision ? w->revision : "");
+}
+
+/* The commit that refs/<revision> holds, or the revision itself where it is no ref. */
+static int read_commit(char **commit, const char *folder, const wanted *w, ps_err *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    ps_text path = {0};
+
+    ps_text_printf(&path, "%s/refs/%s", folder, w->revision);
+    int rc = ps_text_ok(&path, err);
+    if (rc == 0 && ps_file_kind(ps_text_str(&path)) == 1) {
+        rc = ps_file_read(ps_text_str(&path), 1000, &bytes, &n, err);
+        while (n > 0 && isspace((unsigned char)bytes[n - 1]))
+            bytes[--n] = '\0';
+        if (rc == 0 && (n == 0 || strspn(bytes, "0123456789abcdefABCDEF") != n))
+            rc = ps_err_set(err, PS_EINPUT, "'%s' holds no commit; run 'hf download %s'", ps_text_str(&path), w->id);
+    } else if (rc == 0) {
+        bytes = ps_strdup(w->revision, err);
+        rc = bytes ? 0 : -1;
+    }
+    ps_text_release(&path);
+    if (rc == 0)
+        *commit = bytes;
+    else
+        ps_free(bytes);
+    return rc;
+}
+
+/* 1 where <dir>/<name> is a regular file, 0 where there is no such name, -1 where it is a
+ * link to nothing: the cache lost a blob, or never had it. */
+static int has(const char *dir, const char *name, const wanted *w, ps_err *err)
+{
+    struct stat info;
+
+    char *path = ps_path_join(dir, name, err);
+    if (!path)
+        return -1;
+    int found = ps_file_kind(path) == 1;
+    if (!found && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        found = miss(w, err, "incomplete download: nothing behind the link", path);
+    ps_free(path);
+    return found;
+}
+
+/* Every shard the index names is there. */
+static int check_shards(const char *dir, const wanted *w, ps_err *err)
+{
+    ps_json *json = NULL;
+    const char *last = "";
+    int rc = -1;
+
+    char *path = ps_path_join(dir, INDEX, err);
+    if (!path || ps_json_read(&json, path, MAX_INDEX, err) < 0)
+        goto out;
+    rc = 0;
+    const ps_node *map = ps_json_get(ps_json_root(json), "weight_map");
+    for (const ps_node *m = ps_json_first(map); m && rc == 0; m = ps_json_next(m)) {
+        const char *file = ps_json_string(m);
+        if (!strcmp(file, last)) /* neighbours mostly share a shard */
+            continue;
+        last = file;
+        int found = has(dir, file, w, err);
+        if (found <= 0)
+            rc = found < 0 ? -1 : miss(w, err, "incomplete download: the index names a shard that is missing,", file);
+    }
+out:
+    ps_json_free(json);
+    ps_free(path);
+    return rc;
+}
+
+static int check_complete(const char *dir, const wanted *w, ps_err *err)
+{
+    static const char *const weights[] = {"model.safetensors", INDEX,
+                                          /* safetensors.c says what to do with these */
+                                          "pytorch_model.bin", "pytorch_model.bin.index.json", NULL};
+    int found = has(dir, "config.json", w, err);
+
+    if (found < 0 || has(dir, "tokenizer.json", w, err) < 0)
+        return -1;
+    if (!found)
+        return miss(w, err, "incomplete download: no config.json in", dir);
+    for (const char *const *name = weights; *name; name++) {
+        found = has(dir, *name, w, err);
+        if (found > 0 && !strcmp(*name, INDEX))
+            return check_shards(dir, w, err);
+        if (found != 0)
+            return found < 0 ? -1 : 0;
+    }
+    return miss(w, err, "incomplete download: no weights in", dir);
+}
+
+static int resolve_cached(char **dir, char **revision, const wanted *w, ps_err *err)
+{
+    ps_text folder = {0}, snapshot = {0};
+    char *commit = NULL;
+    int rc = -1;
+
+    add_cache(&folder);
+    ps_text_puts(&folder, "/models--");
+    for (const char *c = w->id; *c; c++)
+        ps_text_puts(&folder, *c == '/' ? "--" : (char[]){*c, '\0'});
+    if (ps_text_ok(&folder, err) < 0)
+        goto out;
+    if (ps_file_kind(ps_text_str(&folder)) != 2) {
+        miss(w, err, "no folder with a config.json, and not in the cache: no", ps_text_str(&folder));
+        goto out;
+    }
+    if (read_commit(&commit, ps_text_str(&folder), w, err) < 0)
+        goto out;
+    ps_text_printf(&snapshot, "%s/snapshots/%s", ps_text_str(&folder), commit);
+    if (ps_text_ok(&snapshot, err) < 0)
+        goto out;
+    if (strchr(commit, '/') || ps_file_kind(ps_text_str(&snapshot)) != 2) {
+        miss(w, err, "the cache has the model but not the revision", w->revision);
+        goto out;
+    }
+    if (check_complete(ps_text_str(&snapshot), w, err) < 0)
+        goto out;
+    *dir = ps_strdup(ps_text_str(&snapshot), err);
+    if (!*dir)
+        goto out;
+    *revision = commit;
+    commit = NULL;
+    rc = 0;
+out:
+    ps_free(commit);
+    ps_text_release(&folder);
+    ps_text_release(&snapshot);
+    return rc;
+}
+
+/* ---- folders ---- */
+
+/* The commit of a folder that is itself a snapshot of a cache, else "". */
+static char *folder_commit(const char *path, ps_err *err)
+{
+    size_t n = strlen(path);
+
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    bool snapshot = n > 50 && !strncmp(path + n - 51, "/snapshots/", 11) &&
+                    strspn(path + n - 40, "0123456789abcdef") >= 40;
+    return ps_strndup(snapshot ? path + n - 40 : "", snapshot ? 40 : 0, err);
+}
+
+int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, ps_err *err)
+{
+    wanted w;
+    int rc = -1;
+
+    if (!*name)
+        return ps_err_set(err, PS_EINPUT, "the model's name is empty; give a folder or a hub name");
+    char *path = ps_path_join(base_dir, name, err);
+    char *config = path ? ps_path_join(path, "config.json", err) : NULL;
+    if (!config)
+        goto out;
+    int kind = ps_file_kind(path);
+    if (kind == 2 && ps_file_kind(config) == 1) {
+        *revision = folder_commit(path, err);
+        if (!*revision)
+            goto out;
+        *dir = path;
+        path = NULL;
+        rc = 0;
+    } else if (kind == 1)
+        ps_err_set(err, PS_EINPUT, "'%s' is a file; name the model's folder", path);
+    else if (take_apart(&w, name))
+        rc = resolve_cached(dir, revision, &w, err);
+    else if (kind == 2)
+        ps_err_set(err, PS_EINPUT, "'%s' is a folder without a config.json; name a model's folder", path);
+    else
+        ps_err_set(err, PS_EINPUT, "'%s' is neither a folder nor a hub name like 'org/model' or "
+                   "'org/model@revision'", name);
+out:
+    ps_free(config);
+    ps_free(path);
+    return rc;
+}

@@ -1,0 +1,73 @@
+/*
+ * job_keys.h - the keys of a job and of a pair: one table each, one row a key.
+ *
+ * A row says all there is to a key: what its value may be, where the value goes, what it is
+ * when left out, and what it is for.  Reading, `--set`, the help, the schema's test and the
+ * reference's (jobs/README.md) all go by these rows; what a value of a type means is in
+ * job_value.c.
+ */
+#ifndef PATCHSWEEP_FORMAT_JOB_KEYS_H
+#define PATCHSWEEP_FORMAT_JOB_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "patchsweep/err.h"
+#include "patchsweep/json.h"
+#include "patchsweep/terms.h"
+#include "patchsweep/text.h"
+
+enum ps_key_type {
+    PS_KEY_STRING,  /* char *: any text but "" */
+    PS_KEY_NAME,    /* char *: the name of one of the terms */
+    PS_KEY_WORD,    /* an enum: one of the terms */
+    PS_KEY_WORDS,   /* unsigned: bit 1 << n for each term named */
+    PS_KEY_INDICES, /* ps_index_list */
+    PS_KEY_BOOL,    /* bool */
+    PS_KEY_ID,      /* int64_t: a token id */
+    PS_KEY_IDS,     /* token ids; no target */
+    PS_KEY_STRINGS, /* an object of strings; no target */
+    PS_KEY_PAIRS,   /* an array; no target */
+};
+
+#define PS_NO_TARGET ((size_t)-1) /* checked with the others, used by job_pairs.c */
+
+typedef struct ps_job_key {
+    const char *name;
+    enum ps_key_type type;
+    size_t offset;       /* of the target within ps_job or ps_job_pair */
+    const char *deflt;   /* JSON, read as if the file had it; NULL: none */
+    const char *example; /* JSON */
+    const char *help;    /* one sentence */
+    bool required;
+    const ps_term *terms; /* the words a value may be */
+    int n_terms;
+    int n_done;         /* the first n_done terms are implemented; 0: all */
+    const int *numbers; /* [n_terms] what a word stands for; NULL: its index */
+    bool all;           /* "all" may stand for the whole array */
+    bool may_be_empty;  /* [] is an answer */
+} ps_job_key;
+
+extern const ps_job_key ps_job_keys[];  /* ends with a row without a name */
+extern const ps_job_key ps_pair_keys[]; /* likewise */
+
+/* The row of `name`, or NULL. */
+const ps_job_key *ps_job_key_find(const ps_job_key *keys, const char *name);
+/* "//...", "_comment..." and, for a job, "$schema": accepted and ignored. */
+bool ps_job_key_ignored(const ps_job_key *keys, const char *name);
+/* PS_EINPUT: no such key, and the one that was meant. */
+int ps_job_key_unknown(const ps_job_key *keys, const char *name, ps_err *err);
+/* What a value may be, for people: "a string", "an array of denoise or noise". */
+void ps_job_key_kind(const ps_job_key *key, ps_text *out);
+
+/* ---- job_value.c ---- */
+
+/*
+ * Check `value` and store it at `base` + offset where the row has a target (which owns what it
+ * gets, and lets go of what it had).  A message starts with the key: "sites[1]: unknown ...".
+ */
+int ps_job_value_set(const ps_job_key *key, void *base, const ps_node *value, ps_err *err);
+/* The target's value as JSON; nothing where it is not set. */
+void ps_job_value_print(const ps_job_key *key, const void *base, ps_text *out);
+
+#endif

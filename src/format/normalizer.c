@@ -1,0 +1,174 @@
+/* normalizer.c - steps over aligned text, one after the other. */
+#include "normalizer.h"
+
+#include <string.h>
+
+#include "patchsweep/mem.h"
+#include "unicode.h"
+
+#define MAX_STEPS 8
+
+enum step_type { STEP_SEQUENCE, STEP_NFC, STEP_PREPEND, STEP_REPLACE };
+static const char *const step_names[] = {"Sequence", "NFC", "Prepend", "Replace", NULL};
+
+typedef struct step {
+    enum step_type type;
+    char *what, *with; /* Prepend: with; Replace: both */
+} step;
+
+struct ps_normalizer {
+    step steps[MAX_STEPS];
+    size_t n;
+};
+
+/* ---- loading ---- */
+
+static int load_replace(const ps_part *part, step *s, ps_err *err)
+{
+    static const char *const keys[] = {"type", "pattern", "content", NULL};
+    static const char *const kinds[] = {"String", NULL};
+    const char *what, *with;
+    ps_part pattern = ps_part_get(part, "pattern");
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&pattern, PS_JSON_OBJECT, err) < 0 ||
+        ps_part_keys(&pattern, kinds, err) < 0 || ps_part_string(&pattern, "String", &what, err) < 0 ||
+        ps_part_string(part, "content", &with, err) < 0)
+        return -1;
+    if (!*what)
+        return ps_part_refuse(&pattern, err, "is empty");
+    s->what = ps_strdup(what, err);
+    s->with = ps_strdup(with, err);
+    return s->what && s->with ? 0 : -1;
+}
+
+static int load_prepend(const ps_part *part, step *s, ps_err *err)
+{
+    static const char *const keys[] = {"type", "prepend", NULL};
+    const char *with;
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_string(part, "prepend", &with, err) < 0)
+        return -1;
+    s->with = ps_strdup(with, err);
+    return s->with ? 0 : -1;
+}
+
+static int load_step(ps_normalizer *n, const ps_part *part, ps_err *err);
+
+static int load_sequence(ps_normalizer *n, const ps_part *part, ps_err *err)
+{
+    static const char *const keys[] = {"type", "normalizers", NULL};
+    ps_part list = ps_part_get(part, "normalizers");
+    size_t i = 0;
+
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
+        return -1;
+    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
+        ps_part at = ps_part_at(&list, node, i++);
+        if (load_step(n, &at, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int load_step(ps_normalizer *n, const ps_part *part, ps_err *err)
+{
+    static const char *const nfc_keys[] = {"type", NULL};
+    int type;
+
+    if (ps_part_type(part, step_names, &type, err) < 0)
+        return -1;
+    if (type == STEP_SEQUENCE)
+        return load_sequence(n, part, err);
+    if (n->n == MAX_STEPS)
+        return ps_part_refuse(part, err, "is the ninth step; eight are supported");
+    step *s = &n->steps[n->n++];
+    s->type = (enum step_type)type;
+    return type == STEP_PREPEND   ? load_prepend(part, s, err)
+           : type == STEP_REPLACE ? load_replace(part, s, err)
+                                  : ps_part_keys(part, nfc_keys, err);
+}
+
+int ps_normalizer_load(ps_normalizer **out, const ps_part *part, ps_err *err)
+{
+    *out = NULL;
+    if (ps_part_empty(part))
+        return 0;
+    ps_normalizer *n = ps_calloc(1, sizeof *n, err);
+    if (!n)
+        return -1;
+    if (load_step(n, part, err) < 0) {
+        ps_normalizer_free(n);
+        return -1;
+    }
+    *out = n;
+    return 0;
+}
+
+void ps_normalizer_free(ps_normalizer *n)
+{
+    if (!n)
+        return;
+    for (size_t i = 0; i < n->n; i++) {
+        ps_free(n->steps[i].what);
+        ps_free(n->steps[i].with);
+    }
+    ps_free(n);
+}
+
+/* ---- running ---- */
+
+/* Nothing is put before nothing. */
+static int prepend(const step *s, const ps_aligned *source, ps_aligned *out, ps_err *err)
+{
+    if (!source->n)
+        return 0;
+    ps_origin origin = {source->from[0].start, source->from[0].start};
+    if (ps_aligned_add(out, s->with, strlen(s->with), origin, err) < 0)
+        return -1;
+    return ps_aligned_copy(out, source, 0, source->n, err);
+}
+
+static int replace(const step *s, const ps_aligned *source, ps_aligned *out, ps_err *err)
+{
+    size_t n = strlen(s->what), copied = 0;
+
+    for (size_t i = 0; i + n <= source->n;) {
+        if (memcmp(source->bytes + i, s->what, n)) {
+            i++;
+            continue;
+        }
+        ps_origin origin = {source->from[i].start, source->from[i + n - 1].end};
+        if (ps_aligned_copy(out, source, copied, i, err) < 0 ||
+            ps_aligned_add(out, s->with, strlen(s->with), origin, err) < 0)
+            return -1;
+        copied = i += n;
+    }
+    return ps_aligned_copy(out, source, copied, source->n, err);
+}
+
+static int run_step(const step *s, const ps_aligned *source, ps_aligned *out, ps_err *err)
+{
+    return s->type == STEP_NFC       ? ps_nfc(out, source, err)
+           : s->type == STEP_PREPEND ? prepend(s, source, out, err)
+                                     : replace(s, source, out, err);
+}
+
+int ps_normalizer_run(const ps_normalizer *n, const ps_aligned *source, ps_aligned *out, ps_err *err)
+{
+    ps_aligned room[2] = {{0}, {0}};
+    const ps_aligned *from = source;
+    int rc = 0;
+
+    if (!n || !n->n)
+        return ps_aligned_copy(out, source, 0, source->n, err);
+    for (size_t i = 0; i < n->n && rc == 0; i++) {
+        ps_aligned *to = i + 1 == n->n ? out : &room[i % 2];
+        if (to != out)
+            to->n = 0;
+        rc = run_step(&n->steps[i], from, to, err);
+        from = to;
+    }
+    ps_aligned_release(&room[0]);
+    ps_aligned_release(&room[1]);
+    return rc;
+}

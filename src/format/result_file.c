@@ -1,0 +1,293 @@
+/*
+ * result_file.c - reading result files back, whoever wrote them.
+ *
+ * Opening lists the grids; a grid's data is read when asked for.  What is found is
+ * checked before it is believed: shapes, types, sizes, and that text is UTF-8.
+ */
+#include "patchsweep/results.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "h5.h"
+#include "patchsweep/mem.h"
+
+#define MOST_LAYERS 100000
+#define MOST_CELLS ((int64_t)1 << 27)
+
+typedef struct ps_grid_name {
+    char *pair, *site, *direction;
+} ps_grid_name;
+
+struct ps_result_file {
+    ps_h5 file;
+    ps_grid_name *grids;
+    size_t n, cap;
+};
+
+static void free_all(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ps_free(names[i]);
+    ps_free(names);
+}
+
+/* ---- which grids there are ---- */
+
+static int add_grid(ps_result_file *file, const char *pair, const char *site, const char *direction,
+                    ps_err *err)
+{
+    if (ps_grow(&file->grids, file->n, &file->cap, sizeof *file->grids, err) < 0)
+        return -1;
+    ps_grid_name *grid = &file->grids[file->n++];
+    *grid = (ps_grid_name){ps_strdup(pair, err), ps_strdup(site, err), ps_strdup(direction, err)};
+    return grid->pair && grid->site && grid->direction ? 0 : -1;
+}
+
+/* Every /<pair>/<site>/<direction> that has a score. */
+static int list_site(ps_result_file *file, const char *pair, const char *site, ps_err *err)
+{
+    char path[1024], **names = NULL;
+    size_t n = 0;
+
+    snprintf(path, sizeof path, "/%s/%s", pair, site);
+    int rc = ps_h5_children(file->file, path, PS_H5_GROUP, &names, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        snprintf(path, sizeof path, "/%s/%s/%s/score", pair, site, names[i]);
+        if (ps_h5_has(file->file, path))
+            rc = add_grid(file, pair, site, names[i], err);
+    }
+    free_all(names, n);
+    return rc;
+}
+
+static int list_pair(ps_result_file *file, const char *pair, ps_err *err)
+{
+    char path[512], **names = NULL;
+    size_t n = 0;
+
+    snprintf(path, sizeof path, "/%s", pair);
+    int rc = ps_h5_children(file->file, path, PS_H5_GROUP, &names, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = list_site(file, pair, names[i], err);
+    free_all(names, n);
+    return rc;
+}
+
+static int list_file(ps_result_file *file, ps_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    int rc = ps_h5_children(file->file, "/", PS_H5_GROUP, &names, &n, err);
+
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (strcmp(names[i], "run"))
+            rc = list_pair(file, names[i], err);
+    free_all(names, n);
+    return rc;
+}
+
+/* ---- the file ---- */
+
+static int check_format(ps_h5 file, const char *path, ps_err *err)
+{
+    char *format = ps_h5_attr_read(file, "/", "format");
+    char *version = ps_h5_attr_read(file, "/", "format_version");
+    int rc = 0;
+
+    if (!format || strcmp(format, "patchsweep-results"))
+        rc = ps_err_set(err, PS_EINPUT, "'%s' is HDF5, but not from 'patchsweep run': its attribute 'format' is not 'patchsweep-results'", path);
+    else if (!version || strncmp(version, "1.", 2))
+        rc = ps_err_set(err, PS_EINPUT, "'%s' has format_version '%s', this patchsweep reads 1.x; take a newer patchsweep",
+                        path, version ? version : "");
+    ps_free(format);
+    ps_free(version);
+    return rc;
+}
+
+int ps_result_open(ps_result_file **out, const char *path, ps_err *err)
+{
+    ps_result_file *file = ps_calloc(1, sizeof *file, err);
+
+    if (!file)
+        return -1;
+    if (ps_h5_file_open(&file->file, path, err) < 0 || check_format(file->file, path, err) < 0)
+        goto fail;
+    if (list_file(file, err) < 0) {
+        ps_err_prefix(err, "result file '%s'", path);
+        goto fail;
+    }
+    *out = file;
+    return 0;
+fail:
+    ps_result_close(file);
+    return -1;
+}
+
+void ps_result_close(ps_result_file *file)
+{
+    ps_err ignored;
+
+    if (!file)
+        return;
+    for (size_t i = 0; i < file->n; i++) {
+        ps_free(file->grids[i].pair);
+        ps_free(file->grids[i].site);
+        ps_free(file->grids[i].direction);
+    }
+    ps_free(file->grids);
+    ps_h5_file_close(file->file, &ignored);
+    ps_free(file);
+}
+
+size_t ps_result_n_grids(const ps_result_file *file)
+{
+    return file->n;
+}
+
+void ps_result_grid_name(const ps_result_file *file, size_t i, const char **pair, const char **site,
+                         const char **direction)
+{
+    *pair = file->grids[i].pair;
+    *site = file->grids[i].site;
+    *direction = file->grids[i].direction;
+}
+
+char *ps_result_attr(const ps_result_file *file, const char *path, const char *name)
+{
+    return ps_h5_attr_read(file->file, path, name);
+}
+
+/* ---- one grid ---- */
+
+static int read_shape(ps_h5 file, const char *path, ps_result_grid *grid, ps_err *err)
+{
+    ps_h5_info info;
+
+    if (ps_h5_info_read(file, path, &info, err) < 0)
+        return -1;
+    if (!info.number || info.n_axes != 2 || info.size[0] < 1 || info.size[1] < 1 ||
+        info.size[0] > MOST_LAYERS || info.size[1] > MOST_CELLS / info.size[0])
+        return ps_err_set(err, PS_EINPUT, "dataset '%s' is no grid of numbers", path);
+    grid->n_layers = (int32_t)info.size[0];
+    grid->n_positions = (int32_t)info.size[1];
+    return 0;
+}
+
+/* Dataset `name` in the pair's group: a text for each position. */
+static int read_row(ps_h5 file, const char *name, const ps_result_grid *grid, char ***texts, ps_err *err)
+{
+    char path[1024];
+    ps_h5_info info;
+    size_t n = (size_t)grid->n_positions;
+
+    snprintf(path, sizeof path, "/%s/%s", grid->pair, name);
+    if (ps_h5_info_read(file, path, &info, err) < 0)
+        return -1;
+    if (!info.text || info.n_axes != 1 || info.size[0] != grid->n_positions)
+        return ps_err_set(err, PS_EINPUT, "dataset '%s' does not hold a text for each position", path);
+    char **row = ps_calloc(n, sizeof *row, err);
+    if (!row)
+        return -1;
+    if (ps_h5_read_texts(file, path, row, n, err) < 0) {
+        ps_free(row);
+        return -1;
+    }
+    *texts = row;
+    return 0;
+}
+
+/* Append dataset `name` as a column where it has the grid's shape. */
+static int read_column(ps_h5 file, const char *group, const char *name, ps_result_grid *grid, ps_err *err)
+{
+    char path[1024];
+    ps_h5_info info;
+
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    if (ps_h5_info_read(file, path, &info, err) < 0)
+        return -1;
+    if (!info.number || info.n_axes != 2 || info.size[0] != grid->n_layers ||
+        info.size[1] != grid->n_positions)
+        return 0;
+    struct ps_result_column *column = &grid->columns[grid->n_columns++];
+    column->name = ps_strdup(name, err);
+    column->values = ps_malloc((size_t)grid->n_layers * (size_t)grid->n_positions,
+                               sizeof *column->values, err);
+    if (!column->name || !column->values || ps_h5_read_numbers(file, path, column->values, err) < 0)
+        return -1;
+    if (!strcmp(name, "score"))
+        grid->score = column->values;
+    return 0;
+}
+
+static int read_columns(ps_h5 file, const char *group, ps_result_grid *grid, ps_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    int rc = ps_h5_children(file, group, PS_H5_DATASET, &names, &n, err);
+
+    if (rc == 0 && !(grid->columns = ps_calloc(n, sizeof *grid->columns, err)))
+        rc = -1;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = read_column(file, group, names[i], grid, err);
+    free_all(names, n);
+    if (rc == 0 && !grid->score)
+        return ps_err_set(err, PS_EINPUT, "group '%s' has no score", group);
+    return rc;
+}
+
+static int32_t first_difference(ps_h5 file, const ps_result_grid *grid)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "/%s", grid->pair);
+    char *text = ps_h5_attr_read(file, path, "first_difference");
+    long d = text ? strtol(text, NULL, 10) : 0;
+    ps_free(text);
+    return d < 0 ? 0 : d > grid->n_positions ? grid->n_positions : (int32_t)d;
+}
+
+int ps_result_grid_read(const ps_result_file *file, size_t i, ps_result_grid *grid, ps_err *err)
+{
+    const ps_grid_name *name = &file->grids[i];
+    char group[1000], score[1024];
+
+    *grid = (ps_result_grid){0};
+    snprintf(group, sizeof group, "/%s/%s/%s", name->pair, name->site, name->direction);
+    snprintf(score, sizeof score, "%s/score", group);
+    if (!(grid->pair = ps_strdup(name->pair, err)) || !(grid->site = ps_strdup(name->site, err)) ||
+        !(grid->direction = ps_strdup(name->direction, err)) ||
+        read_shape(file->file, score, grid, err) < 0 ||
+        read_row(file->file, "token_clean", grid, &grid->token_clean, err) < 0 ||
+        read_row(file->file, "token_corrupt", grid, &grid->token_corrupt, err) < 0 ||
+        read_row(file->file, "role", grid, &grid->role, err) < 0 ||
+        read_columns(file->file, group, grid, err) < 0) {
+        ps_result_grid_release(grid);
+        return -1;
+    }
+    grid->first_difference = first_difference(file->file, grid);
+    return 0;
+}
+
+static void release_row(char **row, int32_t n)
+{
+    if (row)
+        free_all(row, (size_t)n);
+}
+
+void ps_result_grid_release(ps_result_grid *grid)
+{
+    release_row(grid->token_clean, grid->n_positions);
+    release_row(grid->token_corrupt, grid->n_positions);
+    release_row(grid->role, grid->n_positions);
+    for (size_t i = 0; i < grid->n_columns; i++) {
+        ps_free(grid->columns[i].name);
+        ps_free(grid->columns[i].values);
+    }
+    ps_free(grid->columns);
+    ps_free(grid->pair);
+    ps_free(grid->site);
+    ps_free(grid->direction);
+    *grid = (ps_result_grid){0};
+}

@@ -1,0 +1,49 @@
+/*
+ * tokenizer_part.h - one part of a tokenizer.json, and where in the file it stands.
+ *
+ * The parts are read by five files; what they share is here: the path that a message
+ * names ("pre_tokenizer.pretokenizers[1].type"), and getters that refuse what they do not know.
+ */
+#ifndef PATCHSWEEP_FORMAT_TOKENIZER_PART_H
+#define PATCHSWEEP_FORMAT_TOKENIZER_PART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+#include "patchsweep/json.h"
+
+typedef struct ps_part {
+    const ps_node *node; /* NULL where the key is absent */
+    char path[160];
+} ps_part;
+
+/* The member `key`; its node is NULL where there is none. */
+ps_part ps_part_get(const ps_part *parent, const char *key);
+/* `node`, the i-th element of the array `parent`. */
+ps_part ps_part_at(const ps_part *parent, const ps_node *node, size_t i);
+/* Absent or null: the two mean the same to the `tokenizers` package. */
+bool ps_part_empty(const ps_part *part);
+
+/* "<path>: <formatted>" with PS_EINPUT; returns -1. */
+int ps_part_refuse(const ps_part *part, ps_err *err, const char *fmt, ...) PS_PRINTF(3, 4);
+
+/* Refuse `part` unless it is of that JSON type. */
+int ps_part_want(const ps_part *part, enum ps_json_type type, ps_err *err);
+/* Refuse an object's keys other than names[], which ends in NULL. */
+int ps_part_keys(const ps_part *object, const char *const *names, ps_err *err);
+/* *which gets the place of object.type in names[], which ends in NULL. */
+int ps_part_type(const ps_part *object, const char *const *names, int *which, ps_err *err);
+
+/* A member that must be there. */
+int ps_part_bool(const ps_part *object, const char *key, bool *value, ps_err *err);
+/* A member that may be missing or null: *value stays as it is. */
+int ps_part_bool_or(const ps_part *object, const char *key, bool *value, ps_err *err);
+int ps_part_string(const ps_part *object, const char *key, const char **value, ps_err *err);
+/* A whole number 0..max. */
+int ps_part_int(const ps_part *object, const char *key, int32_t max, int32_t *value, ps_err *err);
+/* A string of exactly one character; *bytes gets its length. */
+int ps_part_char(const ps_part *object, const char *key, char value[5], int *bytes, ps_err *err);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * unicode.c - utf8proc's categories and its NFC, a run at a time.
+ *
+ * Text is cut where a character begins that nothing before it can combine with; each such run
+ * is composed alone, so that it is known which bytes it came from.
+ */
+#define PS_UNICODE_TABLES
+#include "unicode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "patchsweep/text.h"
+#include "unicode_ranges.h"
+
+#define N_RANGES(table) (sizeof(table) / sizeof *(table))
+
+static bool within(const uint32_t (*table)[2], size_t n, uint32_t cp)
+{
+    for (size_t low = 0, high = n; low < high;) {
+        size_t middle = (low + high) / 2;
+        if (cp < table[middle][0])
+            high = middle;
+        else if (cp > table[middle][1])
+            low = middle + 1;
+        else
+            return true;
+    }
+    return false;
+}
+
+bool ps_is_space(uint32_t cp)
+{
+    return (cp >= 9 && cp <= 13) || cp == ' ' || cp == 0x85 || cp == 0xa0 || cp == 0x1680 ||
+           (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f ||
+           cp == 0x205f || cp == 0x3000;
+}
+
+bool ps_is_word(uint32_t cp)
+{
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO: case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME: case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC:
+        return true;
+    default: /* joiners, and symbols with Other_Alphabetic: letters in circles and squares */
+        return cp == 0x200c || cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) ||
+               (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||
+               (cp >= 0x1f170 && cp <= 0x1f189) || within(newer_words, N_RANGES(newer_words), cp);
+    }
+}
+
+bool ps_is_numeric(uint32_t cp)
+{
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)cp);
+
+    return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
+           category == UTF8PROC_CATEGORY_NO || within(newer_numeric, N_RANGES(newer_numeric), cp);
+}
+
+/* May combine with what stands before it: a vowel or final of Hangul, or a second half. */
+static bool combines_backward(utf8proc_int32_t cp)
+{
+    const utf8proc_property_t *p = utf8proc_get_property(cp);
+
+    return (cp >= 0x1160 && cp <= 0x11ff) || p->combining_class != 0 ||
+           (p->comb_index != UINT16_MAX && p->comb_index >= 0x8000);
+}
+
+/* To the package a letter like any other: nothing moves past it or joins it. */
+static bool is_inert(uint32_t cp)
+{
+    return within(inert_marks, N_RANGES(inert_marks), cp);
+}
+
+/* Can a run begin here?  What counts is the first character of the decomposition. */
+static bool begins_run(uint32_t cp)
+{
+    utf8proc_int32_t parts[8];
+    int last = 0;
+
+    if (cp < 0x300 || is_inert(cp))
+        return true;
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, parts, 8,
+                                                 UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &last);
+    return n < 1 || !combines_backward(parts[0]);
+}
+
+/* Compose source[start..end) and append it. */
+static int add_run(ps_aligned *out, const ps_aligned *source, size_t start, size_t end, ps_err *err)
+{
+    utf8proc_uint8_t *composed = NULL;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)source->bytes + start,
+                                      (utf8proc_ssize_t)(end - start), &composed,
+                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    int rc;
+
+    if (n < 0)
+        return ps_err_set(err, PS_EFAIL, "cannot normalize text: %s", utf8proc_errmsg(n));
+    if ((size_t)n == end - start && !memcmp(composed, source->bytes + start, (size_t)n))
+        rc = ps_aligned_copy(out, source, start, end, err);
+    else
+        rc = ps_aligned_add(out, (const char *)composed, (size_t)n,
+                            (ps_origin){source->from[start].start, source->from[end - 1].end}, err);
+    free(composed); /* utf8proc's own malloc */
+    return rc;
+}
+
+int ps_nfc(ps_aligned *out, const ps_aligned *source, ps_err *err)
+{
+    size_t start = 0;
+    bool inert = false; /* the character before is: the next begins a run whatever it is */
+    int len;
+
+    for (size_t i = 0; i < source->n; i += (size_t)len) {
+        uint32_t cp = ps_utf8_decode(source->bytes + i, &len);
+        bool begins = inert || begins_run(cp);
+        inert = is_inert(cp);
+        if (!begins)
+            continue;
+        if (i > start && add_run(out, source, start, i, err) < 0)
+            return -1;
+        start = i;
+    }
+    return source->n > start ? add_run(out, source, start, source->n, err) : 0;
+}
