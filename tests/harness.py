@@ -23,7 +23,8 @@ def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
     command = [PATCHSWEEP, *map(str, args)]
     if ranks:
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **(env or {})}
+    environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                   **os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **(env or {})}
     return subprocess.run(command, cwd=cwd, env=environment, input=stdin, timeout=timeout,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           errors="surrogateescape", check=False)

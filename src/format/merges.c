@@ -75,8 +75,8 @@ static int unknown(const ps_part *at, const char *s, size_t n, ps_err *err)
 static int add(ps_merges *merges, const ps_part *at, uint32_t rank, const ps_vocab *vocab, ps_text *joined,
                ps_err *err)
 {
-    const char *left, *right;
-    size_t n_left;
+    const char *left = "", *right = ""; /* for compilers that do not see that failing returns */
+    size_t n_left = 0;
 
     if (halves(at, &left, &n_left, &right, err) < 0)
         return -1;
