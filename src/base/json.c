@@ -123,36 +123,63 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
     return 0;
 }
 
+/* Where the scan is: in which containers, and behind which character that is not blank. */
+typedef struct place {
+    int depth;
+    bool object[MAX_DEPTH + 1];
+    char behind;
+} place;
+
+/* A key must stand here and does not: cJSON would point one character further on. */
+static bool lacks_key(const place *at, char c)
+{
+    bool first = at->behind == '{';
+
+    return at->depth > 0 && at->object[at->depth] && (first || at->behind == ',') && c != '"' &&
+           !(first && c == '}');
+}
+
+/* One character outside of strings, or all of a string or number that begins with it. */
+static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *seen, ps_err *err)
+{
+    char c = text[*i];
+
+    if (c == '\0')
+        return refuse(err, text, *i, "NUL byte");
+    if (strchr(" \t\n\r", c))
+        return 0;
+    if (lacks_key(at, c))
+        return refuse(err, text, *i, "not a key in double quotes");
+    at->behind = c;
+    if (c == '"') {
+        ++*i;
+        return scan_string(text, n, i, err);
+    }
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return scan_number(text, n, i, seen, err);
+    if (c == '[' || c == '{') {
+        if (at->depth == MAX_DEPTH)
+            return refuse(err, text, *i, "nested deeper than 200 levels");
+        at->object[++at->depth] = c == '{';
+    } else if (c == ']' || c == '}')
+        at->depth -= at->depth > 0;
+    else if ((unsigned char)c > 0x7e || (unsigned char)c < 0x20)
+        return refuse(err, text, *i, "unexpected character");
+    return 0;
+}
+
 static int scan(const char *text, size_t n, numbers *seen, ps_err *err)
 {
-    int depth = 0;
+    place at = {.depth = 0};
     size_t bad = ps_utf8_check(text, n);
 
     if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
         return refuse(err, text, 0, "byte order mark; save the file without one");
     if (bad < n)
         return refuse(err, text, bad, "not valid UTF-8");
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        int rc = 0;
-        if (c == '\0')
-            return refuse(err, text, i, "NUL byte");
-        if (c == '"') {
-            i++;
-            rc = scan_string(text, n, &i, err);
-        } else if (c == '-' || (c >= '0' && c <= '9'))
-            rc = scan_number(text, n, &i, seen, err);
-        else if (c == '[' || c == '{')
-            depth++;
-        else if (c == ']' || c == '}')
-            depth--;
-        else if ((unsigned char)c > 0x7e || ((unsigned char)c < 0x20 && !strchr("\t\n\r", c)))
-            return refuse(err, text, i, "unexpected character");
-        if (rc < 0)
+    for (size_t i = 0; i < n; i++)
+        if (scan_one(text, n, &i, &at, seen, err) < 0)
             return -1;
-        if (depth > MAX_DEPTH)
-            return refuse(err, text, i, "nested deeper than 200 levels");
-    }
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* text.c - a growable byte buffer and UTF-8, as RFC 3629 has it. */
 #include "patchsweep/text.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static int distance(const char *a, const char *b)
     int row[64];
 
     if (m > 63 || n > 63)
-        return 99;
+        return INT_MAX;
     for (size_t j = 0; j <= n; j++)
         row[j] = (int)j;
     for (size_t i = 1; i <= m; i++) {

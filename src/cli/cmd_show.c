@@ -166,7 +166,7 @@ static int widest_label(const ps_result_grid *grid)
 static void add_map(show *s, const ps_heatmap *map)
 {
     const ps_result_grid *grid = map->grid;
-    int label = widest_label(grid), cell = label + 2 * grid->n_layers <= s->width ? 2 : 1;
+    int label = widest_label(grid), cell = label + 1 + 2 * grid->n_layers <= s->width ? 2 : 1;
     int room = s->width - 1 - grid->n_layers * cell;
     char text[LABEL_BYTES];
 

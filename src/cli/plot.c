@@ -141,3 +141,122 @@ static void add_box(ps_text *out, double x, double y, double w, double h, const 
 {
     ps_text_printf(out, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" fill=\"%s\"/>\n", x, y, w, h, fill);
 }
+
+static void add_axes(ps_text *out, const ps_heatmap *map, const frame *f)
+{
+    const ps_result_grid *grid = map->grid;
+    double bottom = f->top + f->height, right = f->left + f->width;
+
+    ps_text_puts(out, "<g fill=\"none\" stroke=\"#333\">\n");
+    ps_text_printf(out, "<path d=\"M%g %gH%gV%gH%gZ\"/>\n", f->left, f->top, right, bottom, f->left);
+    for (int32_t l = 0; l < grid->n_layers; l += TICK) {
+        double x = f->left + (l + 0.5) * f->cell_w;
+        add_line(out, x, bottom, x, bottom + 4);
+    }
+    for (int32_t t = 0; t < grid->n_positions; t++) {
+        double y = f->top + (t + 0.5) * f->cell_h;
+        add_line(out, f->left - 4, y, f->left, y);
+    }
+    ps_text_puts(out, "</g>\n");
+    for (int32_t l = 0; l < grid->n_layers; l += TICK) {
+        char tick[16];
+        snprintf(tick, sizeof tick, "%d", (int)l);
+        add_text(out, f->left + (l + 0.5) * f->cell_w, bottom + 17, 12, "middle", tick);
+    }
+    for (int32_t t = 0; t < grid->n_positions; t++) {
+        ps_text_printf(out, "<text x=\"%g\" y=\"%g\" font-size=\"%g\" text-anchor=\"end\">", f->left - 8,
+                       f->top + (t + 0.5) * f->cell_h + f->font * 0.36, f->font);
+        add_label(out, grid, t);
+        ps_text_puts(out, "</text>\n");
+    }
+    add_text(out, f->left + f->width / 2, bottom + 40, 14, "middle", "Layer");
+    add_upright(out, 24, f->top + f->height / 2, 14, "Token");
+}
+
+/* About five steps of 1, 2 or 5 times a power of ten. */
+static double tick_step(double range)
+{
+    double power = pow(10, floor(log10(range / 5))), n = range / 5 / power;
+
+    return power * (n < 1.5 ? 1 : n < 3.5 ? 2 : n < 7.5 ? 5 : 10);
+}
+
+static void add_bar_tick(ps_text *out, const frame *f, double share, double value)
+{
+    char text[32];
+    double y = f->top + f->height * (1 - share);
+
+    snprintf(text, sizeof text, "%.4g", value);
+    ps_text_printf(out, "<path d=\"M%g %gh4\" stroke=\"#333\"/>\n", f->bar + 16, y);
+    add_text(out, f->bar + 24, y + 4, 12, "start", text);
+}
+
+static void add_bar(ps_text *out, const ps_heatmap *map, const frame *f)
+{
+    double range = map->high - map->low;
+
+    add_box(out, f->bar, f->top, 16, f->height, "url(#purples)\" stroke=\"#333");
+    if (isfinite(range) && range > 0) {
+        double step = map->score ? 0.2 : tick_step(range);
+        double first = ceil(map->low / step - 1e-9);
+        for (int i = 0; i < 20 && (first + i) * step <= map->high + step * 1e-6; i++) {
+            double value = (first + i) * step;
+            value = fabs(value) < step * 1e-6 ? 0 : value; /* not -0 */
+            add_bar_tick(out, f, clamp((value - map->low) / range, 0, 1), value);
+        }
+    } else
+        add_bar_tick(out, f, 0, map->low);
+    add_upright(out, f->bar + 76, f->top + f->height / 2, 14,
+                map->score ? "Normalized Score" : map->column->name);
+}
+
+static void add_defs(ps_text *out)
+{
+    ps_text_puts(out, "<defs>\n<linearGradient id=\"purples\" x1=\"0\" y1=\"1\" x2=\"0\" y2=\"0\">\n");
+    for (int i = 0; i < 9; i++)
+        ps_text_printf(out, "<stop offset=\"%g\" stop-color=\"#%02x%02x%02x\"/>\n", i / 8.0,
+                       ps_purples[i][0], ps_purples[i][1], ps_purples[i][2]);
+    ps_text_puts(out,
+                 "</linearGradient>\n"
+                 "<pattern id=\"not-done\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\n"
+                 "<path d=\"M0 6L6 0\" stroke=\"#bbb\" fill=\"none\"/>\n</pattern>\n</defs>\n");
+}
+
+static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const char *title)
+{
+    const ps_result_grid *grid = map->grid;
+    ps_text text = {0};
+
+    if (!title)
+        ps_text_printf(&text, "%s, %s, %s", grid->pair, grid->site, grid->direction);
+    /* Over the cells, but inside the figure where they are narrower than it. */
+    double half = ps_text_columns(title ? title : ps_text_str(&text)) * 15 * 0.28;
+    double x = clamp(f->left + f->width / 2, half, f->total_w - half);
+    add_text(out, x > half ? x : f->total_w / 2, 30, 15, "middle", title ? title : ps_text_str(&text));
+    ps_text_release(&text);
+}
+
+/* ---- the document ---- */
+
+void ps_plot_svg(ps_text *out, const ps_heatmap *map, const char *title)
+{
+    const ps_result_grid *grid = map->grid;
+    frame f = measure(grid);
+
+    ps_text_printf(out,
+                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\" "
+                   "font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" fill=\"#222\" xml:space=\"preserve\">\n",
+                   f.total_w, f.total_h, f.total_w, f.total_h);
+    add_defs(out);
+    add_box(out, 0, 0, f.total_w, f.total_h, "#fff");
+    ps_text_puts(out, "<g shape-rendering=\"crispEdges\">\n");
+    for (int32_t t = 0; t < grid->n_positions; t++)
+        for (int32_t l = 0; l < grid->n_layers; l++)
+            add_cell(out, map, &f, l, t);
+    ps_text_puts(out, "</g>\n");
+    add_axes(out, map, &f);
+    add_bar(out, map, &f);
+    add_title(out, map, &f, title);
+    ps_text_puts(out, "</svg>\n");
+}

@@ -13,7 +13,7 @@
 #include "patchsweep/mem.h"
 
 #define TOKENIZER "tests/fixtures/pair-tokenizer/tokenizer.json"
-enum { BOS = 459, VOCAB = 460 };
+enum { BOS = 460, VOCAB = 461 };
 
 static char job_path[] = "/tmp/test_pair.XXXXXX";
 static ps_tokenizer *tokenizer;
@@ -164,8 +164,8 @@ static void test_ids_with_tokenizer(void)
     built b;
 
     /* 188: the byte 0; 103: a byte that is half a character */
-    if (!good(&b, "{\"model\":\"m\",\"pairs\":[{\"clean_ids\":[459,188,103,48],\"corrupt_ids\":[459,188,103,32],"
-                  "\"answer\":\" Isaac\",\"foil_id\":459}]}", tokenizer))
+    if (!good(&b, "{\"model\":\"m\",\"pairs\":[{\"clean_ids\":[460,188,103,48],\"corrupt_ids\":[460,188,103,32],"
+                  "\"answer\":\" Isaac\",\"foil_id\":460}]}", tokenizer))
         return;
     const ps_pair *p = &b.pairs[0];
     check_strings(p->token[PS_CLEAN], (const char *const[]){"<|begin_of_text|>", "\xe2\x90\x80", "\xef\xbf\xbd", "Q"}, 4);
@@ -180,7 +180,7 @@ static void test_ids_with_tokenizer(void)
 static void test_table(void)
 {
     static const char wanted[] =
-        "pair            tokens  differ at  placeholders                  answer        foil\n"
+        "pair            tokens  differ at  placeholders                   answer        foil\n"
         "einstein-swift      22         10  subject 10-11, entities 13-17 ";
     built b;
     ps_text table = {0};
@@ -195,7 +195,7 @@ static void test_table(void)
     if (strncmp(text, wanted, sizeof wanted - 1)) {
         CHECK_STR(text, wanted);
     }
-    CHECK(strstr(text, "' Isaac' 417"));
+    CHECK(strstr(text, "' Isaac' 345"));
     CHECK(strstr(text, "# foil: several tokens, of which the first counts\n"));
     CHECK(strstr(text, "# answer: its first token, which counts, is only white space: try it without the leading space; "
                        "begins with two begin-of-text tokens"));
@@ -234,12 +234,12 @@ static void test_bad_pairs(void)
         {PROMPTS("Q\\n\\n", "Q\\u001b[1m") "\"answer\":\"A\"}]}", "\\x1b|[|1|m|"},
         {PROMPTS("Q A", "Q A") "\"answer\":\"A\"}]}", "pairs[0] 'pair0000': clean and corrupt are the same 3 tokens"},
         {PROMPTS("Q", "A") "\"answer\":\" Isaac\",\"foil\":\" Isaac Newton\"}]}",
-         "pairs[0] 'pair0000': answer and foil are the same token, ' Isaac' (417); choose another foil"},
-        {PROMPTS("Q", "A") "\"answer_id\":417,\"foil\":\" Isaac\"}]}", "answer and foil are the same token"},
-        {PROMPTS("Q", "A") "\"answer_id\":460}]}", "answer: its id 460 is outside the model's vocabulary of 460"},
+         "pairs[0] 'pair0000': answer and foil are the same token, ' Isaac' (345); choose another foil"},
+        {PROMPTS("Q", "A") "\"answer_id\":345,\"foil\":\" Isaac\"}]}", "answer and foil are the same token"},
+        {PROMPTS("Q", "A") "\"answer_id\":461}]}", "answer: its id 461 is outside the model's vocabulary of 461"},
         {PROMPTS("Q", "A") "\"answer_id\":4,\"foil_id\":2147483647}]}", "foil: its id 2147483647 is outside"},
-        {"{\"model\":\"m\",\"pairs\":[{\"clean_ids\":[1,460],\"corrupt_ids\":[1,2],\"answer_id\":5}]}",
-         "pairs[0] 'pair0000': clean: token 1 has id 460, outside the model's vocabulary of 460"},
+        {"{\"model\":\"m\",\"pairs\":[{\"clean_ids\":[1,461],\"corrupt_ids\":[1,2],\"answer_id\":5}]}",
+         "pairs[0] 'pair0000': clean: token 1 has id 461, outside the model's vocabulary of 461"},
         {"{\"model\":\"m\",\"pairs\":[{\"clean_ids\":[1,2],\"corrupt_ids\":[1,2,3],\"answer_id\":5}]}",
          "clean has 2 tokens, corrupt 3;"},
     };
@@ -252,7 +252,7 @@ static void test_bad_pairs(void)
         release(&b);
     }
     CHECK_ERR(build(&b, PROMPTS("Q", "A") "\"answer\":\"A\"}]}", tokenizer, 300, &err), err, PS_EINPUT,
-              "clean: token 0 has id 459, outside the model's vocabulary of 300");
+              "clean: token 0 has id 460, outside the model's vocabulary of 300");
     release(&b);
 }
 
@@ -283,8 +283,8 @@ static void test_long_rows(void)
 
     ps_text_puts(&job, "{\"model\":\"m\",\"pairs\":[{\"id\":\"long\",\"clean_ids\":[");
     for (int i = 0; i < 100000; i++)
-        ps_text_printf(&job, "%s459", i ? "," : "");
-    ps_text_puts(&job, "],\"corrupt_ids\":[459,458],\"answer_id\":5}]}");
+        ps_text_printf(&job, "%s460", i ? "," : "");
+    ps_text_puts(&job, "],\"corrupt_ids\":[460,458],\"answer_id\":5}]}");
     CHECK_ERR(build(&b, ps_text_str(&job), tokenizer, VOCAB, &err), err, PS_EINPUT, "choose words of as many tokens");
     release(&b);
     ps_text_release(&job);

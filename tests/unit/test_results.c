@@ -1,8 +1,8 @@
 /*
  * test_results.c - the result file, written and read back.
  *
- * With an argument, that file is written and kept: tests/readers/check_readers.py opens it with
- * the tools that people use, and tests/cli/show.sh and plot.sh draw it.
+ * With an argument, that file is written and kept, and beside it one with each narrower type of
+ * activations: tests/readers/test_readers.py opens them with the tools that people use.
  */
 #include "patchsweep/results.h"
 
@@ -298,22 +298,28 @@ static void fill_disk(const char *name)
     unlink(name);
 }
 
-/* In a process of its own, since HDF5 keeps the memory of a file it could not write. */
-static void test_full_disk(void)
+/* fn(name) in a process of its own, for HDF5 leaks what belonged to a file that failed. */
+static void run_apart(void (*fn)(const char *name), const char *name)
 {
-    char other[300];
     int status = -1;
 
-    snprintf(other, sizeof other, "%s.full", path);
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        fill_disk(other);
+        fn(name);
         fflush(stdout);
         _exit(check_failed_here ? 1 : 0);
     }
     CHECK(child > 0 && waitpid(child, &status, 0) == child);
     CHECK_INT(status, 0);
+}
+
+static void test_full_disk(void)
+{
+    char other[300];
+
+    snprintf(other, sizeof other, "%s.full", path);
+    run_apart(fill_disk, other);
 }
 
 static void read_all(const char *name)
@@ -331,14 +337,12 @@ static void read_all(const char *name)
 }
 
 /* A file that was cut short is refused, and one that had its bits flipped is survived. */
-static void test_damage(void)
+static void damage(const char *other)
 {
     static char bytes[1 << 18];
-    char other[300];
     ps_result_file *file;
     ps_err err;
 
-    snprintf(other, sizeof other, "%s.cut", path);
     FILE *f = fopen(path, "rb");
     size_t n = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
@@ -356,6 +360,14 @@ static void test_damage(void)
         read_all(other);
     }
     unlink(other);
+}
+
+static void test_damage(void)
+{
+    char other[300];
+
+    snprintf(other, sizeof other, "%s.cut", path);
+    run_apart(damage, other);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,132 @@
+/*
+ * cmd_plot.c - one heat map of a result as an SVG file.
+ *
+ * Of several grids the first is drawn, and stderr says so: a figure holds one map.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heatmap.h"
+#include "opt.h"
+#include "patchsweep/file.h"
+#include "patchsweep/log.h"
+#include "patchsweep/mem.h"
+#include "plot.h"
+
+typedef struct plot {
+    ps_pick pick;
+    const char *title, *output;
+} plot;
+
+static int write_stream(FILE *stream, const ps_text *svg, const char *name, ps_err *err)
+{
+    if (fwrite(ps_text_str(svg), 1, svg->n, stream) != svg->n || fflush(stream) != 0)
+        return ps_err_errno(err, "cannot write '%s'", name);
+    return 0;
+}
+
+/* Written aside and renamed: an old figure stays whole until the new one is. */
+static int write_file(const char *path, const ps_text *svg, ps_err *err)
+{
+    char *part = NULL;
+    int rc = -1;
+
+    if (ps_file_part_begin(&part, path, err) < 0)
+        return -1;
+    FILE *stream = fopen(part, "wb");
+    if (!stream)
+        ps_err_errno(err, "cannot open '%s'", part);
+    else {
+        rc = write_stream(stream, svg, path, err);
+        if (fclose(stream) != 0 && rc == 0)
+            rc = ps_err_errno(err, "cannot write '%s'", path);
+        if (rc == 0)
+            rc = ps_file_part_commit(part, path, err);
+        if (rc < 0)
+            unlink(part);
+    }
+    ps_free(part);
+    return rc;
+}
+
+static void tell_choice(const ps_result_file *file, size_t chosen, size_t n)
+{
+    const char *pair, *site, *direction;
+
+    ps_result_grid_name(file, chosen, &pair, &site, &direction);
+    ps_info("%zu grids to choose from; drawing pair '%s', site '%s', direction '%s'; choose with --pair, --site, --direction",
+            n, pair, site, direction);
+}
+
+static int plot_grid(const plot *p, const ps_result_grid *grid, ps_err *err)
+{
+    ps_heatmap map;
+    ps_text svg = {0};
+
+    if (ps_heatmap_init(&map, grid, p->pick.metric, err) < 0)
+        return -1;
+    ps_plot_svg(&svg, &map, p->title);
+    int rc = ps_text_ok(&svg, err);
+    if (rc == 0)
+        rc = p->output ? write_file(p->output, &svg, err) : write_stream(stdout, &svg, "standard output", err);
+    ps_text_release(&svg);
+    return rc;
+}
+
+static int plot_file(const plot *p, const char *path, ps_err *err)
+{
+    ps_result_file *file = NULL;
+    ps_result_grid grid = {0};
+    size_t *index = NULL, n = 0;
+    int rc = -1;
+
+    if (ps_result_open(&file, path, err) < 0)
+        return -1;
+    if (ps_pick_grids(file, &p->pick, &index, &n, err) < 0 ||
+        ps_result_grid_read(file, index[0], &grid, err) < 0) {
+        ps_err_prefix(err, "'%s'", path);
+        goto out;
+    }
+    if (n > 1)
+        tell_choice(file, index[0], n);
+    rc = plot_grid(p, &grid, err);
+out:
+    ps_result_grid_release(&grid);
+    ps_free(index);
+    ps_result_close(file);
+    return rc;
+}
+
+int cmd_plot(int argc, char **argv)
+{
+    plot p = {.title = NULL};
+    ps_err err = PS_ERR_INIT;
+    int n_args = 0;
+    const ps_opt opts[] = {
+        {0, "pair", PS_OPT_STRING, &p.pick.pair, "ID", "the pair to draw (default: the first)"},
+        {0, "site", PS_OPT_STRING, &p.pick.site, "SITE", "the site: resid_post, ..."},
+        {0, "direction", PS_OPT_STRING, &p.pick.direction, "WORD", "denoise or noise"},
+        {0, "metric", PS_OPT_STRING, &p.pick.metric, "NAME", "what is drawn (default: score)"},
+        {0, "title", PS_OPT_STRING, &p.title, "TEXT", "the title (default: pair, site and direction)"},
+        {'o', "output", PS_OPT_STRING, &p.output, "FILE", "write to FILE (default: standard output)"},
+        {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
+    };
+    const ps_usage usage = {
+        "patchsweep plot [options] FILE",
+        "Draw one heat map of result FILE as SVG: tokens down, layers across, the score from\n"
+        "0 to 1 in purples.  Hovering over a cell shows its numbers in a browser.",
+        opts,
+        "example:\n"
+        "  patchsweep plot out.h5 --pair einstein-swift --site resid_post -o figure.svg"};
+
+    int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
+    if (rc > 0)
+        return 0;
+    if (rc == 0 && n_args != 1)
+        rc = ps_err_set(&err, PS_EINPUT, "plot wants one result file, not %d; see 'patchsweep plot --help'",
+                        n_args);
+    if (rc == 0)
+        rc = plot_file(&p, argv[0], &err);
+    return rc < 0 ? ps_fail(&err) : 0;
+}
