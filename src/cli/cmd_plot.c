@@ -59,14 +59,11 @@ static void tell_choice(const ps_result_file *file, size_t chosen, size_t n)
             n, pair, site, direction);
 }
 
-static int plot_grid(const plot *p, const ps_result_grid *grid, ps_err *err)
+static int plot_map(const plot *p, const ps_heatmap *map, ps_err *err)
 {
-    ps_heatmap map;
     ps_text svg = {0};
 
-    if (ps_heatmap_init(&map, grid, p->pick.metric, err) < 0)
-        return -1;
-    ps_plot_svg(&svg, &map, p->title);
+    ps_plot_svg(&svg, map, p->title);
     int rc = ps_text_ok(&svg, err);
     if (rc == 0)
         rc = p->output ? write_file(p->output, &svg, err) : write_stream(stdout, &svg, "standard output", err);
@@ -78,19 +75,21 @@ static int plot_file(const plot *p, const char *path, ps_err *err)
 {
     ps_result_file *file = NULL;
     ps_result_grid grid = {0};
+    ps_heatmap map;
     size_t *index = NULL, n = 0;
     int rc = -1;
 
     if (ps_result_open(&file, path, err) < 0)
         return -1;
     if (ps_pick_grids(file, &p->pick, &index, &n, err) < 0 ||
-        ps_result_grid_read(file, index[0], &grid, err) < 0) {
+        ps_result_grid_read(file, index[0], &grid, err) < 0 ||
+        ps_heatmap_init(&map, &grid, p->pick.metric, err) < 0) {
         ps_err_prefix(err, "'%s'", path);
         goto out;
     }
     if (n > 1)
         tell_choice(file, index[0], n);
-    rc = plot_grid(p, &grid, err);
+    rc = plot_map(p, &map, err);
 out:
     ps_result_grid_release(&grid);
     ps_free(index);

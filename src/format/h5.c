@@ -144,6 +144,7 @@ int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err)
     hid_t create = H5Pcreate(H5P_FILE_CREATE), access = file_access();
     H5Pset_link_creation_order(create, ORDER);
     H5Pset_attr_creation_order(create, ORDER);
+    H5Pset_obj_track_times(create, false);
     hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     int rc = id < 0 ? fail(err, PS_EFAIL, "cannot create '%s'", path) : 0;
 
@@ -199,6 +200,7 @@ int ps_h5_group_create(ps_h5 *group, ps_h5 at, const char *name, ps_err *err)
 
     H5Pset_link_creation_order(create, ORDER);
     H5Pset_attr_creation_order(create, ORDER);
+    H5Pset_obj_track_times(create, false);
     hid_t id = H5Gcreate2(at, name, H5P_DEFAULT, create, H5P_DEFAULT);
     int rc = id < 0 ? fail(err, PS_EFAIL, "cannot create group '%s'", name) : 0;
     H5Pclose(create);
@@ -220,6 +222,7 @@ static hid_t creation_of(const ps_h5_layout *layout, hid_t file_type, hid_t memo
     hsize_t chunk[PS_H5_MAX_AXES];
 
     H5Pset_attr_creation_order(create, ORDER);
+    H5Pset_obj_track_times(create, false); /* equal results are equal bytes */
     if (layout->fill && file_type >= 0)
         H5Pset_fill_value(create, memory_type, layout->fill);
     if (!layout->chunk[0])

@@ -97,10 +97,12 @@ static int check_format(ps_h5 file, const char *path, ps_err *err)
     int rc = 0;
 
     if (!format || strcmp(format, "patchsweep-results"))
-        rc = ps_err_set(err, PS_EINPUT, "'%s' is HDF5, but not from 'patchsweep run': its attribute 'format' is not 'patchsweep-results'", path);
+        rc = ps_err_set(err, PS_EINPUT,
+                        "'%s' is HDF5, but not from 'patchsweep run': its attribute 'format' is not "
+                        "'patchsweep-results'", path);
     else if (!version || strncmp(version, "1.", 2))
-        rc = ps_err_set(err, PS_EINPUT, "'%s' has format_version '%s', this patchsweep reads 1.x; take a newer patchsweep",
-                        path, version ? version : "");
+        rc = ps_err_set(err, PS_EINPUT, "'%s' has format_version '%s', this patchsweep reads 1.x; "
+                        "take a newer patchsweep", path, version ? version : "");
     ps_free(format);
     ps_free(version);
     return rc;

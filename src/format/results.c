@@ -171,7 +171,8 @@ static int pair_group(ps_h5 *group, const ps_results *results, const ps_pair *pa
 
     *group = PS_H5_NONE;
     if (!strcmp(id, "run"))
-        return ps_err_set(err, PS_EINPUT, "pair 'run': the result file uses that name itself; rename the pair");
+        return ps_err_set(err, PS_EINPUT, "pair 'run': the result file uses that name itself; "
+                          "rename the pair");
     if (ps_h5_has(results->file, id))
         return ps_h5_group_open(group, results->file, id, err);
     if (ps_h5_group_create(group, results->file, id, err) < 0 ||
@@ -253,7 +254,8 @@ static int put_column_attrs(ps_h5 id, const ps_column *column, enum column_kind 
     static const double nothing = NAN;
     static const int32_t none = -1;
     int metric = ps_term_find(ps_metrics, PS_N_METRICS, column->name);
-    const char *long_name = column->long_name ? column->long_name : metric >= 0 ? ps_metrics[metric].long_name : NULL;
+    const char *of_metric = metric >= 0 ? ps_metrics[metric].long_name : NULL;
+    const char *long_name = column->long_name ? column->long_name : of_metric;
 
     if (put_text(id, "long_name", long_name, err) < 0 || put_text(id, "coordinates", "token", err) < 0)
         return -1;

@@ -458,14 +458,13 @@ out:
 
 /* ---- a directory ---- */
 
-/* Does <dir>/<name> exist, be it only as a dangling link? */
-static bool there(const char *dir, const char *name)
+/* 1 where <dir>/<name> exists, be it only as a dangling link, 0 where not, -1 without memory to tell. */
+static int there(const char *dir, const char *name, ps_err *err)
 {
-    ps_err ignored = PS_ERR_INIT;
     struct stat info;
 
-    char *path = ps_path_join(dir, name, &ignored);
-    bool found = path && lstat(path, &info) == 0;
+    char *path = ps_path_join(dir, name, err);
+    int found = !path ? -1 : lstat(path, &info) == 0;
     ps_free(path);
     return found;
 }
@@ -475,19 +474,27 @@ static int no_weights(const char *dir, ps_err *err)
     static const char *const pickled[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
                                           "pytorch_model-00001-of-00002.bin", "consolidated.00.pth"};
 
-    for (size_t i = 0; i < sizeof pickled / sizeof *pickled; i++)
-        if (there(dir, pickled[i]))
+    for (size_t i = 0; i < sizeof pickled / sizeof *pickled; i++) {
+        int found = there(dir, pickled[i], err);
+        if (found < 0)
+            return -1;
+        if (found)
             return ps_err_set(err, PS_EINPUT, "'%s' has its weights as '%s', which only Python can read; convert "
                               "them to " SINGLE ": load the model with transformers and save_pretrained() it "
                               "to a new folder", dir, pickled[i]);
+    }
     return ps_err_set(err, PS_EINPUT, "'%s' has neither " SINGLE " nor " INDEX "; is the download complete?", dir);
 }
 
 static int open_dir(ps_safetensors *st, const char *dir, ps_err *err)
 {
-    if (there(dir, SINGLE))
+    int single = there(dir, SINGLE, err), index = single == 0 ? there(dir, INDEX, err) : 0;
+
+    if (single < 0 || index < 0)
+        return -1;
+    if (single)
         return add_shard(st, dir, SINGLE, err) < 0 ? -1 : build_slots(st, err);
-    if (!there(dir, INDEX))
+    if (!index)
         return no_weights(dir, err);
     char *path = ps_path_join(dir, INDEX, err);
     int rc = path ? open_index(st, dir, path, err) : -1;

@@ -62,10 +62,11 @@ def rename_tokens(file):
 
 
 def only(path, *args, env=None):
-    """show, which must succeed."""
-    done = harness.run("show", path, *args, env={**PLAIN, **(env or {})})
+    """show, which must succeed: every byte it writes, for a token may hold a carriage return."""
+    done = subprocess.run([harness.PATCHSWEEP, "show", path, *args], env={**os.environ, **PLAIN, **(env or {})},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.decode()
 
 
 def on_terminal(*args, env=None, columns=100):
@@ -242,7 +243,7 @@ class Tables(unittest.TestCase):
             for site in ("resid_pre", "mlp_out", "resid_post"):
                 for direction in ("denoise", "noise"):
                     del file[f"one/{site}/{direction}/logit_foil"]
-        rows = list(csv.DictReader(io.StringIO(only(edited("foil.h5", forget), "--csv"))))
+        rows = list(csv.DictReader(io.StringIO(only(edited("foil.h5", forget), "--csv"), newline="")))
         names = list(rows[0])
         self.assertEqual(names.index("logit_foil"), names.index("logit_answer") + 1)
         for row in rows:
