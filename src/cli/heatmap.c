@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <utf8proc.h>
-
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
+#include "patchsweep/width.h"
 
 /* ---- which grids ---- */
 
@@ -186,19 +185,12 @@ void ps_purple(double shade, unsigned char rgb[3])
 
 /* ---- labels ---- */
 
-static int width_of(uint32_t cp)
-{
-    int width = utf8proc_charwidth((utf8proc_int32_t)cp);
-
-    return width < 0 ? 0 : width;
-}
-
 int ps_text_columns(const char *s)
 {
     int columns = 0, bytes;
 
     for (; *s; s += bytes)
-        columns += width_of(ps_utf8_decode(s, &bytes));
+        columns += ps_width(ps_utf8_decode(s, &bytes));
     return columns;
 }
 
@@ -219,7 +211,7 @@ void ps_token_label(char *out, size_t out_bytes, const char *token, int32_t posi
     }
     /* Cut: the dots take the last column, the quote stays open. */
     for (; shown[end] && used < columns; end += (size_t)bytes) {
-        int width = width_of(ps_utf8_decode(shown + end, &bytes));
+        int width = ps_width(ps_utf8_decode(shown + end, &bytes));
         if (used + width > columns || end + (size_t)bytes + 5 > out_bytes)
             break;
         used += width;

@@ -13,6 +13,7 @@
 #include <utf8proc.h>
 
 #include "patchsweep/text.h"
+#include "patchsweep/width.h"
 #include "unicode_ranges.h"
 
 #define N_RANGES(table) (sizeof(table) / sizeof *(table))
@@ -59,6 +60,13 @@ bool ps_is_numeric(uint32_t cp)
 
     return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
            category == UTF8PROC_CATEGORY_NO || within(newer_numeric, N_RANGES(newer_numeric), cp);
+}
+
+int ps_width(uint32_t cp)
+{
+    int width = utf8proc_charwidth((utf8proc_int32_t)cp);
+
+    return width < 0 ? 0 : width;
 }
 
 /* May combine with what stands before it: a vowel or final of Hangul, or a second half. */

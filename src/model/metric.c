@@ -125,5 +125,6 @@ void ps_metric_values(double values[PS_N_METRICS], const ps_readout *r, const ps
 double ps_score(double patched, double clean, double corrupt, int *degenerate)
 {
     *degenerate = clean - corrupt == 0;
-    return *degenerate ? 0 : (patched - corrupt) / (clean - corrupt);
+    /* + 0.0: nothing over a negative difference is 0, not -0 */
+    return *degenerate ? 0 : (patched - corrupt) / (clean - corrupt) + 0.0;
 }

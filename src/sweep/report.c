@@ -11,6 +11,13 @@
 /* Below this difference of the baselines a score is mostly noise. */
 #define SMALL_DIFFERENCE 0.1
 
+static void quote(char *out, size_t bytes, const char *text)
+{
+    out[0] = '"';
+    ps_printable(out + 1, bytes - 2, text);
+    snprintf(out + strlen(out), 2, "\"");
+}
+
 /* A token as people read it: quoted text, or #id without a tokenizer. */
 static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, int32_t id)
 {
@@ -21,9 +28,7 @@ static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, i
         return;
     }
     ps_tokenizer_decode(tokenizer, id, &raw);
-    out[0] = '"';
-    ps_printable(out + 1, bytes - 2, ps_text_str(&raw));
-    snprintf(out + strlen(out), 2, "\"");
+    quote(out, bytes, ps_text_str(&raw));
     ps_text_release(&raw);
 }
 
@@ -59,6 +64,7 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
 void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
                       int32_t n_layers, const ps_score_range *range)
 {
+    const char *text = pair->token[PS_CLEAN][range->position];
     char token[96];
 
     if (!range->n) {
@@ -66,9 +72,12 @@ void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction 
                ps_directions[direction].name);
         return;
     }
-    ps_printable(token, sizeof token, pair->token[PS_CLEAN][range->position]);
+    if (*text)
+        quote(token, sizeof token, text);
+    else
+        snprintf(token, sizeof token, "#%d", (int)pair->ids[PS_CLEAN][range->position]);
     printf("%s: %s %s: scores [%d layers, %d positions], %.4f to %.4f, most at layer %d, "
-           "position %d \"%s\"\n", pair->job->id, ps_sites[site].name,
+           "position %d %s\n", pair->job->id, ps_sites[site].name,
            ps_directions[direction].name, (int)n_layers, (int)pair->n_positions, range->least,
            range->most, (int)range->layer, (int)range->position, token);
 }
