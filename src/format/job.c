@@ -64,7 +64,8 @@ static int parse_override(const ps_job_key *key, const char *text, ps_json **out
             return 0;
         ps_json_free(*out);
         *out = NULL;
-    } else if (not_json.code != PS_EINPUT || (key->type != PS_KEY_STRING && text[0] && strchr("[{\"", text[0]))) {
+    } else if (not_json.code != PS_EINPUT ||
+               (key->type != PS_KEY_STRING && text[0] && strchr("[{\"", text[0]))) {
         *err = not_json;
         return ps_err_prefix(err, "--set %s", key->name);
     }
@@ -109,7 +110,8 @@ static int read_overrides(source *from, const char *const *texts, size_t n, ps_e
 static int check_keys(const ps_node *root, ps_err *err)
 {
     if (!ps_json_is(root, PS_JSON_OBJECT))
-        return ps_err_set(err, PS_EINPUT, "is %s, not an object; write {\"model\": ..., \"pairs\": [...]}",
+        return ps_err_set(err, PS_EINPUT,
+                          "is %s, not an object; write {\"model\": ..., \"pairs\": [...]}",
                           ps_json_type_name(ps_json_type(root)));
     for (const ps_node *v = ps_json_first(root); v; v = ps_json_next(v)) {
         const char *name = ps_json_key(v);
@@ -148,7 +150,8 @@ static int set_default(ps_job *job, const ps_job_key *key, ps_err *err)
     ps_json *json = NULL;
 
     if (key->required)
-        return ps_err_set(err, PS_EINPUT, "%s: is missing; write it as in %s", key->name, key->example);
+        return ps_err_set(err, PS_EINPUT, "%s: is missing; write it as in %s", key->name,
+                          key->example);
     if (!key->deflt)
         return 0;
     if (ps_json_parse(&json, key->deflt, strlen(key->deflt), err) < 0)
@@ -190,11 +193,13 @@ static int settle_metrics(ps_job *job, bool all, ps_err *err)
     if (bare && all)
         job->metrics &= ~foil_metrics;
     if (bare && ps_metric_needs_foil(job->score))
-        return ps_err_set(err, PS_EINPUT, "score: '%s' needs a foil and %s has none; add 'foil' there",
+        return ps_err_set(err, PS_EINPUT,
+                          "score: '%s' needs a foil and %s has none; add 'foil' there",
                           ps_metrics[job->score].name, bare->where);
     for (int m = 0; bare && m < PS_N_METRICS; m++)
         if (job->metrics & foil_metrics & 1u << m)
-            return ps_err_set(err, PS_EINPUT, "metrics: '%s' needs a foil and %s has none; add 'foil' there",
+            return ps_err_set(err, PS_EINPUT,
+                              "metrics: '%s' needs a foil and %s has none; add 'foil' there",
                               ps_metrics[m].name, bare->where);
     job->metrics |= 1u << job->score;
     return 0;
@@ -310,8 +315,9 @@ void ps_job_free(ps_job *job)
 
 static int out_of_range(int64_t at, int64_t n, const char *what, ps_err *err)
 {
-    return ps_err_set(err, PS_EINPUT, "%s: %lld is past the %s (%lld); there are %lld", what, (long long)at,
-                      at < 0 ? "first" : "last", (long long)(at < 0 ? -n : n - 1), (long long)n);
+    return ps_err_set(err, PS_EINPUT, "%s: %lld is past the %s (%lld); there are %lld", what,
+                      (long long)at, at < 0 ? "first" : "last", (long long)(at < 0 ? -n : n - 1),
+                      (long long)n);
 }
 
 int ps_index_list_resolve(const ps_index_list *list, int64_t n, const char *what, int32_t **out,

@@ -40,7 +40,8 @@ static const ps_term dtypes[PS_N_DTYPES] = {
 
 const ps_job_key ps_job_keys[] = {
     {"model", PS_KEY_STRING, JOB(model), NULL, "\"meta-llama/Llama-3.2-1B-Instruct\"",
-     .help = "The model: a folder, relative to the job file, or a hub name found in the local cache.",
+     .help =
+         "The model: a folder, relative to the job file, or a hub name found in the local cache.",
      .required = true},
     {"template", PS_KEY_STRING, PS_NO_TARGET, NULL, "\"Q: Who is like {subject}?\\nA:\"",
      .help = "The text of prompts with placeholders in braces; {{ and }} stand for single braces."},
@@ -54,22 +55,24 @@ const ps_job_key ps_job_keys[] = {
     {"sites", PS_KEY_WORDS, JOB(sites), "[\"resid_post\"]", "[\"resid_pre\", \"resid_post\"]",
      .help = "Where in a layer a state is replaced; one grid of scores for each.", TERMS(ps_sites)},
     {"directions", PS_KEY_WORDS, JOB(directions), "[\"denoise\"]", "[\"denoise\", \"noise\"]",
-     .help = "Clean states into the corrupt run (denoise), corrupt states into the clean run (noise).",
+     .help =
+         "Clean states into the corrupt run (denoise), corrupt states into the clean run (noise).",
      TERMS(ps_directions)},
     {"layers", PS_KEY_INDICES, JOB(layers), "\"all\"", "[0, 1, -1]",
      .help = "The layers to patch in, from 0; negative numbers count from the last.", .all = true},
     {"positions", PS_KEY_INDICES, JOB(positions), "\"all\"", "[-2, -1]",
-     .help = "The token positions to patch at, from 0; negative numbers count from the last.", .all = true},
+     .help = "The token positions to patch at, from 0; negative numbers count from the last.",
+     .all = true},
     {"score", PS_KEY_WORD, JOB(score), "\"logit\"", "\"logit_diff\"",
-     .help = "What the score is made of: 0 as in the corrupt run, 1 as in the clean run.", TERMS(scores),
-     .numbers = score_metrics},
+     .help = "What the score is made of: 0 as in the corrupt run, 1 as in the clean run.",
+     TERMS(scores), .numbers = score_metrics},
     {"metrics", PS_KEY_WORDS, JOB(metrics), "\"all\"", "[\"logit_answer\", \"kl\"]",
-     .help = "The values kept beside the score; \"all\" leaves out logit_foil and logit_diff where a pair "
-     "has no foil.",
+     .help = "The values kept beside the score; \"all\" leaves out logit_foil and logit_diff where a "
+             "pair has no foil.",
      TERMS(ps_metrics), .all = true, .may_be_empty = true},
     {"activations", PS_KEY_WORDS, JOB(activations), "[]", "[\"clean\", \"corrupt\"]",
-     .help = "The unpatched runs whose residual stream behind every layer is kept.", TERMS(ps_whiches),
-     .may_be_empty = true},
+     .help = "The unpatched runs whose residual stream behind every layer is kept.",
+     TERMS(ps_whiches), .may_be_empty = true},
     {"activation_dtype", PS_KEY_WORD, JOB(activation_dtype), "\"f32\"", "\"f16\"",
      .help = "The element type in which activations are stored.", TERMS(dtypes)},
     {"patched_final", PS_KEY_BOOL, JOB(patched_final), "false", "true",
@@ -86,8 +89,8 @@ const ps_job_key ps_job_keys[] = {
 
 const ps_job_key ps_pair_keys[] = {
     {"id", PS_KEY_STRING, PAIR(id), NULL, "\"einstein-swift\"",
-     .help = "The pair's name in the result: letters, digits, _ . and -, 64 at most, not beginning with . "
-     "or -; pair0000 and on by default."},
+     .help = "The pair's name in the result: letters, digits, _ . and -, 64 at most, not beginning "
+             "with . or -; pair0000 and on by default."},
     {"clean", PS_KEY_STRINGS, PS_NO_TARGET, NULL, "{\"subject\": \"Albert Einstein\"}",
      .help = "What the template's placeholders hold in the clean prompt."},
     {"corrupt", PS_KEY_STRINGS, PS_NO_TARGET, NULL, "{\"subject\": \"Taylor Swift\"}",
@@ -196,8 +199,8 @@ char *ps_job_help(ps_err *err)
 
     ps_text_puts(&out, "keys of a job file, each also as --set key=value:\n\n");
     describe(ps_job_keys, &out);
-    ps_text_puts(&out, "\nkeys of a pair: two prompts (clean and corrupt, clean_prompt and corrupt_prompt,\n"
-                       "or clean_ids and corrupt_ids) and an answer:\n\n");
+    ps_text_puts(&out, "\nkeys of a pair: two prompts (clean and corrupt, clean_prompt and "
+                       "corrupt_prompt,\nor clean_ids and corrupt_ids) and an answer:\n\n");
     describe(ps_pair_keys, &out);
     if (ps_text_ok(&out, err) < 0) {
         ps_text_release(&out);

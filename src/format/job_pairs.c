@@ -48,8 +48,9 @@ static int form_of(const ps_node *object, ps_err *err)
             if (!ps_json_get(object, forms[f][w]))
                 continue;
             if (seen && form != f)
-                return ps_err_set(err, PS_EINPUT, "has both '%s' and '%s'; say both prompts in one way",
-                                  seen, forms[f][w]);
+                return ps_err_set(err, PS_EINPUT,
+                                  "has both '%s' and '%s'; say both prompts in one way", seen,
+                                  forms[f][w]);
             seen = forms[f][w];
             form = f;
         }
@@ -59,7 +60,8 @@ static int form_of(const ps_node *object, ps_err *err)
                           "'corrupt_prompt', or 'clean_ids' and 'corrupt_ids'");
     for (int w = 0; w < PS_N_WHICH; w++)
         if (!ps_json_get(object, forms[form][w]))
-            return ps_err_set(err, PS_EINPUT, "has '%s' without '%s'; give both", seen, forms[form][w]);
+            return ps_err_set(err, PS_EINPUT, "has '%s' without '%s'; give both", seen,
+                              forms[form][w]);
     return form;
 }
 
@@ -86,8 +88,9 @@ static int copy_text(ps_prompt *prompt, const ps_node *text, ps_err *err)
 static int fill_template(const reader *r, ps_prompt *prompt, const ps_node *own, ps_err *err)
 {
     if (!r->template)
-        return ps_err_set(err, PS_EINPUT, "the job has no template to fill; add 'template', or write "
-                                          "'clean_prompt' and 'corrupt_prompt'");
+        return ps_err_set(err, PS_EINPUT,
+                          "the job has no template to fill; add 'template', or write "
+                          "'clean_prompt' and 'corrupt_prompt'");
     if (ps_template_check(r->template, own, err) < 0 ||
         ps_template_fill(r->template, own, r->fill, prompt, err) < 0)
         return -1;
@@ -96,7 +99,8 @@ static int fill_template(const reader *r, ps_prompt *prompt, const ps_node *own,
     return 0;
 }
 
-static int read_prompts(const reader *r, ps_job_pair *pair, const ps_node *object, int form, ps_err *err)
+static int read_prompts(const reader *r, ps_job_pair *pair, const ps_node *object, int form,
+                        ps_err *err)
 {
     for (int w = 0; w < PS_N_WHICH; w++) {
         const char *key = forms[form][w];
@@ -119,11 +123,14 @@ static bool is_reserved(const char *id)
 
 static int check_id(const char *id, ps_err *err)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     char shown[80];
 
     if (is_reserved(id))
-        return ps_err_set(err, PS_EINPUT, "id: '%s' is a name that the result file uses itself; choose another", id);
+        return ps_err_set(err, PS_EINPUT,
+                          "id: '%s' is a name that the result file uses itself; choose another",
+                          id);
     if (id[0] != '.' && id[0] != '-' && strlen(id) <= 64 && !id[strspn(id, letters)])
         return 0;
     ps_printable(shown, sizeof shown, id);
@@ -197,8 +204,8 @@ static int add_pair(reader *r, const ps_node *object, const char *where, bool in
     ps_job *job = r->job;
 
     if (!ps_json_is(object, PS_JSON_OBJECT))
-        return ps_err_set(err, PS_EINPUT, "%s: is %s, not an object; write {\"clean_prompt\": ...}", where,
-                          ps_json_type_name(ps_json_type(object)));
+        return ps_err_set(err, PS_EINPUT, "%s: is %s, not an object; write {\"clean_prompt\": ...}",
+                          where, ps_json_type_name(ps_json_type(object)));
     if (ps_grow(&job->pairs, job->n_pairs, &r->cap, sizeof *job->pairs, err) < 0)
         return -1;
     ps_job_pair *pair = &job->pairs[job->n_pairs++];
@@ -236,7 +243,8 @@ static int read_line(reader *r, const char *line, size_t n, const char *where, p
     if (ps_json_parse(&json, line, n, err) < 0) {
         ps_err inner = *err; /* "1:<column>: ...": the line is ours to say */
         bool placed = !strncmp(inner.text, "1:", 2);
-        return ps_err_set(err, inner.code, "%s:%s%s", where, placed ? "" : " ", inner.text + (placed ? 2 : 0));
+        return ps_err_set(err, inner.code, "%s:%s%s", where, placed ? "" : " ",
+                          inner.text + (placed ? 2 : 0));
     }
     int rc = add_pair(r, ps_json_root(json), where, false, err);
     ps_json_free(json);
@@ -281,7 +289,8 @@ static int read_file(reader *r, const char *name, ps_err *err)
     if (read_lines(r, bytes, n, name, err) < 0)
         goto out;
     if (r->job->n_pairs == before) {
-        ps_err_set(err, PS_EINPUT, "pairs_file: '%s' holds no pairs; write one object a line", name);
+        ps_err_set(err, PS_EINPUT, "pairs_file: '%s' holds no pairs; write one object a line",
+                   name);
         goto out;
     }
     rc = 0;
@@ -349,10 +358,12 @@ out:
 
 static int begin(reader *r, const ps_pair_source *source, ps_err *err)
 {
-    if (source->template && ps_template_parse(&r->template, ps_json_string(source->template), err) < 0)
+    if (source->template &&
+        ps_template_parse(&r->template, ps_json_string(source->template), err) < 0)
         return ps_err_prefix(err, "template");
     if (source->fill && !r->template)
-        return ps_err_set(err, PS_EINPUT, "fill: there is no template to fill; add 'template' or leave 'fill' out");
+        return ps_err_set(err, PS_EINPUT,
+                          "fill: there is no template to fill; add 'template' or leave 'fill' out");
     if (source->fill && ps_template_check(r->template, source->fill, err) < 0)
         return ps_err_prefix(err, "fill");
     return 0;

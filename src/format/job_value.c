@@ -69,9 +69,11 @@ static int unknown_word(const ps_job_key *key, const char *where, const char *wo
     ps_printable(shown, sizeof shown, word);
     const char *near = ps_nearest(word, names, (size_t)n);
     if (near)
-        return ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; did you mean '%s'?", where, shown, near);
+        return ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; did you mean '%s'?", where, shown,
+                          near);
     ps_job_key_kind(key, &kind);
-    int rc = ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; write %s", where, shown, ps_text_str(&kind));
+    int rc =
+        ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; write %s", where, shown, ps_text_str(&kind));
     ps_text_release(&kind);
     return rc;
 }
@@ -132,7 +134,8 @@ static int set_word(const ps_job_key *key, void *target, const ps_node *value, p
 
 /* ---- numbers ---- */
 
-static int set_indices(const ps_job_key *key, ps_index_list *list, const ps_node *value, ps_err *err)
+static int set_indices(const ps_job_key *key, ps_index_list *list, const ps_node *value,
+                       ps_err *err)
 {
     bool all = is_all(key, value);
     size_t n = 0;
@@ -144,8 +147,9 @@ static int set_indices(const ps_job_key *key, ps_index_list *list, const ps_node
         if (ps_json_int(v, &at[n]))
             continue;
         ps_free(at);
-        return ps_err_set(err, PS_EINPUT, "%s[%zu]: is not an integer; write whole numbers, such as %s",
-                          key->name, n, key->example);
+        return ps_err_set(err, PS_EINPUT,
+                          "%s[%zu]: is not an integer; write whole numbers, such as %s", key->name,
+                          n, key->example);
     }
     ps_free(list->at);
     *list = (ps_index_list){.all = all, .at = at, .n = n};
@@ -155,7 +159,8 @@ static int set_indices(const ps_job_key *key, ps_index_list *list, const ps_node
 static int check_id(const char *where, const ps_node *value, int64_t *id, ps_err *err)
 {
     if (!ps_json_int(value, id) || *id < 0 || *id > INT32_MAX)
-        return ps_err_set(err, PS_EINPUT, "%s: is not a token id; write a whole number from 0 on", where);
+        return ps_err_set(err, PS_EINPUT, "%s: is not a token id; write a whole number from 0 on",
+                          where);
     return 0;
 }
 

@@ -71,7 +71,8 @@ static int find_owners(row *r, const ps_prompt *prompt, ps_err *err)
         size_t most = 0;
         r->owner[i] = -1;
         for (size_t s = 0; s < prompt->n_spans; s++) {
-            size_t shared = r->tokens.at[i].added ? 0 : overlap(&r->tokens.at[i], &prompt->spans[s]);
+            size_t shared =
+                r->tokens.at[i].added ? 0 : overlap(&r->tokens.at[i], &prompt->spans[s]);
             if (shared > most) {
                 most = shared;
                 r->owner[i] = (ptrdiff_t)s;
@@ -88,9 +89,11 @@ static int read_row(row *r, const ps_prompt *prompt, const ps_tokenizer *tokeniz
         if (copy_ids(r, prompt, err) < 0)
             return -1;
     } else if (!tokenizer)
-        return ps_err_set(err, PS_EINPUT, "is text, and the model has no tokenizer.json; give "
-                                          "'clean_ids' and 'corrupt_ids'");
-    else if (ps_tokenizer_encode(tokenizer, prompt->text, prompt->n_bytes, true, &r->tokens, err) < 0)
+        return ps_err_set(err, PS_EINPUT,
+                          "is text, and the model has no tokenizer.json; give "
+                          "'clean_ids' and 'corrupt_ids'");
+    else if (ps_tokenizer_encode(tokenizer, prompt->text, prompt->n_bytes, true, &r->tokens, err) <
+             0)
         return -1;
     if (check_range(r, vocab, err) < 0)
         return -1;
@@ -150,25 +153,29 @@ static int unequal(const row rows[PS_N_WHICH], const ps_tokenizer *tokenizer, ps
 
     for (int w = 0; w < PS_N_WHICH; w++)
         show_around(&rows[w], at, tokenizer, &shown[w]);
-    ps_err_set(err, PS_EINPUT,
-               "clean has %zu tokens, corrupt %zu; they must be equally many: from position %zu on they "
-               "differ, clean %s corrupt %s; choose words of as many tokens",
-               rows[PS_CLEAN].tokens.n, rows[PS_CORRUPT].tokens.n, at, ps_text_str(&shown[PS_CLEAN]),
-               ps_text_str(&shown[PS_CORRUPT]));
+    ps_err_set(
+        err, PS_EINPUT,
+        "clean has %zu tokens, corrupt %zu; they must be equally many: from position %zu on they "
+        "differ, clean %s corrupt %s; choose words of as many tokens",
+        rows[PS_CLEAN].tokens.n, rows[PS_CORRUPT].tokens.n, at, ps_text_str(&shown[PS_CLEAN]),
+        ps_text_str(&shown[PS_CORRUPT]));
     for (int w = 0; w < PS_N_WHICH; w++)
         ps_text_release(&shown[w]);
     return -1;
 }
 
-static int align(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *tokenizer, ps_err *err)
+static int align(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *tokenizer,
+                 ps_err *err)
 {
     size_t n = rows[PS_CLEAN].tokens.n, at = first_difference(rows);
 
     if (rows[PS_CORRUPT].tokens.n != n)
         return unequal(rows, tokenizer, err);
     if (at == n)
-        return ps_err_set(err, PS_EINPUT, "clean and corrupt are the same %zu tokens, so that there is "
-                                          "nothing to patch; change one of them", n);
+        return ps_err_set(err, PS_EINPUT,
+                          "clean and corrupt are the same %zu tokens, so that there is "
+                          "nothing to patch; change one of them",
+                          n);
     pair->n_positions = (int32_t)n;
     pair->first_difference = (int32_t)at;
     for (int w = 0; w < PS_N_WHICH; w++) {
@@ -239,7 +246,8 @@ static int name_tokens(ps_pair *pair, int w, const ps_tokenizer *tokenizer, ps_e
 
 /* ---- roles ---- */
 
-static const char *role_of(const row *r, const ps_prompt *prompt, size_t i, const ps_tokenizer *tokenizer)
+static const char *role_of(const row *r, const ps_prompt *prompt, size_t i,
+                           const ps_tokenizer *tokenizer)
 {
     const ps_token *token = &r->tokens.at[i];
 
@@ -247,7 +255,8 @@ static const char *role_of(const row *r, const ps_prompt *prompt, size_t i, cons
         return prompt->spans[r->owner[i]].name;
     if (i + 1 == r->tokens.n)
         return "last";
-    if (token->added || (i == 0 && r->given && tokenizer && ps_tokenizer_is_special(tokenizer, token->id)))
+    if (token->added ||
+        (i == 0 && r->given && tokenizer && ps_tokenizer_is_special(tokenizer, token->id)))
         return "bos";
     return "text";
 }
@@ -256,7 +265,8 @@ static const char *role_of(const row *r, const ps_prompt *prompt, size_t i, cons
 static const char *span_of(const row *r, size_t i)
 {
     ptrdiff_t own = r->owner[i];
-    bool first = i == 0 || r->owner[i - 1] != own, last = i + 1 == r->tokens.n || r->owner[i + 1] != own;
+    bool first = i == 0 || r->owner[i - 1] != own,
+         last = i + 1 == r->tokens.n || r->owner[i + 1] != own;
 
     if (own < 0)
         return "";
@@ -268,7 +278,8 @@ static const char *owner_name(const row *r, const ps_prompt *prompt, size_t i)
     return r->owner[i] < 0 ? "" : prompt->spans[r->owner[i]].name;
 }
 
-static int name_roles(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *tokenizer, ps_err *err)
+static int name_roles(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *tokenizer,
+                      ps_err *err)
 {
     const row *clean = &rows[PS_CLEAN];
     const ps_prompt *prompts = pair->job->prompt;
@@ -306,7 +317,8 @@ static int encode_target(const target *to, const ps_tokenizer *tokenizer, ps_err
     int rc = -1;
 
     if (!tokenizer)
-        return ps_err_set(err, PS_EINPUT, "is text, and the model has no tokenizer.json; give '%s_id'", to->key);
+        return ps_err_set(err, PS_EINPUT,
+                          "is text, and the model has no tokenizer.json; give '%s_id'", to->key);
     if (ps_tokenizer_encode(tokenizer, to->text, strlen(to->text), false, &tokens, err) < 0)
         goto out;
     if (tokens.n == 0) {
@@ -329,8 +341,9 @@ static int set_target(const target *to, const ps_tokenizer *tokenizer, int64_t v
     if (to->text && encode_target(to, tokenizer, err) < 0)
         return ps_err_prefix(err, "%s", to->key);
     if (*to->id >= vocab)
-        return ps_err_set(err, PS_EINPUT, "%s: its id %d is outside the model's vocabulary of %lld; is the "
-                                          "tokenizer another model's?",
+        return ps_err_set(err, PS_EINPUT,
+                          "%s: its id %d is outside the model's vocabulary of %lld; is the "
+                          "tokenizer another model's?",
                           to->key, (int)*to->id, (long long)vocab);
     if (*to->id >= 0)
         add_decoded(tokenizer, *to->id, &token);
@@ -345,19 +358,21 @@ static int set_target(const target *to, const ps_tokenizer *tokenizer, int64_t v
 static int set_targets(ps_pair *pair, const ps_tokenizer *tokenizer, int64_t vocab, ps_err *err)
 {
     const ps_job_pair *job = pair->job;
-    const target answer = {"answer", job->answer, job->answer_id, &pair->answer_id,
-                           &pair->answer_token, &pair->answer_cut};
-    const target foil = {"foil", job->foil, job->foil_id, &pair->foil_id, &pair->foil_token,
-                         &pair->foil_cut};
+    const target answer = {"answer",         job->answer,         job->answer_id,
+                           &pair->answer_id, &pair->answer_token, &pair->answer_cut};
+    const target foil = {"foil",         job->foil,         job->foil_id,
+                         &pair->foil_id, &pair->foil_token, &pair->foil_cut};
     char shown[48];
 
-    if (set_target(&answer, tokenizer, vocab, err) < 0 || set_target(&foil, tokenizer, vocab, err) < 0)
+    if (set_target(&answer, tokenizer, vocab, err) < 0 ||
+        set_target(&foil, tokenizer, vocab, err) < 0)
         return -1;
     if (pair->answer_id != pair->foil_id)
         return 0;
     ps_printable(shown, sizeof shown, pair->answer_token);
-    return ps_err_set(err, PS_EINPUT, "answer and foil are the same token, '%s' (%d); choose another foil",
-                      shown, (int)pair->answer_id);
+    return ps_err_set(err, PS_EINPUT,
+                      "answer and foil are the same token, '%s' (%d); choose another foil", shown,
+                      (int)pair->answer_id);
 }
 
 /* ---- all pairs ---- */

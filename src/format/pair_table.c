@@ -34,8 +34,8 @@ static void list_placeholders(const ps_pair *pair, char *out, size_t bytes)
             start = i;
         if (!ends)
             continue;
-        int n = snprintf(out + used, bytes - used, start == i ? "%s%s %d" : "%s%s %d-%d", used ? ", " : "",
-                         pair->role[i], (int)start, (int)i);
+        int n = snprintf(out + used, bytes - used, start == i ? "%s%s %d" : "%s%s %d-%d",
+                         used ? ", " : "", pair->role[i], (int)start, (int)i);
         used += n > 0 ? (size_t)n : 0;
     }
     if (used >= bytes)
@@ -100,8 +100,10 @@ static bool is_blank(const char *s)
 static void note_cut(const char *what, bool cut, const char *token, ps_text *out)
 {
     if (cut && is_blank(token))
-        ps_text_printf(out, "; %s: its first token, which counts, is only white space: try it without "
-                            "the leading space", what);
+        ps_text_printf(out,
+                       "; %s: its first token, which counts, is only white space: try it without "
+                       "the leading space",
+                       what);
     else if (cut)
         ps_text_printf(out, "; %s: several tokens, of which the first counts", what);
 }
@@ -116,7 +118,8 @@ static void print_notes(const ps_pair *pair, ps_text *out)
         ps_text_printf(out, "; %d position%s in another placeholder in the corrupt prompt",
                        (int)pair->n_misaligned, pair->n_misaligned == 1 ? " stands" : "s stand");
     if (pair->n_positions > 1 && !strcmp(pair->role[0], "bos") && ids[0] == ids[1])
-        ps_text_puts(out, "; begins with two begin-of-text tokens: leave it out of the prompt's text");
+        ps_text_puts(out,
+                     "; begins with two begin-of-text tokens: leave it out of the prompt's text");
 }
 
 void ps_pairs_table(const ps_pair *pairs, size_t n, ps_text *out)

@@ -22,7 +22,8 @@ struct ps_template {
 /* ---- parsing ---- */
 
 /* A copy of text[n] as the next part. */
-static int add_part(ps_template *template, const char *text, size_t n, bool placeholder, ps_err *err)
+static int add_part(ps_template *template, const char *text, size_t n, bool placeholder,
+                    ps_err *err)
 {
     if (ps_grow(&template->parts, template->n, &template->cap, sizeof *template->parts, err) < 0)
         return -1;
@@ -106,7 +107,8 @@ static int parse(ps_template *template, const char *text, ps_text *literal, ps_e
             continue;
         }
         if (text[i] == '}')
-            return ps_err_set(err, PS_EINPUT, "'}' at byte %zu closes nothing; write '}}' for a brace", i);
+            return ps_err_set(err, PS_EINPUT,
+                              "'}' at byte %zu closes nothing; write '}}' for a brace", i);
         if (flush(template, literal, err) < 0)
             return -1;
         size_t n = placeholder(template, text, i, err);
@@ -169,8 +171,9 @@ int ps_template_check(const ps_template *template, const ps_node *object, ps_err
         ps_printable(shown, sizeof shown, ps_json_key(v));
         const char *near = ps_nearest(ps_json_key(v), names, n);
         if (near)
-            return ps_err_set(err, PS_EINPUT, "the template has no placeholder '{%s}'; did you mean '{%s}'?",
-                              shown, near);
+            return ps_err_set(err, PS_EINPUT,
+                              "the template has no placeholder '{%s}'; did you mean '{%s}'?", shown,
+                              near);
         return ps_err_set(err, PS_EINPUT, "the template has no placeholder '{%s}'; leave '%s' out",
                           shown, shown);
     }

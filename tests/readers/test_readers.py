@@ -151,6 +151,18 @@ class H5py(unittest.TestCase):
                                 self.assertTrue(abs(seen - wanted) <= step or math.isnan(seen) and math.isnan(wanted),
                                                 (suffix, l, t, i, seen))
 
+    def test_checksum(self):
+        import h5py
+        broken = os.path.join(folder.name, "broken.h5")
+        data = bytearray(pathlib.Path(path).read_bytes())
+        data[self.file[GRID]["score"].id.get_chunk_info(0).byte_offset + 5] ^= 1
+        pathlib.Path(broken).write_bytes(data)
+        with h5py.File(broken) as file, self.assertRaises(OSError):
+            file[GRID]["score"][:]
+        done = harness.run("show", "--pair", PAIR, "--site", "resid_post", "--direction", "denoise", broken)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("cannot read dataset", done.stderr)
+
     def test_same_bytes(self):
         again = os.path.join(folder.name, "again.h5")
         subprocess.run([UNIT / "test_results", again], check=True, stdout=subprocess.DEVNULL)

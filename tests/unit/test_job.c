@@ -45,10 +45,10 @@ static ps_job *good_job(const char *text, const char *set)
     return job;
 }
 
-#define TEMPLATE "\"model\":\"m\",\"template\":\"Is {a} like {b}?\","
-#define IDS "\"clean_ids\":[1,2],\"corrupt_ids\":[1,3]"
-#define ONE_PAIR "\"model\":\"m\",\"pairs\":[{" IDS ",\"answer_id\":7}]"
-#define FOIL_PAIR "\"model\":\"m\",\"pairs\":[{" IDS ",\"answer_id\":7,\"foil_id\":8}]"
+#define TEMPLATE   "\"model\":\"m\",\"template\":\"Is {a} like {b}?\","
+#define IDS        "\"clean_ids\":[1,2],\"corrupt_ids\":[1,3]"
+#define ONE_PAIR   "\"model\":\"m\",\"pairs\":[{" IDS ",\"answer_id\":7}]"
+#define FOIL_PAIR  "\"model\":\"m\",\"pairs\":[{" IDS ",\"answer_id\":7,\"foil_id\":8}]"
 #define PAIR(keys) "{\"model\":\"m\",\"pairs\":[{" keys "}]}"
 
 /* ---- good jobs ---- */
@@ -66,7 +66,8 @@ static void test_defaults(void)
     CHECK_STR(job->backend, "auto");
     CHECK_INT(job->sites, 1u << PS_RESID_POST);
     CHECK_INT(job->directions, 1u << PS_DENOISE);
-    CHECK_INT(job->metrics, 1u << PS_LOGIT_ANSWER | 1u << PS_LOGPROB_ANSWER | 1u << PS_KL | 1u << PS_ANSWER_RANK);
+    CHECK_INT(job->metrics,
+              1u << PS_LOGIT_ANSWER | 1u << PS_LOGPROB_ANSWER | 1u << PS_KL | 1u << PS_ANSWER_RANK);
     CHECK_INT(job->activations, 0);
     CHECK(!job->patched_final);
     CHECK_INT(job->score, PS_LOGIT_ANSWER);
@@ -89,10 +90,14 @@ static void test_all_keys(void)
 {
     ps_job *job = good_job(
         "{\"$schema\":\"x\",\"// why\":1,\"_comment\":[],\"model\":\"/abs\",\"pairs\":[{" IDS
-        ",\"//\":\"\",\"answer\":\" a\",\"foil\":\" b\",\"id\":\"A-1.x_\"}],\"sites\":[\"mlp_out\",\"resid_pre\"],"
-        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],\"score\":\"logprob\","
-        "\"metrics\":[\"kl\"],\"activations\":[\"corrupt\"],\"activation_dtype\":\"bf16\",\"precision\":\"fp32\","
-        "\"output\":\"o.h5\",\"backend\":\"ref\",\"patched_final\":true}", NULL);
+        ",\"//\":\"\",\"answer\":\" a\",\"foil\":\" "
+        "b\",\"id\":\"A-1.x_\"}],\"sites\":[\"mlp_out\",\"resid_pre\"],"
+        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],"
+        "\"score\":\"logprob\","
+        "\"metrics\":[\"kl\"],\"activations\":[\"corrupt\"],\"activation_dtype\":\"bf16\","
+        "\"precision\":\"fp32\","
+        "\"output\":\"o.h5\",\"backend\":\"ref\",\"patched_final\":true}",
+        NULL);
 
     if (!job)
         return;
@@ -112,12 +117,16 @@ static void test_all_keys(void)
     CHECK_STR(job->pairs[0].id, "A-1.x_");
     CHECK_STR(job->pairs[0].answer, " a");
     CHECK_STR(job->pairs[0].foil, " b");
-    CHECK_STR(job->text,
-              "{\"model\":\"/abs\",\"pairs\":[{\"id\":\"A-1.x_\",\"clean_ids\":[1,2],\"corrupt_ids\":[1,3],"
-              "\"answer\":\" a\",\"foil\":\" b\"}],\"sites\":[\"resid_pre\",\"mlp_out\"],"
-              "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],\"score\":\"logprob\","
-              "\"metrics\":[\"logprob_answer\",\"kl\"],\"activations\":[\"corrupt\"],\"activation_dtype\":\"bf16\","
-              "\"patched_final\":true,\"precision\":\"fp32\",\"backend\":\"ref\",\"output\":\"o.h5\"}");
+    CHECK_STR(
+        job->text,
+        "{\"model\":\"/"
+        "abs\",\"pairs\":[{\"id\":\"A-1.x_\",\"clean_ids\":[1,2],\"corrupt_ids\":[1,3],"
+        "\"answer\":\" a\",\"foil\":\" b\"}],\"sites\":[\"resid_pre\",\"mlp_out\"],"
+        "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],\"score\":"
+        "\"logprob\","
+        "\"metrics\":[\"logprob_answer\",\"kl\"],\"activations\":[\"corrupt\"],\"activation_"
+        "dtype\":\"bf16\","
+        "\"patched_final\":true,\"precision\":\"fp32\",\"backend\":\"ref\",\"output\":\"o.h5\"}");
     ps_job_free(job);
 }
 
@@ -131,7 +140,8 @@ static void test_metrics(void)
         {"{" FOIL_PAIR ",\"metrics\":\"all\"}", (1u << PS_N_METRICS) - 1},
         {"{" FOIL_PAIR ",\"score\":\"logit_diff\",\"metrics\":[]}", 1u << PS_LOGIT_DIFF},
         {"{" ONE_PAIR ",\"metrics\":[]}", 1u << PS_LOGIT_ANSWER},
-        {"{" FOIL_PAIR ",\"metrics\":[\"logit_foil\"]}", 1u << PS_LOGIT_FOIL | 1u << PS_LOGIT_ANSWER},
+        {"{" FOIL_PAIR ",\"metrics\":[\"logit_foil\"]}",
+         1u << PS_LOGIT_FOIL | 1u << PS_LOGIT_ANSWER},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -144,8 +154,11 @@ static void test_metrics(void)
 
 static void test_template(void)
 {
-    ps_job *job = good_job("{\"model\":\"m\",\"template\":\"{{{a}}} or {b_2}? {a}\",\"fill\":{\"b_2\":\"B{a}\",\"a\":\"x\"},"
-                           "\"pairs\":[{\"clean\":{\"a\":\"\xc3\xa9\"},\"corrupt\":{},\"answer\":\" y\"}]}", NULL);
+    ps_job *job =
+        good_job("{\"model\":\"m\",\"template\":\"{{{a}}} or {b_2}? "
+                 "{a}\",\"fill\":{\"b_2\":\"B{a}\",\"a\":\"x\"},"
+                 "\"pairs\":[{\"clean\":{\"a\":\"\xc3\xa9\"},\"corrupt\":{},\"answer\":\" y\"}]}",
+                 NULL);
 
     if (!job)
         return;
@@ -166,7 +179,8 @@ static void test_template(void)
 
 static void test_whole_prompts(void)
 {
-    ps_job *job = good_job(PAIR("\"clean_prompt\":\"a {b}\",\"corrupt_prompt\":\"}\",\"answer\":\"c\""), NULL);
+    ps_job *job = good_job(
+        PAIR("\"clean_prompt\":\"a {b}\",\"corrupt_prompt\":\"}\",\"answer\":\"c\""), NULL);
 
     if (!job)
         return;
@@ -180,8 +194,10 @@ static void test_whole_prompts(void)
 /* Unnamed pairs are numbered by place; a number that is taken is passed over. */
 static void test_default_ids(void)
 {
-    ps_job *job = good_job("{\"model\":\"m\",\"pairs\":[{\"id\":\"pair0001\"," IDS ",\"answer_id\":1},{" IDS
-                           ",\"answer_id\":1},{" IDS ",\"answer_id\":1}]}", NULL);
+    ps_job *job =
+        good_job("{\"model\":\"m\",\"pairs\":[{\"id\":\"pair0001\"," IDS ",\"answer_id\":1},{" IDS
+                 ",\"answer_id\":1},{" IDS ",\"answer_id\":1}]}",
+                 NULL);
 
     if (!job)
         return;
@@ -195,12 +211,14 @@ static void test_default_ids(void)
 
 static void test_set(void)
 {
-    const char *sets[] = {"sites=[\"mlp_out\"]", "output=x=y.h5", "output=2024", "layers=[0]", "layers=all",
-                          "score=logit_diff", "patched_final=true", "template={a} {b}", "model=\"quoted\""};
+    const char *sets[] = {"sites=[\"mlp_out\"]", "output=x=y.h5",    "output=2024",
+                          "layers=[0]",          "layers=all",       "score=logit_diff",
+                          "patched_final=true",  "template={a} {b}", "model=\"quoted\""};
     ps_err err = PS_ERR_INIT;
     ps_job *job = NULL;
-    const char *text = "{\"model\":\"m\",\"fill\":{\"b\":\"B\"},\"template\":\"none\",\"pairs\":["
-                       "{\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"x\",\"foil\":\"y\"}]}";
+    const char *text =
+        "{\"model\":\"m\",\"fill\":{\"b\":\"B\"},\"template\":\"none\",\"pairs\":["
+        "{\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"x\",\"foil\":\"y\"}]}";
 
     write_file(job_path, text, strlen(text));
     int rc = ps_job_read(&job, job_path, sets, sizeof sets / sizeof *sets, &err);
@@ -228,19 +246,23 @@ static void test_bad_sets(void)
         {"zzzzzzzzzzz=1", "--set: unknown key 'zzzzzzzzzzz'"},
         {"sites", "--set 'sites': has no '='; write key=value"},
         {"sites=[\"mlp_out\"", "--set sites: 1:"},
-        {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out or resid_post, such as [\""},
+        {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out or "
+                          "resid_post, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
         {"precision=bf16", "--set precision: 'bf16' is not implemented in this version; use fp32"},
-        {"patched_final=yes", "--set patched_final: is a string; write true or false, such as true"},
+        {"patched_final=yes",
+         "--set patched_final: is a string; write true or false, such as true"},
         {"output=", "--set output: is empty; write it as in \"similarity.h5\""},
-        {"layers=5", "--set layers: is a number; write \"all\" or an array of integers, such as [0, 1, -1]"},
+        {"layers=5",
+         "--set layers: is a number; write \"all\" or an array of integers, such as [0, 1, -1]"},
         {"model=\xff", "--set model: 1:2: not valid UTF-8"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ps_err err = PS_ERR_INIT;
         ps_job *job = NULL;
-        CHECK_ERR(read_job(&job, "{" ONE_PAIR "}", cases[i].set, &err), err, PS_EINPUT, cases[i].words);
+        CHECK_ERR(read_job(&job, "{" ONE_PAIR "}", cases[i].set, &err), err, PS_EINPUT,
+                  cases[i].words);
     }
 }
 
@@ -255,53 +277,73 @@ static const struct {
     {"[]", "is an array, not an object; write {"},
     {"{\"model\":\"m\",\"model\":\"m\"}", "the key 'model' stands twice"},
     {"{" ONE_PAIR ",\"metric\":[]}", "unknown key 'metric'; did you mean 'metrics'?"},
-    {"{" ONE_PAIR ",\"qqqqqqqqqqqq\":1}", "unknown key 'qqqqqqqqqqqq'; a comment's key begins with '//'"},
+    {"{" ONE_PAIR ",\"qqqqqqqqqqqq\":1}",
+     "unknown key 'qqqqqqqqqqqq'; a comment's key begins with '//'"},
     /* values */
     {"{\"pairs\":[]}", "model: is missing; write it as in \""},
     {"{\"model\":7}", "model: is a number; write a string, such as \""},
     {"{\"model\":\"\"}", "model: is empty"},
     {"{" ONE_PAIR ",\"sites\":[]}", "sites: is empty; write it as in"},
     {"{" ONE_PAIR ",\"sites\":[3]}", "sites[0]: is a number, not a name"},
-    {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"resid_mid\"]}", "sites[1]: unknown 'resid_mid'; did you mean 'resid_p"},
-    {"{" ONE_PAIR ",\"directions\":[\"both\"]}", "directions[0]: unknown 'both'; write an array of denoise or noise"},
+    {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"resid_mid\"]}",
+     "sites[1]: unknown 'resid_mid'; did you mean 'resid_p"},
+    {"{" ONE_PAIR ",\"directions\":[\"both\"]}",
+     "directions[0]: unknown 'both'; write an array of denoise or noise"},
     {"{" ONE_PAIR ",\"directions\":\"all\"}", "directions: is a string; write an array of"},
-    {"{" ONE_PAIR ",\"layers\":\"some\"}", "layers: is a string; write \"all\" or an array of integers"},
+    {"{" ONE_PAIR ",\"layers\":\"some\"}",
+     "layers: is a string; write \"all\" or an array of integers"},
     {"{" ONE_PAIR ",\"layers\":[]}", "layers: is empty"},
     {"{" ONE_PAIR ",\"layers\":[1,2.0]}", "layers[1]: is not an integer"},
     {"{" ONE_PAIR ",\"positions\":[\"1\"]}", "positions[0]: is not an integer"},
     {"{" ONE_PAIR ",\"score\":\"logits\"}", "score: unknown 'logits'; did you mean 'logit'?"},
-    {"{" ONE_PAIR ",\"score\":null}", "score: is null; write logit, logit_diff or logprob, such as"},
+    {"{" ONE_PAIR ",\"score\":null}",
+     "score: is null; write logit, logit_diff or logprob, such as"},
     {"{" ONE_PAIR ",\"metrics\":[\"logits\"]}", "metrics[0]: unknown 'logits'"},
     {"{" ONE_PAIR ",\"activations\":[\"base\"]}", "activations[0]: unknown 'base'"},
-    {"{" ONE_PAIR ",\"activation_dtype\":\"f64\"}", "activation_dtype: unknown 'f64'; write f32, f16 or bf16"},
-    {"{" ONE_PAIR ",\"precision\":\"fp16\"}", "precision: 'fp16' is not implemented in this version; use fp32"},
-    {"{" ONE_PAIR ",\"precision\":\"bf16\"}", "precision: 'bf16' is not implemented in this version; use fp32"},
+    {"{" ONE_PAIR ",\"activation_dtype\":\"f64\"}",
+     "activation_dtype: unknown 'f64'; write f32, f16 or bf16"},
+    {"{" ONE_PAIR ",\"precision\":\"fp16\"}",
+     "precision: 'fp16' is not implemented in this version; use fp32"},
+    {"{" ONE_PAIR ",\"precision\":\"bf16\"}",
+     "precision: 'bf16' is not implemented in this version; use fp32"},
     {"{" ONE_PAIR ",\"backend\":\"cuda\"}", "backend: unknown 'cuda'"},
     {"{" ONE_PAIR ",\"patched_final\":1}", "patched_final: is a number; write true or false"},
     {"{" ONE_PAIR ",\"output\":\"\"}", "output: is empty"},
     /* foils */
-    {"{" ONE_PAIR ",\"score\":\"logit_diff\"}", "score: 'logit_diff' needs a foil and pairs[0] has none"},
-    {"{" ONE_PAIR ",\"metrics\":[\"logit_foil\"]}", "metrics: 'logit_foil' needs a foil and pairs[0] has none"},
+    {"{" ONE_PAIR ",\"score\":\"logit_diff\"}",
+     "score: 'logit_diff' needs a foil and pairs[0] has none"},
+    {"{" ONE_PAIR ",\"metrics\":[\"logit_foil\"]}",
+     "metrics: 'logit_foil' needs a foil and pairs[0] has none"},
     {"{" ONE_PAIR ",\"metrics\":[\"kl\",\"logit_diff\"]}", "metrics: 'logit_diff' needs a foil"},
     /* templates */
-    {"{\"model\":\"m\",\"template\":\"a {b\",\"pairs\":[]}", "template: '{' at byte 2 is never closed; write '{{'"},
-    {"{\"model\":\"m\",\"template\":\"a } b\",\"pairs\":[]}", "template: '}' at byte 2 closes nothing; write '}}'"},
-    {"{\"model\":\"m\",\"template\":\"{}\",\"pairs\":[]}", "template: '{}' at byte 0 is no placeholder"},
-    {"{\"model\":\"m\",\"template\":\"{a b}\",\"pairs\":[]}", "template: '{a b}' at byte 0 is no placeholder"},
-    {"{\"model\":\"m\",\"template\":\"{last}\",\"pairs\":[]}", "template: '{last}' at byte 0 is the name of a role"},
+    {"{\"model\":\"m\",\"template\":\"a {b\",\"pairs\":[]}",
+     "template: '{' at byte 2 is never closed; write '{{'"},
+    {"{\"model\":\"m\",\"template\":\"a } b\",\"pairs\":[]}",
+     "template: '}' at byte 2 closes nothing; write '}}'"},
+    {"{\"model\":\"m\",\"template\":\"{}\",\"pairs\":[]}",
+     "template: '{}' at byte 0 is no placeholder"},
+    {"{\"model\":\"m\",\"template\":\"{a b}\",\"pairs\":[]}",
+     "template: '{a b}' at byte 0 is no placeholder"},
+    {"{\"model\":\"m\",\"template\":\"{last}\",\"pairs\":[]}",
+     "template: '{last}' at byte 0 is the name of a role"},
     {"{\"model\":\"m\",\"template\":\"\",\"pairs\":[]}", "template: is empty"},
     {"{" ONE_PAIR ",\"fill\":{\"a\":\"x\"}}", "fill: there is no template to fill"},
-    {"{" TEMPLATE "\"fill\":{\"c\":\"x\"},\"pairs\":[]}", "fill: the template has no placeholder '{c}'; leave 'c' out"},
+    {"{" TEMPLATE "\"fill\":{\"c\":\"x\"},\"pairs\":[]}",
+     "fill: the template has no placeholder '{c}'; leave 'c' out"},
     {"{\"model\":\"m\",\"template\":\"{subject}\",\"fill\":{\"subjct\":\"x\"},\"pairs\":[]}",
      "fill: the template has no placeholder '{subjct}'; did you mean '{subject}'?"},
     {"{" TEMPLATE "\"fill\":{\"a\":1},\"pairs\":[]}", "fill.a: is a number; write a string"},
     {"{" TEMPLATE "\"fill\":[],\"pairs\":[]}", "fill: is an array; write an object of strings"},
-    {"{" TEMPLATE "\"pairs\":[{\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"x\"}]}",
+    {"{" TEMPLATE
+     "\"pairs\":[{\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"x\"}]}",
      "pairs[0].clean: nothing fills '{b}'; give 'b' here or in 'fill'"},
-    {"{" TEMPLATE "\"pairs\":[{\"clean\":{\"a\":\"1\",\"b\":\"\"},\"corrupt\":{\"a\":\"2\",\"d\":\"\"},\"answer\":\"x\"}]}",
+    {"{" TEMPLATE "\"pairs\":[{\"clean\":{\"a\":\"1\",\"b\":\"\"},\"corrupt\":{\"a\":\"2\",\"d\":"
+     "\"\"},\"answer\":\"x\"}]}",
      "pairs[0].corrupt: the template has no placeholder '{d}'"},
-    {"{" TEMPLATE "\"pairs\":[{\"clean\":{\"a\":null},\"corrupt\":{},\"answer\":\"x\"}]}", "pairs[0].clean.a: is null; write a string"},
-    {"{\"model\":\"m\",\"template\":\"{a}\",\"fill\":{\"a\":\"\"},\"pairs\":[{\"clean\":{},\"corrupt\":{},\"answer\":\"x\"}]}",
+    {"{" TEMPLATE "\"pairs\":[{\"clean\":{\"a\":null},\"corrupt\":{},\"answer\":\"x\"}]}",
+     "pairs[0].clean.a: is null; write a string"},
+    {"{\"model\":\"m\",\"template\":\"{a}\",\"fill\":{\"a\":\"\"},\"pairs\":[{\"clean\":{},"
+     "\"corrupt\":{},\"answer\":\"x\"}]}",
      "pairs[0].clean: leaves the prompt empty"},
     /* pairs */
     {"{\"model\":\"m\"}", "pairs: is missing; give at least one pair"},
@@ -313,32 +355,46 @@ static const struct {
     {PAIR(IDS ",\"answer\":\"\""), "pairs[0].answer: is empty"},
     {PAIR(IDS ",\"answer\":\"a\",\"foil\":\"\""), "pairs[0].foil: is empty"},
     {PAIR(IDS ",\"answer\":3"), "pairs[0].answer: is a number; write a string"},
-    {PAIR(IDS ",\"answer\":\"a\",\"answer_id\":3"), "pairs[0]: has both 'answer' and 'answer_id'; keep one"},
-    {PAIR(IDS ",\"answer\":\"a\",\"foil\":\"a\",\"foil_id\":3"), "pairs[0]: has both 'foil' and 'foil_id'; keep one"},
+    {PAIR(IDS ",\"answer\":\"a\",\"answer_id\":3"),
+     "pairs[0]: has both 'answer' and 'answer_id'; keep one"},
+    {PAIR(IDS ",\"answer\":\"a\",\"foil\":\"a\",\"foil_id\":3"),
+     "pairs[0]: has both 'foil' and 'foil_id'; keep one"},
     {PAIR(IDS ",\"answer_id\":-1"), "pairs[0].answer_id: is not a token id"},
     {PAIR(IDS ",\"answer_id\":1.5"), "pairs[0].answer_id: is not a token id"},
     {PAIR(IDS ",\"answr_id\":1"), "pairs[0]: unknown key 'answr_id'; did you mean 'answer_id'?"},
     {PAIR(IDS ",\"$schema\":1"), "pairs[0]: unknown key '$schema'"},
-    {PAIR(IDS ",\"clean_prompt\":\"x\",\"answer\":\"a\""), "pairs[0]: has both 'clean_prompt' and 'clean_ids'; say both"},
-    {PAIR("\"clean\":{},\"corrupt_prompt\":\"x\",\"answer\":\"a\""), "pairs[0]: has both 'clean' and 'corrupt_prompt'"},
-    {PAIR("\"clean_ids\":[1],\"answer\":\"a\""), "pairs[0]: has 'clean_ids' without 'corrupt_ids'; give both"},
-    {PAIR("\"corrupt_prompt\":\"a\",\"answer\":\"a\""), "pairs[0]: has 'corrupt_prompt' without 'clean_prompt'"},
-    {PAIR("\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"a\""), "pairs[0].clean: the job has no template"},
-    {PAIR("\"clean_prompt\":\"\",\"corrupt_prompt\":\"b\",\"answer\":\"a\""), "pairs[0].clean_prompt: is empty"},
+    {PAIR(IDS ",\"clean_prompt\":\"x\",\"answer\":\"a\""),
+     "pairs[0]: has both 'clean_prompt' and 'clean_ids'; say both"},
+    {PAIR("\"clean\":{},\"corrupt_prompt\":\"x\",\"answer\":\"a\""),
+     "pairs[0]: has both 'clean' and 'corrupt_prompt'"},
+    {PAIR("\"clean_ids\":[1],\"answer\":\"a\""),
+     "pairs[0]: has 'clean_ids' without 'corrupt_ids'; give both"},
+    {PAIR("\"corrupt_prompt\":\"a\",\"answer\":\"a\""),
+     "pairs[0]: has 'corrupt_prompt' without 'clean_prompt'"},
+    {PAIR("\"clean\":{\"a\":\"1\"},\"corrupt\":{\"a\":\"2\"},\"answer\":\"a\""),
+     "pairs[0].clean: the job has no template"},
+    {PAIR("\"clean_prompt\":\"\",\"corrupt_prompt\":\"b\",\"answer\":\"a\""),
+     "pairs[0].clean_prompt: is empty"},
     {PAIR("\"clean_ids\":[],\"corrupt_ids\":[1],\"answer_id\":1"), "pairs[0].clean_ids: is empty"},
-    {PAIR("\"clean_ids\":[1,\"2\"],\"corrupt_ids\":[1],\"answer_id\":1"), "pairs[0].clean_ids[1]: is not a token id"},
-    {PAIR("\"clean_ids\":[4294967296],\"corrupt_ids\":[1],\"answer_id\":1"), "pairs[0].clean_ids[0]: is not a token id"},
+    {PAIR("\"clean_ids\":[1,\"2\"],\"corrupt_ids\":[1],\"answer_id\":1"),
+     "pairs[0].clean_ids[1]: is not a token id"},
+    {PAIR("\"clean_ids\":[4294967296],\"corrupt_ids\":[1],\"answer_id\":1"),
+     "pairs[0].clean_ids[0]: is not a token id"},
     /* ids */
-    {PAIR("\"id\":\"run\"," IDS ",\"answer_id\":1"), "pairs[0].id: 'run' is a name that the result file uses itself"},
-    {PAIR("\"id\":\"a b\"," IDS ",\"answer_id\":1"), "pairs[0].id: 'a b' is no name for a pair; use letters"},
+    {PAIR("\"id\":\"run\"," IDS ",\"answer_id\":1"),
+     "pairs[0].id: 'run' is a name that the result file uses itself"},
+    {PAIR("\"id\":\"a b\"," IDS ",\"answer_id\":1"),
+     "pairs[0].id: 'a b' is no name for a pair; use letters"},
     {PAIR("\"id\":\".a\"," IDS ",\"answer_id\":1"), "pairs[0].id: '.a' is no name"},
     {PAIR("\"id\":\"-a\"," IDS ",\"answer_id\":1"), "pairs[0].id: '-a' is no name"},
     {PAIR("\"id\":\"a/b\"," IDS ",\"answer_id\":1"), "pairs[0].id: 'a/b' is no name"},
     {PAIR("\"id\":\"\\u00e9\"," IDS ",\"answer_id\":1"), "is no name for a pair"},
     {PAIR("\"id\":\"\"," IDS ",\"answer_id\":1"), "pairs[0].id: is empty"},
-    {PAIR("\"id\":\"0123456789012345678901234567890123456789012345678901234567890123x\"," IDS ",\"answer_id\":1"),
+    {PAIR("\"id\":\"0123456789012345678901234567890123456789012345678901234567890123x\"," IDS
+          ",\"answer_id\":1"),
      "is no name for a pair"},
-    {"{\"model\":\"m\",\"pairs\":[{\"id\":\"x\"," IDS ",\"answer_id\":1},{" IDS ",\"answer_id\":1},{\"id\":\"x\"," IDS ",\"answer_id\":1}]}",
+    {"{\"model\":\"m\",\"pairs\":[{\"id\":\"x\"," IDS ",\"answer_id\":1},{" IDS
+     ",\"answer_id\":1},{\"id\":\"x\"," IDS ",\"answer_id\":1}]}",
      "are both called 'x'; give each its own id"},
 };
 
@@ -361,10 +417,13 @@ static void test_thousand_lines(void)
     ps_text lines = {0};
 
     for (int i = 0; i < 1000; i++)
-        ps_text_printf(&lines, "%s{\"clean_ids\":[1,%d],\"corrupt_ids\":[1,%d],\"answer_id\":%d}%s\n", i % 7 ? "" : " \t\r\n",
-                       i, i + 1, i, i % 2 ? "\r" : "");
+        ps_text_printf(&lines,
+                       "%s{\"clean_ids\":[1,%d],\"corrupt_ids\":[1,%d],\"answer_id\":%d}%s\n",
+                       i % 7 ? "" : " \t\r\n", i, i + 1, i, i % 2 ? "\r" : "");
     write_file(lines_path, lines.bytes, lines.n - 1); /* the last line without its end */
-    ps_job *job = good_job("{\"model\":\"m\",\"pairs\":[{" IDS ",\"answer_id\":1}],\"pairs_file\":\"many.jsonl\"}", NULL);
+    ps_job *job = good_job("{\"model\":\"m\",\"pairs\":[{" IDS
+                           ",\"answer_id\":1}],\"pairs_file\":\"many.jsonl\"}",
+                           NULL);
     ps_text_release(&lines);
     if (!job)
         return;
@@ -385,12 +444,14 @@ static void test_bad_lines(void)
     } cases[] = {
         {"", "pairs_file: 'many.jsonl' holds no pairs"},
         {"\n \n", "pairs_file: 'many.jsonl' holds no pairs"},
-        {"{" IDS ",\"answer_id\":1}\n\n{\"clean_ids\":[1]}\n", "many.jsonl:3: has 'clean_ids' without 'corrupt_ids'"},
+        {"{" IDS ",\"answer_id\":1}\n\n{\"clean_ids\":[1]}\n",
+         "many.jsonl:3: has 'clean_ids' without 'corrupt_ids'"},
         {"{" IDS ",\"answer\":\"\"}", "many.jsonl:1: answer: is empty"},
         {"\n{\"id\": tru}", "many.jsonl:2:"},
         {"{\"id\":\"a\",\"id\":\"a\"}", "many.jsonl:1: the key 'id' stands twice"},
         {"[]", "many.jsonl:1: is an array, not an object"},
-        {"{" IDS ",\"answer_id\":1,\"id\":\"x\"}\n{" IDS ",\"answer_id\":1,\"id\":\"x\"}", "many.jsonl:"},
+        {"{" IDS ",\"answer_id\":1,\"id\":\"x\"}\n{" IDS ",\"answer_id\":1,\"id\":\"x\"}",
+         "many.jsonl:"},
         {"{" IDS ",\"answer_id\":1} {}", "many.jsonl:1:"},
         {"{" IDS ",\"answer_id\":1}\n\xff", "many.jsonl:2:1: not valid UTF-8"},
     };
@@ -399,14 +460,15 @@ static void test_bad_lines(void)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_file(lines_path, cases[i].lines, strlen(cases[i].lines));
-        CHECK_ERR(read_job(&job, "{\"model\":\"m\",\"pairs_file\":\"many.jsonl\"}", NULL, &err), err, PS_EINPUT,
-                  cases[i].words);
+        CHECK_ERR(read_job(&job, "{\"model\":\"m\",\"pairs_file\":\"many.jsonl\"}", NULL, &err),
+                  err, PS_EINPUT, cases[i].words);
     }
-    CHECK_ERR(read_job(&job, "{\"model\":\"m\",\"pairs_file\":\"none.jsonl\"}", NULL, &err), err, PS_EINPUT,
-              "pairs_file: cannot open '");
+    CHECK_ERR(read_job(&job, "{\"model\":\"m\",\"pairs_file\":\"none.jsonl\"}", NULL, &err), err,
+              PS_EINPUT, "pairs_file: cannot open '");
     CHECK_ERR(read_job(&job, "{\"model\":\"m\",\"pairs_file\":\".\"}", NULL, &err), err, PS_EINPUT,
               "is not a regular file");
-    CHECK_ERR(ps_job_read(&job, "/none/x.json", NULL, 0, &err), err, PS_EINPUT, "job: cannot open '/none/x.json'");
+    CHECK_ERR(ps_job_read(&job, "/none/x.json", NULL, 0, &err), err, PS_EINPUT,
+              "job: cannot open '/none/x.json'");
 }
 
 /* ---- the job's text ---- */
@@ -414,11 +476,14 @@ static void test_bad_lines(void)
 /* What is printed is a job again, and the same one. */
 static void test_text_is_a_job(void)
 {
-    static const char lines[] = "{\"clean\":{\"a\":\"\\u00e9\\n\\\"\"},\"corrupt\":{\"a\":\"z\"},\"answer\":\" \\u2028\"}\n";
+    static const char lines[] = "{\"clean\":{\"a\":\"\\u00e9\\n\\\"\"},\"corrupt\":{\"a\":\"z\"},"
+                                "\"answer\":\" \\u2028\"}\n";
 
     write_file(lines_path, lines, sizeof lines - 1);
-    ps_job *job = good_job("{\"// note\":\"gone\"," TEMPLATE "\"pairs_file\":\"many.jsonl\",\"fill\":{\"b\":\"B\\\\\"},"
-                           "\"pairs\":[{\"clean_prompt\":\"\\tx\",\"corrupt_prompt\":\"y\",\"answer\":\"b\",\"_comment\":0}]}",
+    ps_job *job = good_job("{\"// note\":\"gone\"," TEMPLATE
+                           "\"pairs_file\":\"many.jsonl\",\"fill\":{\"b\":\"B\\\\\"},"
+                           "\"pairs\":[{\"clean_prompt\":\"\\tx\",\"corrupt_prompt\":\"y\","
+                           "\"answer\":\"b\",\"_comment\":0}]}",
                            "sites=[\"resid_pre\"]");
     if (!job)
         return;
@@ -452,7 +517,8 @@ static void test_help(void)
 static void test_resolve(void)
 {
     int64_t some[] = {3, -1, 0, 3, -4};
-    const ps_index_list all = {.all = true}, list = {false, some, 5}, past = {false, some, 1}, far = {false, some + 4, 1};
+    const ps_index_list all = {.all = true}, list = {false, some, 5}, past = {false, some, 1},
+                        far = {false, some + 4, 1};
     ps_err err = PS_ERR_INIT;
     int32_t *at = NULL;
     size_t n = 0;
@@ -463,7 +529,8 @@ static void test_resolve(void)
     CHECK_INT(ps_index_list_resolve(&list, 5, "layers", &at, &n, &err), 0);
     CHECK(n == 4 && at[0] == 0 && at[1] == 1 && at[2] == 3 && at[3] == 4);
     ps_free(at);
-    CHECK_ERR(ps_index_list_resolve(&past, 3, "layers", &at, &n, &err), err, PS_EINPUT, "layers: 3 is past the last (2)");
+    CHECK_ERR(ps_index_list_resolve(&past, 3, "layers", &at, &n, &err), err, PS_EINPUT,
+              "layers: 3 is past the last (2)");
     CHECK_ERR(ps_index_list_resolve(&far, 3, "positions", &at, &n, &err), err, PS_EINPUT,
               "positions: -4 is past the first (-3)");
 }

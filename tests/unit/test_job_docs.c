@@ -124,7 +124,9 @@ static void check_object(const ps_job_key *keys, const ps_node *object, size_t e
         if (key->type != PS_KEY_PAIRS) /* its enums are the pairs' own */
             check_property(key, ps_json_get(properties, key->name));
         else
-            CHECK_STR(ps_json_string(ps_json_get(ps_json_get(properties, key->name), "description")), key->help);
+            CHECK_STR(
+                ps_json_string(ps_json_get(ps_json_get(properties, key->name), "description")),
+                key->help);
 }
 
 static void test_schema(void)
@@ -135,7 +137,8 @@ static void test_schema(void)
     check_object(ps_pair_keys, ps_json_get(ps_json_get(root, "definitions"), "pair"), 0);
     for (const ps_job_key *key = ps_job_keys; key->name; key++) {
         bool listed = false;
-        for (const ps_node *v = ps_json_first(ps_json_get(root, "required")); v; v = ps_json_next(v))
+        for (const ps_node *v = ps_json_first(ps_json_get(root, "required")); v;
+             v = ps_json_next(v))
             listed |= !strcmp(ps_json_string(v), key->name);
         CHECK_INT(listed, key->required);
     }
@@ -247,7 +250,8 @@ int main(void)
     ps_err err = PS_ERR_INIT;
     size_t n;
 
-    if (ps_json_read(&schema, SCHEMA, 1 << 20, &err) < 0 || ps_file_read(README, 1 << 20, &readme, &n, &err) < 0) {
+    if (ps_json_read(&schema, SCHEMA, 1 << 20, &err) < 0 ||
+        ps_file_read(README, 1 << 20, &readme, &n, &err) < 0) {
         printf("# %s; run from the repository's root\n", err.text);
         return 1;
     }

@@ -322,22 +322,8 @@ static void test_full_disk(void)
     run_apart(fill_disk, other);
 }
 
-static void read_all(const char *name)
-{
-    ps_result_file *file = NULL;
-    ps_result_grid grid;
-    ps_err err;
-
-    if (ps_result_open(&file, name, &err) < 0)
-        return;
-    for (size_t i = 0; i < ps_result_n_grids(file); i++)
-        if (ps_result_grid_read(file, i, &grid, &err) == 0)
-            ps_result_grid_release(&grid);
-    ps_result_close(file);
-}
-
-/* A file that was cut short is refused, and one that had its bits flipped is survived. */
-static void damage(const char *other)
+/* A copy that was cut short is refused, wherever. */
+static void cut_short(const char *other)
 {
     static char bytes[1 << 18];
     ps_result_file *file;
@@ -347,27 +333,21 @@ static void damage(const char *other)
     size_t n = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
     CHECK(n > 10000 && n < sizeof bytes);
-    f = fopen(other, "wb");
-    fwrite(bytes, 1, n / 2, f);
-    fclose(f);
-    CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "");
-    for (size_t at = 11; at < n; at += n / 40) {
-        bytes[at] ^= 0x10;
+    for (size_t part = 0; part < 8; part++) {
         f = fopen(other, "wb");
-        fwrite(bytes, 1, n, f);
+        fwrite(bytes, 1, part ? n * part / 8 : n - 1, f);
         fclose(f);
-        bytes[at] ^= 0x10;
-        read_all(other);
+        CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "cannot open");
     }
     unlink(other);
 }
 
-static void test_damage(void)
+static void test_cut_short(void)
 {
     char other[300];
 
     snprintf(other, sizeof other, "%s.cut", path);
-    run_apart(damage, other);
+    run_apart(cut_short, other);
 }
 
 int main(int argc, char **argv)
@@ -385,7 +365,7 @@ int main(int argc, char **argv)
     RUN(test_grid);
     RUN(test_refuses);
     RUN(test_full_disk);
-    RUN(test_damage);
+    RUN(test_cut_short);
     if (!keep) {
         unlink(path);
         rmdir(folder);
