@@ -50,6 +50,9 @@ int ps_comm_open(ps_comm **out, ps_err *err)
     ps_comm *comm = ps_calloc(1, sizeof *comm, err);
     if (!comm)
         return -1;
+    /* Open MPI's hwloc would look for GPUs on ten X displays: nothing to us, and slow where names do
+     * not resolve. */
+    setenv("HWLOC_COMPONENTS", "-gl", 0);
     MPI_Init(NULL, NULL);
     MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
     MPI_Comm_rank(comm->mpi, &comm->rank);
