@@ -231,6 +231,8 @@ static int open_results(run *r, ps_err *err)
         rc = ps_results_create(&r->results, r->part, r->config->n_layers, r->config->d_model, attrs,
                                sizeof attrs / sizeof *attrs, err);
     ps_text_release(&history);
+    for (size_t i = 0; i < r->job->n_pairs && rc == 0; i++)
+        rc = ps_results_add_pair(r->results, &r->pairs[i], NULL, 0, err);
     return rc < 0 ? -1 : ps_scores_init(&r->scores, r->grid, err);
 }
 

@@ -215,6 +215,19 @@ class Outputs(Case):
         self.assertEqual(sorted(os.listdir(self.folder)), ["job.json", "o.h5"])
 
 
+class Plain(Case):
+    """A job that asks for nothing but scores still has everything to read them by."""
+
+    def test_show_of_the_smallest_job(self):
+        job = {**good_job(), "metrics": ["logit_answer"], "layers": [0, -1]}
+        path = harness.write_json(self.folder / "job.json", job)
+        self.assertEqual(harness.run("run", path, "-o", self.folder / "o.h5").returncode, 0)
+        for command in ("show", "plot", "inspect"):
+            done = harness.run(command, self.folder / "o.h5")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Einstein", harness.run("show", self.folder / "o.h5").stdout)
+
+
 class Usage(unittest.TestCase):
     """The command line."""
 
