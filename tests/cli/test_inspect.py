@@ -1,0 +1,49 @@
+"""inspect: what it says of a model and of a result, as text and as JSON."""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import harness
+
+FIXTURES = harness.ROOT / "tests" / "fixtures" / "models"
+
+
+class Inspect(unittest.TestCase):
+    """The words are for people; the JSON is compared with the files."""
+
+    def test_models(self):
+        for folder in sorted(FIXTURES.iterdir()):
+            with self.subTest(folder.name):
+                config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+                done = harness.run("inspect", "--json", folder)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                seen = json.loads(done.stdout)
+                self.assertEqual((seen["n_layers"], seen["d_model"], seen["n_heads"], seen["vocab"]),
+                                 (config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"],
+                                  config["vocab_size"]))
+                self.assertIn("LlamaForCausalLM", harness.run("inspect", folder).stdout)
+
+    def test_tensors(self):
+        done = harness.run("inspect", "--tensors", FIXTURES / "mqa-f16-sharded")
+        self.assertIn("model.embed_tokens.weight", done.stdout)
+        self.assertIn("F16", done.stdout)
+
+    def test_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/o.h5"
+            self.assertEqual(harness.run("run", "jobs/similarity.json", "-o", out, "-q").returncode, 0)
+            seen = json.loads(harness.run("inspect", "--json", out).stdout)
+            self.assertEqual(seen["format"], "patchsweep-results")
+            self.assertIn("einstein-swift", harness.run("inspect", out).stdout)
+
+    def test_neither(self):
+        done = harness.run("inspect", "README.md")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("README.md", done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
