@@ -5,11 +5,13 @@
 
 PCRE2 10.42 and utf8proc 2.8 (Debian 12), and Python 3.11's unicodedata, have the tables of Unicode 14.  The
 package's three engines have their own: Oniguruma for patterns, Rust's for digits and \\w, and an older one
-for NFC.  Every code point is asked of the package; what differs from Unicode 14 is printed as tables.
+for NFC.  Every code point is asked of the package; what differs from Unicode 14 is printed as tables (for NFC,
+what differs from the newest Unicode, which `pip install unicodedata2` has).
 """
 import unicodedata
 
 import tokenizers
+import unicodedata2
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 POINTS = [point for point in range(1, 0x110000) if not 0xD800 <= point < 0xE000]
@@ -62,13 +64,22 @@ def is_word(point):
 
 
 def inert():
-    """Characters that combine or move by Unicode 14's NFC and not by the package's."""
-    nfc = normalizers.NFC().normalize_str
-    found = {0x11930}  # 11935 + 11930, composed since Unicode 13
+    """Characters that combine or move by the newest Unicode's NFC and not by the package's.
+
+    The newest, not utf8proc's: another version of it must not give other ids.  Characters keep how they
+    normalize for ever, so that only those count which the package, of Unicode 9, does not know.
+    """
+    ours, theirs = normalizers.NFC().normalize_str, unicodedata2.normalize
+    found = {point for point in POINTS for text in ("a" + chr(point) + "\u0323", "a\u0315" + chr(point))
+             if ours(text) != theirs("NFC", text)}
     for point in POINTS:
-        for text in ("a" + chr(point) + "\u0323", "a\u0315" + chr(point)):
-            if nfc(text) != unicodedata.normalize("NFC", text):
-                found.add(point)
+        parts = unicodedata2.decomposition(chr(point)).split()
+        if len(parts) != 2 or parts[0].startswith("<"):
+            continue
+        pair = [int(part, 16) for part in parts]
+        text = "".join(map(chr, pair))
+        if ours(text) != theirs("NFC", text):
+            found |= {point, *pair} - {0x307}  # the dot above is old, and combines with old letters
     return found
 
 

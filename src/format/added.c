@@ -22,13 +22,14 @@ typedef struct token {
 
 struct ps_added {
     token *tokens;
-    size_t n;
+    size_t n;       /* of those read so far */
+    int32_t next_id; /* of the next that the vocabulary does not have */
     int32_t first[2][256]; /* by normalized and first byte */
 };
 
 /* ---- loading ---- */
 
-static int load_token(const ps_part *part, const ps_vocab *vocab, token *t, ps_err *err)
+static int load_token(const ps_part *part, token *t, ps_err *err)
 {
     static const char *const keys[] = {"id", "content", "single_word", "lstrip", "rstrip",
                                        "normalized", "special", NULL};
@@ -43,18 +44,38 @@ static int load_token(const ps_part *part, const ps_vocab *vocab, token *t, ps_e
         ps_part_bool(part, "normalized", &t->normalized, err) < 0 ||
         ps_part_bool(part, "special", &t->special, err) < 0)
         return -1;
-    int32_t known = ps_vocab_find(vocab, content, strlen(content));
-    const char *other = ps_vocab_piece(vocab, t->id);
-    if (known >= 0 && known != t->id)
-        return ps_part_refuse(part, err, "'%.100s' has id %d here and %d in the vocabulary", content,
-                              (int)t->id, (int)known);
-    if (known < 0 && other)
-        return ps_part_refuse(part, err, "id %d is '%.100s' here and '%.100s' in the vocabulary",
-                              (int)t->id, content, other);
     if (!*content)
         return ps_part_refuse(part, err, "has empty content");
     t->text = ps_strdup(content, err);
     return t->text ? 0 : -1;
+}
+
+static token *by_text(const ps_added *a, const char *text)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (!strcmp(a->tokens[i].text, text))
+            return &a->tokens[i];
+    return NULL;
+}
+
+/* The package numbers added tokens itself; the file's number must be the same. */
+static int check_id(ps_added *a, const token *t, const ps_part *part, const ps_vocab *vocab, ps_err *err)
+{
+    const token *before = by_text(a, t->text);
+    int32_t id = before ? before->id : ps_vocab_find(vocab, t->text, strlen(t->text));
+    char shown[120], other[120];
+
+    if (id < 0)
+        id = a->next_id++;
+    ps_printable(shown, sizeof shown, t->text);
+    if (id != t->id)
+        return ps_part_refuse(part, err, "'%s' has id %d here, and the tokenizers package would give it %d",
+                              shown, (int)t->id, (int)id);
+    const char *piece = ps_vocab_piece(vocab, id);
+    if (!piece || !strcmp(piece, t->text))
+        return 0;
+    ps_printable(other, sizeof other, piece);
+    return ps_part_refuse(part, err, "id %d is '%s' here and '%s' in the vocabulary", (int)id, shown, other);
 }
 
 static int make_pattern(token *t, const ps_normalizer *normalizer, ps_err *err)
@@ -73,15 +94,66 @@ static int make_pattern(token *t, const ps_normalizer *normalizer, ps_err *err)
     return rc;
 }
 
-static void enlist(ps_added *a, size_t i)
+static void release(token *t)
+{
+    ps_free(t->text);
+    ps_free(t->pattern);
+}
+
+/* Read one; of two with the same text the later one counts. */
+static int add_token(ps_added *a, const ps_part *part, const ps_vocab *vocab, const ps_normalizer *normalizer,
+                     ps_err *err)
+{
+    token t = {0};
+
+    if (load_token(part, &t, err) < 0 || check_id(a, &t, part, vocab, err) < 0 ||
+        make_pattern(&t, normalizer, err) < 0) {
+        release(&t);
+        return -1;
+    }
+    token *before = by_text(a, t.text);
+    if (before)
+        release(before);
+    else
+        before = &a->tokens[a->n++];
+    *before = t;
+    return 0;
+}
+
+/* Make a token findable by its first byte. */
+static int enlist(ps_added *a, size_t i, const ps_part *list, ps_err *err)
 {
     token *t = &a->tokens[i];
 
     if (!t->n)
-        return;
+        return 0;
     int32_t *first = &a->first[t->normalized][(unsigned char)t->pattern[0]];
+    for (int32_t k = *first; k >= 0; k = a->tokens[k].next)
+        if (a->tokens[k].n == t->n && !memcmp(a->tokens[k].pattern, t->pattern, t->n))
+            return ps_part_refuse(list, err, "ids %d and %d are the same text once normalized",
+                                  (int)a->tokens[k].id, (int)t->id);
     t->next = *first;
     *first = (int32_t)i;
+    return 0;
+}
+
+static int load_all(ps_added *a, const ps_part *list, const ps_vocab *vocab, const ps_normalizer *normalizer,
+                    ps_err *err)
+{
+    size_t i = 0;
+
+    if (ps_part_want(list, PS_JSON_ARRAY, err) < 0 ||
+        !(a->tokens = ps_calloc(ps_json_count(list->node), sizeof *a->tokens, err)))
+        return -1;
+    for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node)) {
+        ps_part at = ps_part_at(list, node, i++);
+        if (add_token(a, &at, vocab, normalizer, err) < 0)
+            return -1;
+    }
+    for (i = 0; i < a->n; i++)
+        if (enlist(a, i, list, err) < 0)
+            return -1;
+    return 0;
 }
 
 int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
@@ -92,35 +164,21 @@ int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
     if (!a)
         return -1;
     memset(a->first, -1, sizeof a->first);
-    if (!ps_part_empty(list)) {
-        size_t n = ps_json_count(list->node), i = 0;
-        if (ps_part_want(list, PS_JSON_ARRAY, err) < 0 ||
-            !(a->tokens = ps_calloc(n, sizeof *a->tokens, err)))
-            goto fail;
-        a->n = n;
-        for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node), i++) {
-            ps_part at = ps_part_at(list, node, i);
-            if (load_token(&at, vocab, &a->tokens[i], err) < 0 ||
-                make_pattern(&a->tokens[i], normalizer, err) < 0)
-                goto fail;
-            enlist(a, i);
-        }
+    a->next_id = (int32_t)ps_vocab_count(vocab);
+    if (!ps_part_empty(list) && load_all(a, list, vocab, normalizer, err) < 0) {
+        ps_added_free(a);
+        return -1;
     }
     *out = a;
     return 0;
-fail:
-    ps_added_free(a);
-    return -1;
 }
 
 void ps_added_free(ps_added *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->n; i++) {
-        ps_free(a->tokens[i].text);
-        ps_free(a->tokens[i].pattern);
-    }
+    for (size_t i = 0; i < a->n; i++)
+        release(&a->tokens[i]);
     ps_free(a->tokens);
     ps_free(a);
 }
@@ -138,6 +196,13 @@ const char *ps_added_piece(const ps_added *a, int32_t id)
     const token *t = by_id(a, id);
 
     return t ? t->text : NULL;
+}
+
+const char *ps_added_pattern(const ps_added *a, int32_t id)
+{
+    const token *t = by_id(a, id);
+
+    return t ? t->pattern : NULL;
 }
 
 bool ps_added_special(const ps_added *a, int32_t id)
@@ -192,7 +257,8 @@ static bool stands_alone(const ps_aligned *text, size_t start, size_t end)
            (end == text->n || !ps_is_word(ps_utf8_decode(text->bytes + end, &len)));
 }
 
-/* Take in the spaces around a match that its token strips; those of the match before stay its own. */
+/* Take in the spaces around a match that its token strips; those of the match before stay its own, even
+ * where the match lies among them: then nothing is left of it. */
 static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *start, size_t *end)
 {
     size_t before;
@@ -200,6 +266,8 @@ static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *
 
     while (t->lstrip && *start > taken && ps_is_space(character_before(text, *start, &before)))
         *start = before;
+    if (t->lstrip && *start < taken)
+        *start = taken;
     while (t->rstrip && *end < text->n && ps_is_space(ps_utf8_decode(text->bytes + *end, &len)))
         *end += (size_t)len;
 }

@@ -22,12 +22,16 @@ typedef struct ps_stretch {
     int32_t id;
 } ps_stretch;
 
-/* `list` is added_tokens (absent: none).  An id that the vocabulary gives to another text is refused. */
+/*
+ * `list` is added_tokens (absent: none).  The `tokenizers` package does not read their ids: it takes the
+ * vocabulary's, or numbers on from there.  A file that says otherwise is refused.
+ */
 int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
                   const ps_normalizer *normalizer, ps_err *err);
 void ps_added_free(ps_added *added);
 
 const char *ps_added_piece(const ps_added *added, int32_t id); /* NULL: not an added one */
+const char *ps_added_pattern(const ps_added *added, int32_t id); /* as it stands in normalized text */
 bool ps_added_special(const ps_added *added, int32_t id);
 int32_t ps_added_size(const ps_added *added); /* largest id + 1 */
 

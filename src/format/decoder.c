@@ -31,24 +31,6 @@ struct ps_decoder {
 
 /* ---- loading ---- */
 
-static int load_replace(const ps_part *part, step *s, ps_err *err)
-{
-    static const char *const keys[] = {"type", "pattern", "content", NULL};
-    static const char *const kinds[] = {"String", NULL};
-    ps_part pattern = ps_part_get(part, "pattern");
-    const char *what, *with;
-
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&pattern, PS_JSON_OBJECT, err) < 0 ||
-        ps_part_keys(&pattern, kinds, err) < 0 || ps_part_string(&pattern, "String", &what, err) < 0 ||
-        ps_part_string(part, "content", &with, err) < 0)
-        return -1;
-    if (!*what)
-        return ps_part_refuse(&pattern, err, "is empty");
-    s->what = ps_strdup(what, err);
-    s->with = ps_strdup(with, err);
-    return s->what && s->with ? 0 : -1;
-}
-
 static int load_strip(const ps_part *part, step *s, ps_err *err)
 {
     static const char *const keys[] = {"type", "content", "start", "stop", NULL};
@@ -81,38 +63,16 @@ static int load_metaspace(const ps_part *part, step *s, ps_err *err)
     return s->what ? 0 : -1;
 }
 
-static int load_step(ps_decoder *d, const ps_part *part, ps_err *err);
-
-static int load_sequence(ps_decoder *d, const ps_part *part, ps_err *err)
-{
-    static const char *const keys[] = {"type", "decoders", NULL};
-    ps_part list = ps_part_get(part, "decoders");
-    size_t i = 0;
-
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
-        return -1;
-    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
-        ps_part at = ps_part_at(&list, node, i++);
-        if (load_step(d, &at, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int load_step(ps_decoder *d, const ps_part *part, ps_err *err)
+static int load_step(void *context, const ps_part *part, int type, ps_err *err)
 {
     static const char *const plain[] = {"type", "add_prefix_space", "trim_offsets", "use_regex", NULL};
-    int type;
+    ps_decoder *d = context;
 
-    if (ps_part_type(part, step_names, &type, err) < 0)
-        return -1;
-    if (type == STEP_SEQUENCE)
-        return load_sequence(d, part, err);
     if (d->n == MAX_STEPS)
         return ps_part_refuse(part, err, "is the ninth step; eight are supported");
     step *s = &d->steps[d->n++];
     s->type = (enum step_type)type;
-    return type == STEP_REPLACE     ? load_replace(part, s, err)
+    return type == STEP_REPLACE     ? ps_part_replace(part, &s->what, &s->with, err)
            : type == STEP_STRIP     ? load_strip(part, s, err)
            : type == STEP_METASPACE ? load_metaspace(part, s, err)
                                     : ps_part_keys(part, plain, err);
@@ -126,7 +86,7 @@ int ps_decoder_load(ps_decoder **out, const ps_part *part, ps_err *err)
     ps_decoder *d = ps_calloc(1, sizeof *d, err);
     if (!d)
         return -1;
-    if (load_step(d, part, err) < 0) {
+    if (ps_part_steps(part, step_names, "decoders", load_step, d, err) < 0) {
         ps_decoder_free(d);
         return -1;
     }
@@ -209,17 +169,26 @@ static void replace(const char *s, size_t n, const char *what, const char *with,
             ps_text_add(out, s + i++, 1);
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
 /* "<0x0A>" to its byte, which is a character of its own below 0x80 only. */
 static void byte_fallback(const char *s, size_t n, ps_text *out)
 {
-    unsigned byte;
-    char end;
+    bool framed = n == 6 && !memcmp(s, "<0x", 3) && s[5] == '>';
+    int high = !framed ? -1 : s[3] == '+' ? 0 : hex_digit(s[3]); /* Rust's parser takes +A for 0A */
+    int low = framed ? hex_digit(s[4]) : -1;
+    char c = (char)(high * 16 + low);
 
-    if (n == 6 && sscanf(s, "<0x%2X%c", &byte, &end) == 2 && end == '>' && s[3] != ' ') {
-        char c = (char)byte;
-        add_lossy(out, &c, 1);
-    } else
+    if (high < 0 || low < 0)
         ps_text_add(out, s, n);
+    else
+        add_lossy(out, &c, 1);
 }
 
 static void strip(const step *st, const char *s, size_t n, ps_text *out)

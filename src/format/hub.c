@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -162,7 +163,7 @@ static bool take_apart(wanted *w, const char *name)
     memcpy(w->id, name, n);
     w->id[n] = '\0';
     w->named_revision = at != NULL;
-    strcpy(w->revision, at ? at + 1 : "main");
+    snprintf(w->revision, sizeof w->revision, "%s", at ? at + 1 : "main");
     return good_id(w->id) && good_revision(w->revision);
 }
 

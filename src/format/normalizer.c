@@ -23,24 +23,6 @@ struct ps_normalizer {
 
 /* ---- loading ---- */
 
-static int load_replace(const ps_part *part, step *s, ps_err *err)
-{
-    static const char *const keys[] = {"type", "pattern", "content", NULL};
-    static const char *const kinds[] = {"String", NULL};
-    const char *what, *with;
-    ps_part pattern = ps_part_get(part, "pattern");
-
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&pattern, PS_JSON_OBJECT, err) < 0 ||
-        ps_part_keys(&pattern, kinds, err) < 0 || ps_part_string(&pattern, "String", &what, err) < 0 ||
-        ps_part_string(part, "content", &with, err) < 0)
-        return -1;
-    if (!*what)
-        return ps_part_refuse(&pattern, err, "is empty");
-    s->what = ps_strdup(what, err);
-    s->with = ps_strdup(with, err);
-    return s->what && s->with ? 0 : -1;
-}
-
 static int load_prepend(const ps_part *part, step *s, ps_err *err)
 {
     static const char *const keys[] = {"type", "prepend", NULL};
@@ -52,39 +34,17 @@ static int load_prepend(const ps_part *part, step *s, ps_err *err)
     return s->with ? 0 : -1;
 }
 
-static int load_step(ps_normalizer *n, const ps_part *part, ps_err *err);
-
-static int load_sequence(ps_normalizer *n, const ps_part *part, ps_err *err)
-{
-    static const char *const keys[] = {"type", "normalizers", NULL};
-    ps_part list = ps_part_get(part, "normalizers");
-    size_t i = 0;
-
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
-        return -1;
-    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
-        ps_part at = ps_part_at(&list, node, i++);
-        if (load_step(n, &at, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int load_step(ps_normalizer *n, const ps_part *part, ps_err *err)
+static int load_step(void *context, const ps_part *part, int type, ps_err *err)
 {
     static const char *const nfc_keys[] = {"type", NULL};
-    int type;
+    ps_normalizer *n = context;
 
-    if (ps_part_type(part, step_names, &type, err) < 0)
-        return -1;
-    if (type == STEP_SEQUENCE)
-        return load_sequence(n, part, err);
     if (n->n == MAX_STEPS)
         return ps_part_refuse(part, err, "is the ninth step; eight are supported");
     step *s = &n->steps[n->n++];
     s->type = (enum step_type)type;
     return type == STEP_PREPEND   ? load_prepend(part, s, err)
-           : type == STEP_REPLACE ? load_replace(part, s, err)
+           : type == STEP_REPLACE ? ps_part_replace(part, &s->what, &s->with, err)
                                   : ps_part_keys(part, nfc_keys, err);
 }
 
@@ -96,7 +56,7 @@ int ps_normalizer_load(ps_normalizer **out, const ps_part *part, ps_err *err)
     ps_normalizer *n = ps_calloc(1, sizeof *n, err);
     if (!n)
         return -1;
-    if (load_step(n, part, err) < 0) {
+    if (ps_part_steps(part, step_names, "normalizers", load_step, n, err) < 0) {
         ps_normalizer_free(n);
         return -1;
     }

@@ -165,32 +165,10 @@ static int load_metaspace(const ps_part *part, step *s, ps_err *err)
     return ps_part_refuse(&scheme, err, "'%s' is not always, first or never", ps_json_string(scheme.node));
 }
 
-static int load_step(ps_pretoken *p, const ps_part *part, ps_err *err);
-
-static int load_sequence(ps_pretoken *p, const ps_part *part, ps_err *err)
+static int load_step(void *context, const ps_part *part, int type, ps_err *err)
 {
-    static const char *const keys[] = {"type", "pretokenizers", NULL};
-    ps_part list = ps_part_get(part, "pretokenizers");
-    size_t i = 0;
+    ps_pretoken *p = context;
 
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
-        return -1;
-    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
-        ps_part at = ps_part_at(&list, node, i++);
-        if (load_step(p, &at, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int load_step(ps_pretoken *p, const ps_part *part, ps_err *err)
-{
-    int type;
-
-    if (ps_part_type(part, step_names, &type, err) < 0)
-        return -1;
-    if (type == STEP_SEQUENCE)
-        return load_sequence(p, part, err);
     if (p->n == MAX_STEPS)
         return ps_part_refuse(part, err, "is the ninth step; eight are supported");
     step *s = &p->steps[p->n++];
@@ -209,7 +187,7 @@ int ps_pretoken_load(ps_pretoken **out, const ps_part *part, ps_err *err)
     ps_pretoken *p = ps_calloc(1, sizeof *p, err);
     if (!p)
         return -1;
-    if (load_step(p, part, err) < 0) {
+    if (ps_part_steps(part, step_names, "pretokenizers", load_step, p, err) < 0) {
         ps_pretoken_free(p);
         return -1;
     }

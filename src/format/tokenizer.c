@@ -101,31 +101,17 @@ static int load_template(ps_tokenizer *t, const ps_part *part, ps_err *err)
 }
 
 /* ByteLevel as a post-processor moves offsets only. */
-static int load_post(ps_tokenizer *t, const ps_part *part, ps_err *err)
-{
-    static const char *const names[] = {"TemplateProcessing", "ByteLevel", "Sequence", NULL};
-    static const char *const sequence_keys[] = {"type", "processors", NULL};
-    int type;
+enum { POST_SEQUENCE, POST_TEMPLATE, POST_BYTE_LEVEL };
+static const char *const post_names[] = {"Sequence", "TemplateProcessing", "ByteLevel", NULL};
 
-    if (ps_part_empty(part))
+static int load_post(void *context, const ps_part *part, int which, ps_err *err)
+{
+    ps_tokenizer *t = context;
+
+    if (which == POST_BYTE_LEVEL)
         return 0;
-    if (ps_part_type(part, names, &type, err) < 0)
-        return -1;
-    if (type == 0)
-        return t->n_before || t->n_after ? ps_part_refuse(part, err, "is a second template")
-                                         : load_template(t, part, err);
-    if (type == 1)
-        return 0;
-    ps_part list = ps_part_get(part, "processors");
-    size_t i = 0;
-    if (ps_part_keys(part, sequence_keys, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
-        return -1;
-    for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
-        ps_part item = ps_part_at(&list, node, i++);
-        if (load_post(t, &item, err) < 0)
-            return -1;
-    }
-    return 0;
+    return t->n_before || t->n_after ? ps_part_refuse(part, err, "is a second template")
+                                     : load_template(t, part, err);
 }
 
 /* ---- loading ---- */
@@ -135,6 +121,15 @@ static int refuse_if_set(const ps_part *root, const char *key, ps_err *err)
     ps_part part = ps_part_get(root, key);
 
     return ps_part_empty(&part) ? 0 : ps_part_refuse(&part, err, "is set and not supported; set it to null");
+}
+
+static int check_version(const ps_part *root, ps_err *err)
+{
+    ps_part version = ps_part_get(root, "version");
+
+    if (!version.node || !strcmp(ps_json_string(version.node), "1.0"))
+        return 0;
+    return ps_part_refuse(&version, err, "is not \"1.0\"");
 }
 
 static int load_parts(ps_tokenizer *t, const ps_part *root, ps_err *err)
@@ -148,14 +143,15 @@ static int load_parts(ps_tokenizer *t, const ps_part *root, ps_err *err)
     ps_part model = ps_part_get(root, "model"), added = ps_part_get(root, "added_tokens");
     ps_part normalizer = ps_part_get(root, "normalizer"), pre = ps_part_get(root, "pre_tokenizer");
     ps_part post = ps_part_get(root, "post_processor"), decoder = ps_part_get(root, "decoder");
-    if (refuse_if_set(root, "truncation", err) < 0 || refuse_if_set(root, "padding", err) < 0 ||
+    if (check_version(root, err) < 0 || refuse_if_set(root, "truncation", err) < 0 ||
+        refuse_if_set(root, "padding", err) < 0 ||
         ps_bpe_load(&t->bpe, &model, err) < 0 ||
         ps_normalizer_load(&t->normalizer, &normalizer, err) < 0 ||
         ps_added_load(&t->added, &added, ps_bpe_vocab(t->bpe), t->normalizer, err) < 0 ||
         ps_pretoken_load(&t->pretoken, &pre, err) < 0 ||
         ps_decoder_load(&t->decoder, &decoder, err) < 0)
         return -1;
-    return load_post(t, &post, err);
+    return ps_part_empty(&post) ? 0 : ps_part_steps(&post, post_names, "processors", load_post, t, err);
 }
 
 int ps_tokenizer_open(ps_tokenizer **out, const char *path, ps_err *err)
@@ -319,7 +315,8 @@ const char *ps_tokenizer_piece(const ps_tokenizer *t, int32_t id)
 
 void ps_tokenizer_decode(const ps_tokenizer *t, int32_t id, ps_text *out)
 {
-    const char *piece = ps_tokenizer_piece(t, id);
+    const char *added = ps_added_pattern(t->added, id); /* what is decoded is the normalized spelling */
+    const char *piece = added ? added : ps_vocab_piece(ps_bpe_vocab(t->bpe), id);
 
     if (piece)
         ps_decoder_run(t->decoder, piece, out);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 
 ps_part ps_part_get(const ps_part *parent, const char *key)
@@ -41,7 +42,7 @@ int ps_part_refuse(const ps_part *part, ps_err *err, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
-    return ps_err_set(err, PS_EINPUT, "%s: %s", part->path, what);
+    return ps_err_set(err, PS_EINPUT, "%s%s%s", part->path, *part->path ? ": " : "", what);
 }
 
 int ps_part_want(const ps_part *part, enum ps_json_type type, ps_err *err)
@@ -149,4 +150,44 @@ int ps_part_char(const ps_part *object, const char *key, char value[5], int *byt
     }
     memcpy(value, s, (size_t)*bytes + 1);
     return 0;
+}
+
+int ps_part_steps(const ps_part *part, const char *const *names, const char *list, ps_part_take take,
+                  void *context, ps_err *err)
+{
+    const char *const keys[] = {"type", list, NULL};
+    ps_part steps = ps_part_get(part, list);
+    size_t i = 0;
+    int which;
+
+    if (ps_part_type(part, names, &which, err) < 0)
+        return -1;
+    if (which > 0)
+        return take(context, part, which, err);
+    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&steps, PS_JSON_ARRAY, err) < 0)
+        return -1;
+    for (const ps_node *node = ps_json_first(steps.node); node; node = ps_json_next(node)) {
+        ps_part at = ps_part_at(&steps, node, i++);
+        if (ps_part_steps(&at, names, list, take, context, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ps_part_replace(const ps_part *step, char **what, char **with, ps_err *err)
+{
+    static const char *const keys[] = {"type", "pattern", "content", NULL};
+    static const char *const kinds[] = {"String", NULL};
+    ps_part pattern = ps_part_get(step, "pattern");
+    const char *from, *to;
+
+    if (ps_part_keys(step, keys, err) < 0 || ps_part_want(&pattern, PS_JSON_OBJECT, err) < 0 ||
+        ps_part_keys(&pattern, kinds, err) < 0 || ps_part_string(&pattern, "String", &from, err) < 0 ||
+        ps_part_string(step, "content", &to, err) < 0)
+        return -1;
+    if (!*from)
+        return ps_part_refuse(&pattern, err, "is empty");
+    *what = ps_strdup(from, err);
+    *with = ps_strdup(to, err);
+    return *what && *with ? 0 : -1;
 }

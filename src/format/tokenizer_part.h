@@ -43,6 +43,16 @@ int ps_part_bool_or(const ps_part *object, const char *key, bool *value, ps_err 
 int ps_part_string(const ps_part *object, const char *key, const char **value, ps_err *err);
 /* A whole number 0..max. */
 int ps_part_int(const ps_part *object, const char *key, int32_t max, int32_t *value, ps_err *err);
+/*
+ * Walk a part that is one step or a Sequence of them, however deep: names[0] is "Sequence", whose
+ * steps stand under `list`; `take` is called for each other step with its place in names[].
+ */
+typedef int (*ps_part_take)(void *context, const ps_part *step, int which, ps_err *err);
+int ps_part_steps(const ps_part *part, const char *const *names, const char *list, ps_part_take take,
+                  void *context, ps_err *err);
+
+/* The strings of a Replace step, whose pattern must be a String (copies, owned by the caller). */
+int ps_part_replace(const ps_part *step, char **what, char **with, ps_err *err);
 /* A string of exactly one character; *bytes gets its length. */
 int ps_part_char(const ps_part *object, const char *key, char value[5], int *bytes, ps_err *err);
 

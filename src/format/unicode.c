@@ -69,32 +69,24 @@ int ps_width(uint32_t cp)
     return width < 0 ? 0 : width;
 }
 
-/* May combine with what stands before it: a vowel or final of Hangul, or a second half. */
-static bool combines_backward(utf8proc_int32_t cp)
-{
-    const utf8proc_property_t *p = utf8proc_get_property(cp);
-
-    return (cp >= 0x1160 && cp <= 0x11ff) || p->combining_class != 0 ||
-           (p->comb_index != UINT16_MAX && p->comb_index >= 0x8000);
-}
-
 /* To the package a letter like any other: nothing moves past it or joins it. */
 static bool is_inert(uint32_t cp)
 {
     return within(inert_marks, N_RANGES(inert_marks), cp);
 }
 
-/* Can a run begin here?  What counts is the first character of the decomposition. */
+/* Can a run begin here?  What joins or moves past a character before it is a mark, or a vowel or final
+ * of Hangul; letters since Unicode 16 that do are in inert_marks. */
 static bool begins_run(uint32_t cp)
 {
-    utf8proc_int32_t parts[8];
-    int last = 0;
-
     if (cp < 0x300 || is_inert(cp))
         return true;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, parts, 8,
-                                                 UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &last);
-    return n < 1 || !combines_backward(parts[0]);
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
+        return false;
+    default:
+        return cp < 0x1160 || cp > 0x11ff;
+    }
 }
 
 /* Compose source[start..end) and append it. */
