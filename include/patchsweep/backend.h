@@ -9,6 +9,7 @@
 #ifndef PATCHSWEEP_BACKEND_H
 #define PATCHSWEEP_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,8 +48,8 @@ typedef struct ps_backend_ops {
     /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
     /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n]) */
-    void (*matmul)(float *out, const float *x, const float *w, const float *bias, size_t rows,
-                   size_t n, size_t k);
+    void (*matmul)(const ps_backend *backend, float *out, const float *x, const float *w,
+                   const float *bias, size_t rows, size_t n, size_t k);
     /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
      * (x [rows, heads * head_dim], in place; cos, sin [position, head_dim / 2]) */
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
@@ -69,15 +70,19 @@ struct ps_backend {
     int n_threads;
     float *scores;      /* [n_threads, max_positions], attention's scratch */
     size_t max_positions;
+    float *padded;      /* matmul's scratch: few rows, made more */
+    size_t max_width;
+    bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
     char description[256];
 };
 
 /*
  * Open backend `name`: "cpu", "ref", or "auto" for the best there is.  `max_positions`
- * bounds the keys that a query can see.  PS_EINPUT for an unknown name.
+ * bounds the keys that a query can see, `max_width` the n and k of a product.  PS_EINPUT for an
+ * unknown name.
  */
 int ps_backend_open(ps_backend **out, const char *name, int n_threads, size_t max_positions,
-                    ps_err *err);
+                    size_t max_width, ps_err *err);
 void ps_backend_close(ps_backend *backend);
 
 /* What does the products here: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file.
@@ -88,5 +93,6 @@ const char *ps_backend_describe(const ps_backend *backend);
 extern const ps_backend_ops ps_backend_ref;
 void ps_backend_cpu(ps_backend_ops *ops, int n_threads); /* override what the CPU does better */
 void ps_backend_cpu_describe(char *text, size_t bytes);
+size_t ps_backend_cpu_padding(size_t max_width); /* floats of ps_backend.padded */
 
 #endif

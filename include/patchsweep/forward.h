@@ -28,6 +28,11 @@ void ps_forward_close(ps_forward *forward);
 /* What ps_forward_open() will allocate. */
 uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_positions);
 
+/* The most tokens of the LM head that one product has. */
+#define PS_HEAD_PANEL_TOKENS 4096
+
+/* The widest side of any product: what ps_backend_open() wants to know. */
+size_t ps_forward_max_width(const ps_config *config);
 size_t ps_forward_q_width(const ps_forward *forward);  /* n_heads * head_dim */
 size_t ps_forward_kv_width(const ps_forward *forward); /* n_kv_heads * head_dim */
 

@@ -33,13 +33,56 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-static void matmul(float *out, const float *x, const float *w, const float *bias, size_t rows,
-                   size_t n, size_t k)
+/*
+ * OpenBLAS takes other kernels for products below SMALL_PRODUCT multiplications or of a few rows, and
+ * those sum in another order (interface/gemm.c; measured with 0.3.21's AVX-512 kernels).  A
+ * row must come out the same in any company, so that few rows are padded until they are not few.
+ */
+#define SMALL_PRODUCT 1000000
+#define LEAST_ROWS 16
+#define MOST_PADDED_ROWS 2048 /* narrower products than that never leave the small kernels */
+
+static size_t least_rows(size_t n, size_t k)
 {
-    if (rows == 0)
-        return;
+    size_t rows = SMALL_PRODUCT / (n * k) + 1;
+
+    return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_PADDED_ROWS ? MOST_PADDED_ROWS : rows;
+}
+
+/* x and out of a padded product: rows * k <= SMALL_PRODUCT / n + LEAST_ROWS * k, and so for n. */
+size_t ps_backend_cpu_padding(size_t max_width)
+{
+    return 2 * (SMALL_PRODUCT + LEAST_ROWS * max_width);
+}
+
+static void product(float *out, const float *x, const float *w, size_t rows, size_t n, size_t k)
+{
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)n, (blasint)k, 1,
                 x, (blasint)k, w, (blasint)k, 0, out, (blasint)n);
+}
+
+static void padded_product(float *scratch, float *out, const float *x, const float *w, size_t rows,
+                           size_t n, size_t k, size_t least)
+{
+    float *more = scratch + least * k;
+
+    memcpy(scratch, x, rows * k * sizeof *x);
+    memset(scratch + rows * k, 0, (least - rows) * k * sizeof *x);
+    product(more, scratch, w, least, n, k);
+    memcpy(out, more, rows * n * sizeof *out);
+}
+
+static void matmul(const ps_backend *backend, float *out, const float *x, const float *w,
+                   const float *bias, size_t rows, size_t n, size_t k)
+{
+    size_t least = least_rows(n, k);
+
+    if (rows == 0)
+        return;
+    if (rows < least)
+        padded_product(backend->padded, out, x, w, rows, n, k, least);
+    else
+        product(out, x, w, rows, n, k);
     if (!bias)
         return;
 #pragma omp parallel for if (rows > FEW_ROWS)

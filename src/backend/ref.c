@@ -18,9 +18,10 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-static void matmul(float *out, const float *x, const float *w, const float *bias, size_t rows,
-                   size_t n, size_t k)
+static void matmul(const ps_backend *backend, float *out, const float *x, const float *w,
+                   const float *bias, size_t rows, size_t n, size_t k)
 {
+    (void)backend;
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < n; j++) {
             double sum = bias ? bias[j] : 0;

@@ -69,10 +69,13 @@ int ps_width(uint32_t cp)
     return width < 0 ? 0 : width;
 }
 
-/* To the package a letter like any other: nothing moves past it or joins it. */
+/*
+ * To the package a letter like any other: nothing moves past it or joins it.  U+11A7 is one before the first
+ * final of Hangul, and no final; utf8proc 2.8 takes it for one, and swallows it.
+ */
 static bool is_inert(uint32_t cp)
 {
-    return within(inert_marks, N_RANGES(inert_marks), cp);
+    return cp == 0x11a7 || within(inert_marks, N_RANGES(inert_marks), cp);
 }
 
 /* Can a run begin here?  What joins or moves past a character before it is a mark, or a vowel or final

@@ -88,6 +88,15 @@ void ps_forward_close(ps_forward *f)
     ps_free(f);
 }
 
+size_t ps_forward_max_width(const ps_config *c)
+{
+    int64_t q = (int64_t)c->n_heads * c->head_dim, most = PS_HEAD_PANEL_TOKENS;
+
+    most = c->d_model > most ? c->d_model : most;
+    most = c->d_mlp > most ? c->d_mlp : most;
+    return (size_t)(q > most ? q : most);
+}
+
 size_t ps_forward_q_width(const ps_forward *f)
 {
     return f->q_width;
@@ -127,7 +136,7 @@ void ps_forward_q(const ps_forward *f, float *q, const float *h, const int32_t *
 {
     const ps_backend_ops *op = &f->backend->ops;
 
-    op->matmul(q, h, f->part[PS_W_Q], f->part[PS_B_Q], rows, f->q_width, f->d);
+    op->matmul(f->backend, q, h, f->part[PS_W_Q], f->part[PS_B_Q], rows, f->q_width, f->d);
     op->rope(q, positions, f->cos, f->sin, rows, (size_t)f->config->n_heads,
              (size_t)f->config->head_dim);
 }
@@ -137,8 +146,8 @@ void ps_forward_kv(const ps_forward *f, float *k, float *v, const float *h,
 {
     const ps_backend_ops *op = &f->backend->ops;
 
-    op->matmul(k, h, f->part[PS_W_K], f->part[PS_B_K], rows, f->kv_width, f->d);
-    op->matmul(v, h, f->part[PS_W_V], f->part[PS_B_V], rows, f->kv_width, f->d);
+    op->matmul(f->backend, k, h, f->part[PS_W_K], f->part[PS_B_K], rows, f->kv_width, f->d);
+    op->matmul(f->backend, v, h, f->part[PS_W_V], f->part[PS_B_V], rows, f->kv_width, f->d);
     op->rope(k, positions, f->cos, f->sin, rows, (size_t)f->config->n_kv_heads,
              (size_t)f->config->head_dim);
 }
@@ -158,15 +167,15 @@ void ps_forward_rest(ps_forward *f, float *x, const float *a, size_t rows, float
 
     if (rows > f->max_rows)
         PS_BUG("%zu rows in a panel of %zu", rows, f->max_rows);
-    op->matmul(y, a, f->part[PS_W_O], f->part[PS_B_O], rows, f->d, f->q_width);
+    op->matmul(f->backend, y, a, f->part[PS_W_O], f->part[PS_B_O], rows, f->d, f->q_width);
     op->add(x, y, rows * f->d);
     if (mid)
         op->move(mid, NULL, x, NULL, rows, f->d);
     norm(f, f->h, x, f->part[PS_W_MLP_NORM], rows);
-    op->matmul(f->gate, f->h, f->part[PS_W_GATE], f->part[PS_B_GATE], rows, f->d_mlp, f->d);
-    op->matmul(f->up, f->h, f->part[PS_W_UP], f->part[PS_B_UP], rows, f->d_mlp, f->d);
+    op->matmul(f->backend, f->gate, f->h, f->part[PS_W_GATE], f->part[PS_B_GATE], rows, f->d_mlp, f->d);
+    op->matmul(f->backend, f->up, f->h, f->part[PS_W_UP], f->part[PS_B_UP], rows, f->d_mlp, f->d);
     op->swiglu(f->gate, f->up, rows * f->d_mlp);
-    op->matmul(y, f->gate, f->part[PS_W_DOWN], f->part[PS_B_DOWN], rows, f->d, f->d_mlp);
+    op->matmul(f->backend, y, f->gate, f->part[PS_W_DOWN], f->part[PS_B_DOWN], rows, f->d, f->d_mlp);
     op->add(x, y, rows * f->d);
     if (mlp)
         op->move(mlp, NULL, y, NULL, rows, f->d);
@@ -179,11 +188,13 @@ void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t
 
 int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
 {
+    if (n > PS_HEAD_PANEL_TOKENS)
+        PS_BUG("%d tokens of the head in one product", (int)n);
     f->n_tokens = (size_t)n;
     return ps_weights_head(f->weights, first, n, &f->head, err);
 }
 
 void ps_forward_logits(const ps_forward *f, float *logits, const float *h, size_t rows)
 {
-    f->backend->ops.matmul(logits, h, f->head, NULL, rows, f->n_tokens, f->d);
+    f->backend->ops.matmul(f->backend, logits, h, f->head, NULL, rows, f->n_tokens, f->d);
 }

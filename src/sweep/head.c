@@ -7,8 +7,7 @@
 
 #include "patchsweep/mem.h"
 
-#define PANEL_TOKENS 4096 /* of the vocabulary */
-#define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PANEL_TOKENS]: 16 MiB */
+#define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PS_HEAD_PANEL_TOKENS]: 16 MiB */
 
 struct ps_head {
     const ps_grid *grid;
@@ -35,8 +34,8 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
         return -1;
     *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
                       .d = d, .max_rows = max_rows, .panel_tokens = ps_weights_head_rows(weights)};
-    if (head->panel_tokens > PANEL_TOKENS)
-        head->panel_tokens = PANEL_TOKENS;
+    if (head->panel_tokens > PS_HEAD_PANEL_TOKENS)
+        head->panel_tokens = PS_HEAD_PANEL_TOKENS;
     size_t tokens = (size_t)head->panel_tokens;
     size_t chunk = max_rows < CHUNK_ROWS ? max_rows : CHUNK_ROWS;
     head->h = ps_malloc_aligned(max_rows * d, sizeof(float), err);

@@ -20,6 +20,7 @@
 #include "patchsweep/backend.h"
 #include "patchsweep/config.h"
 #include "patchsweep/file.h"
+#include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/hub.h"
 #include "patchsweep/job.h"
@@ -196,7 +197,7 @@ static int load_model(run *r, ps_err *err)
     if ((int64_t)T > r->config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
                 (int)r->config->max_positions);
-    if (ps_backend_open(&r->backend, r->backend_name, threads, T, err) < 0)
+    if (ps_backend_open(&r->backend, r->backend_name, threads, T, ps_forward_max_width(r->config), err) < 0)
         return -1;
     return ps_weights_open(&r->weights, r->config, r->model_dir, err);
 }
@@ -418,6 +419,7 @@ static int write_run(run *r, rank_table *table, ps_err *err)
         {"processor", ps_host_cpu(), 0, false},
         {"backend", r->backend->ops.name, 0, false},
         {"products", ps_backend_describe(r->backend), 0, false},
+        {"same_bits", NULL, r->backend->same_bits, true},
         {"mpi", ps_comm_library(r->comm), 0, false},
         {"waves", NULL, (double)r->plan->n_waves, true},
         {"cells_computed", NULL, (double)r->plan->n_cells, true},

@@ -55,8 +55,8 @@ static void matmul_equals_ref(void)
             size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
             float *x = numbers(rows * k), *w = numbers(n * k), *c = numbers(n);
             float *a = numbers(rows * n), *b = numbers(rows * n);
-            ref->ops.matmul(a, x, w, bias ? c : NULL, rows, n, k);
-            cpu->ops.matmul(b, x, w, bias ? c : NULL, rows, n, k);
+            ref->ops.matmul(ref, a, x, w, bias ? c : NULL, rows, n, k);
+            cpu->ops.matmul(cpu, b, x, w, bias ? c : NULL, rows, n, k);
             CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
             free(x), free(w), free(c), free(a), free(b);
         }
@@ -161,11 +161,31 @@ static void rows_do_not_see_each_other(void)
     free(x), free(w), free(all);
 }
 
+/* Nor do products, where the kernels allow it: alone, in a crowd, first or last. */
+static void products_do_not_see_each_other(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {16, 32}, {131, 24}, {96, 37}, {192, 576}, {576, 1536}, {1321, 128}};
+    enum { ROWS = 333 };
+
+    for (size_t s = 0; cpu->same_bits && s < sizeof shapes / sizeof *shapes; s++) {
+        size_t n = shapes[s][0], k = shapes[s][1];
+        float *x = numbers(ROWS * k), *w = numbers(n * k), *all = numbers(ROWS * n), *one = numbers(ROWS * n);
+        cpu->ops.matmul(cpu, all, x, w, NULL, ROWS, n, k);
+        for (size_t from = 0, rows = 1; from < ROWS; from += rows, rows = 1 + (size_t)rand_int(70)) {
+            rows = rows < ROWS - from ? rows : ROWS - from;
+            cpu->ops.matmul(cpu, one, x + from * k, w, NULL, rows, n, k);
+            CHECK(!memcmp(one, all + from * n, rows * n * sizeof *one));
+        }
+        free(x), free(w), free(all), free(one);
+    }
+    printf("# %s: %s\n", ps_backend_describe(cpu), cpu->same_bits ? "same bits" : "bits depend on company");
+}
+
 int main(void)
 {
     ps_err err = PS_ERR_INIT;
 
-    if (ps_backend_open(&ref, "ref", 1, 64, &err) < 0 || ps_backend_open(&cpu, "cpu", 2, 64, &err) < 0)
+    if (ps_backend_open(&ref, "ref", 1, 64, 4096, &err) < 0 || ps_backend_open(&cpu, "cpu", 2, 64, 4096, &err) < 0)
         return 1;
     RUN(norm_equals_ref);
     RUN(matmul_equals_ref);
@@ -174,8 +194,9 @@ int main(void)
     RUN(elementwise_equals_ref);
     RUN(vexp_is_exp);
     RUN(rows_do_not_see_each_other);
+    RUN(products_do_not_see_each_other);
     ps_backend_close(ref);
     ps_backend_close(cpu);
-    CHECK_ERR(ps_backend_open(&ref, "gpu", 1, 64, &err), err, PS_EINPUT, "'gpu' is not known");
+    CHECK_ERR(ps_backend_open(&ref, "gpu", 1, 64, 4096, &err), err, PS_EINPUT, "'gpu' is not known");
     return check_done();
 }

@@ -10,6 +10,7 @@
 #include "../check.h"
 #include "naive.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/forward.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
 #include "patchsweep/wave.h"
@@ -253,7 +254,7 @@ static void check_setup(const world *w, const setup *s)
     size_t T = (size_t)ps_grid_max_positions(w->grid);
 
     CHECK(ps_plan_build(&plan, w->grid, ps_comm_size(comm), s->max_rows, s->free_too, &err) == 0);
-    CHECK(ps_backend_open(&backend, s->backend, 2, T, &err) == 0);
+    CHECK(ps_backend_open(&backend, s->backend, 2, T, ps_forward_max_width(w->config), &err) == 0);
     CHECK(ps_wave_open(&wave, w->grid, plan, w->config, w->weights, backend, comm, s->panel_rows,
                        &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
