@@ -11,7 +11,10 @@
  * else the processors it is bound to, divided by the ranks where nobody bound them.
  */
 int ps_host_threads(int node_size);
-/* Bytes of memory that could be had without swapping; 0 where the system does not say. */
+/*
+ * Bytes of memory that this node's processes could still have: what the kernel calls available, or what the
+ * control groups above this process leave (Slurm's --mem is one), whichever is less.  0 where the system does not say.
+ */
 uint64_t ps_host_memory(void);
 /* The processor's name, or "unknown". A static string. */
 const char *ps_host_cpu(void);

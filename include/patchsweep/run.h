@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "patchsweep/comm.h"
 #include "patchsweep/err.h"
@@ -18,6 +19,7 @@ typedef struct ps_run_options {
     const char *command;           /* the command line, for the file's history */
     bool force;                    /* replace a result of another job */
     bool quiet;                    /* no progress, no tables */
+    uint64_t memory;               /* bytes a node's ranks may use together; 0: a share of what there is */
     long panel_rows;               /* rows of one product at most; 0: the default */
 } ps_run_options;
 

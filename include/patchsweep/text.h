@@ -43,6 +43,9 @@ int ps_utf8_encode(char out[4], uint32_t cp);
  */
 void ps_printable(char *out, size_t out_bytes, const char *s);
 
+/* "512M", "1.5G", "64GiB", "1000": bytes, units being powers of 1024.  False for anything else, and for 0. */
+bool ps_parse_bytes(const char *text, uint64_t *bytes);
+
 /* The name in names[n] nearest to `word` by edit distance, or NULL when none is near. */
 const char *ps_nearest(const char *word, const char *const *names, size_t n);
 

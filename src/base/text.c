@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "patchsweep/mem.h"
@@ -182,6 +183,25 @@ void ps_printable(char *out, size_t out_bytes, const char *s)
     }
     if (out_bytes)
         out[used] = '\0';
+}
+
+bool ps_parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double value = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+
+    if (end == text || !(value > 0) || text[0] < '0' || text[0] > '9')
+        return false;
+    if (unit) {
+        value *= (double)(1ull << 10 * (unit - units + 1));
+        end += strcmp(end + 1, "iB") == 0 ? 3 : strcmp(end + 1, "B") == 0 ? 2 : 1;
+    }
+    if (*end || value >= 0x1p63 || value < 1)
+        return false;
+    *bytes = (uint64_t)value;
+    return true;
 }
 
 /* Levenshtein's distance, by one row; words past 63 bytes are far from all. */

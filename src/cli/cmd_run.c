@@ -50,6 +50,7 @@ int cmd_run(int argc, char **argv)
     ps_run_options options = {0};
     ps_opt_list overrides = {.n = 0};
     ps_err err = PS_ERR_INIT;
+    const char *memory = NULL;
     bool job_keys = false;
     int n_args = 0;
     const ps_opt opts[] = {
@@ -58,6 +59,9 @@ int cmd_run(int argc, char **argv)
         {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
         {0, "force", PS_OPT_FLAG, &options.force, NULL, "replace a result of another job"},
         {'q', "quiet", PS_OPT_FLAG, &options.quiet, NULL, "no table of pairs, no progress"},
+        {0, "memory", PS_OPT_STRING, &memory, "SIZE",
+         "memory of a node for all its ranks together, as 64G (default: most of\n"
+         "what is available, control groups regarded)"},
         {0, "panel-rows", PS_OPT_INT, &options.panel_rows, "N",
          "rows that one matrix product takes at most"},
         {0, "keys", PS_OPT_FLAG, &job_keys, NULL, "list the job's keys and exit"},
@@ -79,6 +83,8 @@ int cmd_run(int argc, char **argv)
     if (rc == 0 && !job_keys && n_args != 1)
         rc = ps_err_set(&err, PS_EINPUT, "run wants one job file, not %d; see 'patchsweep run --help'",
                         n_args);
+    if (rc == 0 && memory && !ps_parse_bytes(memory, &options.memory))
+        rc = ps_err_set(&err, PS_EINPUT, "--memory: '%s' is no size; write it as 512M or 64G", memory);
     if (rc == 0 && options.panel_rows < 0)
         rc = ps_err_set(&err, PS_EINPUT, "--panel-rows: %ld is not positive", options.panel_rows);
     if (rc == 0) {

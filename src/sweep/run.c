@@ -178,13 +178,33 @@ static int share(run *r, ps_err *err)
     return ps_grid_bcast(&r->grid, r->comm, err);
 }
 
-/* Rows that a wave may have: a share of what every node can spare, the smallest deciding. */
-static int64_t affordable_rows(run *r, uint64_t memory)
+/* What this rank needs besides the rows of a wave: weights, and room for a panel. */
+static uint64_t fixed_bytes(const run *r)
 {
-    double mine = 0.4 * (double)memory / ps_comm_node_size(r->comm);
-    double rows = ps_comm_min(r->comm, mine) / (double)ps_wave_row_bytes(r->config) * r->size;
+    size_t rows = r->options->panel_rows ? (size_t)r->options->panel_rows : 1024;
 
-    return rows < 1024 ? 1024 : rows > 1e9 ? (int64_t)1e9 : (int64_t)rows;
+    return ps_weights_bytes(r->weights) +
+           2 * ps_forward_bytes(r->config, rows, (size_t)ps_grid_max_positions(r->grid));
+}
+
+/*
+ * Collective.  Rows that a wave may have over all ranks, the tightest node deciding: `memory` is what a node's
+ * ranks may still take, the weights that they have already taken not counted.
+ */
+static int affordable_rows(run *r, uint64_t memory, int64_t *rows, ps_err *err)
+{
+    double share = (double)memory / ps_comm_node_size(r->comm) - (double)fixed_bytes(r);
+    double mine = share / (double)ps_wave_row_bytes(r->config) * r->size;
+    double least = ps_comm_min(r->comm, mine);
+
+    if (least >= ps_grid_max_positions(r->grid) * 4.0) {
+        *rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
+        return 0;
+    }
+    return ps_err_set(err, PS_EINPUT, "%.0f MiB of memory for the %d ranks of a node are too few: the weights and a "
+                      "panel take %.0f MiB of each; start fewer ranks a node, or give more with --memory",
+                      (double)memory / 0x1p20, ps_comm_node_size(r->comm),
+                      (double)fixed_bytes(r) / 0x1p20);
 }
 
 static int load_model(run *r, ps_err *err)
@@ -535,8 +555,10 @@ static int start(run *r, ps_err *err)
     load_model(r, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
-    uint64_t spent = ps_weights_bytes(r->weights) * (uint64_t)ps_comm_node_size(r->comm);
-    int64_t max_rows = affordable_rows(r, memory > spent ? memory - spent : memory / 8);
+    int64_t max_rows = 0;
+    affordable_rows(r, r->options->memory ? r->options->memory : memory / 10 * 8, &max_rows, err);
+    if (ps_comm_agree(r->comm, err) < 0)
+        return -1;
     if (make_room(r, max_rows, err) == 0 && r->rank == 0)
         open_results(r, err);
     return ps_comm_agree(r->comm, err);

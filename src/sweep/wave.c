@@ -75,7 +75,8 @@ struct ps_wave {
 
 size_t ps_wave_row_bytes(const ps_config *config)
 {
-    return (size_t)config->d_model * sizeof(float) + sizeof(strand);
+    /* its place in x, and a part of what stands by a strand: its record, final row and logits' share */
+    return (size_t)config->d_model * sizeof(float) * 5 / 4 + sizeof(strand);
 }
 
 static int alloc_panel(ps_wave *w, ps_err *err)

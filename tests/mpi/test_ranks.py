@@ -80,6 +80,25 @@ class Ranks(unittest.TestCase):
                     numpy.testing.assert_allclose(values, wanted[name], rtol=0, equal_nan=True, err_msg=name,
                                                   atol=tolerance(f"{folder}/0.h5", name))
 
+    def test_memory(self):
+        """Nor on how many waves the memory makes of a job; too little is refused before any wave."""
+        with tempfile.TemporaryDirectory() as folder:
+            job = harness.ROOT / "jobs" / "similarity-many.json"
+            for memory in ("2G", "12M"):
+                done = harness.run("run", job, "-o", f"{folder}/{memory}.h5", "--memory", memory)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(f"{folder}/2G.h5") as one, h5py.File(f"{folder}/12M.h5") as many:
+                self.assertEqual(one["run"].attrs["waves"], 1)
+                self.assertGreater(many["run"].attrs["waves"], 1)
+            wanted = datasets(f"{folder}/2G.h5")
+            for name, values in datasets(f"{folder}/12M.h5").items():
+                numpy.testing.assert_allclose(values, wanted[name], rtol=0, equal_nan=True, err_msg=name,
+                                              atol=tolerance(f"{folder}/2G.h5", name))
+            refused = harness.run("run", job, "-o", f"{folder}/no.h5", "--memory", "1M")
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("--memory", refused.stderr)
+            self.assertIn("--memory", harness.run("run", job, "--memory", "much").stderr)
+
     def test_ids_of_ranks_and_times(self):
         with tempfile.TemporaryDirectory() as folder:
             out = f"{folder}/o.h5"

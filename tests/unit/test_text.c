@@ -279,8 +279,24 @@ static void nearest(void)
     CHECK(!ps_nearest("layers", names, 0));
 }
 
+static void sizes(void)
+{
+    static const struct { const char *text; uint64_t bytes; } cases[] = {
+        {"1000", 1000}, {"1K", 1024}, {"1.5G", 3ull << 29}, {"64GiB", 64ull << 30}, {"2MB", 2 << 20},
+        {"", 0}, {"G", 0}, {"0", 0}, {"-1G", 0}, {"1X", 0}, {"1Gi", 0}, {"1GG", 0}, {"nan", 0}, {"1e40", 0},
+        {" 1", 0}, {"0.1", 0},
+    };
+
+    for (size_t i = 0; i < N_OF(cases); i++) {
+        uint64_t bytes = 0;
+        CHECK_INT(ps_parse_bytes(cases[i].text, &bytes), cases[i].bytes > 0);
+        CHECK_INT(bytes, cases[i].bytes);
+    }
+}
+
 int main(void)
 {
+    RUN(sizes);
     RUN(utf8_table);
     RUN(utf8_round_trip);
     RUN(utf8_by_grammar);

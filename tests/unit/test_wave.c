@@ -259,7 +259,12 @@ static void check_setup(const world *w, const setup *s)
                        &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         ps_wave_values values;
+        uint64_t before = ps_weights_acquired(w->weights);
+        int32_t panel = ps_weights_head_rows(w->weights), V = w->config->vocab;
+        panel = panel < PS_HEAD_PANEL_TOKENS ? panel : PS_HEAD_PANEL_TOKENS;
         CHECK(ps_wave_run(wave, i, &sink, &values, &err) == 0);
+        /* Every part of the weights once a wave: the layers, and the head by panels. */
+        CHECK_INT(ps_weights_acquired(w->weights) - before, w->config->n_layers + (V + panel - 1) / panel);
         check_wave(w, plan, i, &values);
     }
     ps_wave_close(wave);
