@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # mpi_env.sh - sourced: let Open MPI run in containers and as root, quietly.
 if [ "$(id -u)" = 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

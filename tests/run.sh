@@ -7,7 +7,7 @@
 # tests/readers, tests/golden) that ends in a line "N passed, N failed[, N skipped]".  One
 # that ends without, or takes over TEST_SECONDS, has failed.  What a test says is shown when it fails.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 . scripts/mpi_env.sh
 PATCHSWEEP=${PATCHSWEEP:-./patchsweep}
 UNIT=${UNIT:-build/release/tests}
