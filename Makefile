@@ -57,9 +57,9 @@ say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 .PHONY: all check check-long check-headers demo-smollm2 install clean help FORCE
 all: patchsweep
 
-# The plain build is ./patchsweep; others stay in their build folder.
-patchsweep: $O/patchsweep
-	$(Q)ln -sf $< $@
+# ./patchsweep is the build that was asked for last; all of them stay in their folders.
+patchsweep: $O/patchsweep FORCE
+	$(Q)[ "$$(readlink $@)" = "$<" ] || ln -sf $< $@
 
 $O/patchsweep: $(OBJ)
 	$(call say,LINK)
