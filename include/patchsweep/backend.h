@@ -73,7 +73,7 @@ struct ps_backend {
     float *padded;      /* matmul's scratch: few rows, made more */
     size_t max_width;
     bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
-    char description[256];
+    char description[256], advice[256];
 };
 
 /*
@@ -89,10 +89,14 @@ void ps_backend_close(ps_backend *backend);
  * Borrowed. */
 const char *ps_backend_describe(const ps_backend *backend);
 
+/* What would make it faster here, in a line without a full stop, or NULL. Borrowed. */
+const char *ps_backend_advice(const ps_backend *backend);
+
 /* The op tables, for the registry. */
 extern const ps_backend_ops ps_backend_ref;
 void ps_backend_cpu(ps_backend_ops *ops, int n_threads); /* override what the CPU does better */
 void ps_backend_cpu_describe(char *text, size_t bytes);
+void ps_backend_cpu_advise(char *text, size_t bytes); /* "" where there is nothing to say */
 size_t ps_backend_cpu_padding(size_t max_width); /* floats of ps_backend.padded */
 
 #endif

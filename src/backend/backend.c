@@ -67,9 +67,10 @@ int ps_backend_open(ps_backend **out, const char *name, int n_threads, size_t ma
         ps_backend_close(backend);
         return -1;
     }
-    if (strcmp(backend->ops.name, "ref"))
+    if (strcmp(backend->ops.name, "ref")) {
         ps_backend_cpu_describe(backend->description, sizeof backend->description);
-    else
+        ps_backend_cpu_advise(backend->advice, sizeof backend->advice);
+    } else
         snprintf(backend->description, sizeof backend->description, "plain C");
     *out = backend;
     return 0;
@@ -87,4 +88,9 @@ void ps_backend_close(ps_backend *backend)
 const char *ps_backend_describe(const ps_backend *backend)
 {
     return backend->description;
+}
+
+const char *ps_backend_advice(const ps_backend *backend)
+{
+    return backend->advice[0] ? backend->advice : NULL;
 }

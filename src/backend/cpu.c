@@ -9,7 +9,9 @@
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "patchsweep/backend.h"
 #include "vexp.h"
@@ -220,4 +222,41 @@ void ps_backend_cpu_describe(char *text, size_t bytes)
 {
     snprintf(text, bytes, "%s, kernel %s, %d threads", openblas_get_config(),
              openblas_get_corename(), omp_get_max_threads());
+}
+
+/* Kernels by the vectors they use, and whether this processor has those. */
+static int generation_of_kernel(const char *core)
+{
+    static const char *const avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    static const char *const avx2[] = {"Haswell", "Zen", "Excavator"};
+
+    for (size_t i = 0; i < sizeof avx512 / sizeof *avx512; i++)
+        if (!strcasecmp(core, avx512[i]))
+            return 2;
+    for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++)
+        if (!strcasecmp(core, avx2[i]))
+            return 1;
+    return 0;
+}
+
+static int generation_of_processor(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") ? 2 : __builtin_cpu_supports("avx2") ? 1 : 0;
+#else
+    return 0;
+#endif
+}
+
+void ps_backend_cpu_advise(char *text, size_t bytes)
+{
+    static const char *const vectors[] = {"", "AVX2", "AVX-512"};
+    const char *core = openblas_get_corename();
+    int have = generation_of_processor();
+
+    text[0] = '\0';
+    if (generation_of_kernel(core) < have)
+        snprintf(text, bytes, "OpenBLAS uses its %s kernels on a processor with %s, which may cost a factor of two; %s",
+                 core, vectors[have], getenv("OPENBLAS_CORETYPE") ? "unset OPENBLAS_CORETYPE"
+                                                                  : "a newer OpenBLAS may know it");
 }

@@ -259,6 +259,8 @@ static int open_results(run *r, ps_err *err)
 
 static void describe(const run *r)
 {
+    if (ps_backend_advice(r->backend))
+        ps_warn("%s", ps_backend_advice(r->backend));
     ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->config->family->model_type,
             (int)r->config->n_layers, (int)r->config->d_model,
             (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
