@@ -71,7 +71,6 @@ struct ps_backend {
     float *scores;      /* [n_threads, max_positions], attention's scratch */
     size_t max_positions;
     float *padded;      /* matmul's scratch: few rows, made more */
-    size_t max_width;
     bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
     char description[256], advice[256];
 };

@@ -45,7 +45,18 @@ int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err);
 void ps_grid_free(ps_grid *grid);
 
 int32_t ps_grid_max_positions(const ps_grid *grid);
-/* Call `visit` for each cell, in order; stops where it returns non-zero, and returns that. */
+/* Rows of a pair's base runs, the shared ones once: 2T - D. */
+int64_t ps_grid_base_rows(const ps_grid_pair *pair);
+/* Is that site swept in that direction? */
+bool ps_grid_asks(const ps_grid *grid, int site, int direction);
+/*
+ * ps_cell_known() of a cell of the grid.  Where it is not PS_LIVE and `which` not NULL, *which gets the
+ * run that the cell scores as.
+ */
+enum ps_known ps_grid_known(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
+/* Call `visit` for each cell (of a pair), in order; stops where it returns non-zero, and returns that. */
+int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,
+                         int (*visit)(void *context, const ps_cell *cell), void *context);
 int ps_grid_each(const ps_grid *grid, int (*visit)(void *context, const ps_cell *cell), void *context);
 
 #endif

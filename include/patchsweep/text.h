@@ -42,6 +42,8 @@ int ps_utf8_encode(char out[4], uint32_t cp);
  * overrides) and bytes that are not UTF-8 become \xNN or \u{NNNN}; cut to fit.
  */
 void ps_printable(char *out, size_t out_bytes, const char *s);
+/* The same in double quotes, both of them always there; out_bytes >= 3. */
+void ps_quoted(char *out, size_t out_bytes, const char *s);
 
 /* "512M", "1.5G", "64GiB", "1000": bytes, units being powers of 1024.  False for anything else, and for 0. */
 bool ps_parse_bytes(const char *text, uint64_t *bytes);

@@ -20,6 +20,9 @@
 #include "patchsweep/plan.h"
 #include "patchsweep/weights.h"
 
+/* Rows of one product where the caller does not say. */
+#define PS_WAVE_PANEL_ROWS 1024
+
 typedef struct ps_wave ps_wave;
 
 /* What a run reports on its way; every call comes from rank 0, from one thread. */

@@ -61,7 +61,6 @@ int ps_backend_open(ps_backend **out, const char *name, int n_threads, size_t ma
     backend->max_positions = (max_positions + 15) / 16 * 16; /* a thread's scores: whole lines */
     backend->scores = ps_malloc_aligned((size_t)backend->n_threads * backend->max_positions,
                                         sizeof *backend->scores, err);
-    backend->max_width = max_width;
     backend->padded = ps_malloc_aligned(ps_backend_cpu_padding(max_width), sizeof *backend->padded, err);
     if (!backend->scores || !backend->padded || measure_bits(backend, err) < 0) {
         ps_backend_close(backend);

@@ -1,4 +1,4 @@
-/* log.c - levels, the rank in front of an error, no control characters. */
+/* log.c - the rank in front of an error, no control characters. */
 #include "patchsweep/log.h"
 
 #include <stdarg.h>
@@ -6,13 +6,7 @@
 
 #include "patchsweep/text.h"
 
-static enum ps_log_level max_level = PS_LOG_INFO;
 static int log_rank, log_size = 1;
-
-void ps_log_set_level(enum ps_log_level level)
-{
-    max_level = level;
-}
 
 void ps_log_set_rank(int rank, int size)
 {
@@ -22,11 +16,11 @@ void ps_log_set_rank(int rank, int size)
 
 void ps_log(enum ps_log_level level, const char *fmt, ...)
 {
-    static const char *const word[] = {"error: ", "warning: ", "", ""};
+    static const char *const word[] = {"error: ", "warning: ", ""};
     char raw[4096], shown[4 * sizeof raw];
     va_list ap;
 
-    if (level > max_level || (level != PS_LOG_ERROR && log_rank != 0))
+    if (level != PS_LOG_ERROR && log_rank != 0)
         return;
     va_start(ap, fmt);
     vsnprintf(raw, sizeof raw, fmt, ap);

@@ -185,6 +185,13 @@ void ps_printable(char *out, size_t out_bytes, const char *s)
         out[used] = '\0';
 }
 
+void ps_quoted(char *out, size_t out_bytes, const char *s)
+{
+    out[0] = '"';
+    ps_printable(out + 1, out_bytes - 2, s);
+    memcpy(out + strlen(out), "\"", 2);
+}
+
 bool ps_parse_bytes(const char *text, uint64_t *bytes)
 {
     static const char units[] = "KMGT";

@@ -36,9 +36,7 @@ static void shown_text(const ps_tokenizer *t, int32_t id, char *out, size_t byte
     ps_text raw = {0};
 
     ps_tokenizer_decode(t, id, &raw);
-    out[0] = '"';
-    ps_printable(out + 1, bytes - 2, ps_text_str(&raw));
-    strcat(out, "\"");
+    ps_quoted(out, bytes, ps_text_str(&raw));
     ps_text_release(&raw);
 }
 

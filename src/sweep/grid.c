@@ -153,16 +153,46 @@ static int each_of(const ps_grid *grid, ps_cell cell,
     return 0;
 }
 
+int64_t ps_grid_base_rows(const ps_grid_pair *pair)
+{
+    return 2 * (int64_t)pair->n_positions - pair->first_difference;
+}
+
+bool ps_grid_asks(const ps_grid *grid, int site, int direction)
+{
+    return grid->sites >> site & 1 && grid->directions >> direction & 1;
+}
+
+enum ps_known ps_grid_known(const ps_grid *grid, const ps_cell *cell, enum ps_which *which)
+{
+    const ps_grid_pair *pair = &grid->pairs[cell->pair];
+    enum ps_direction direction = (enum ps_direction)cell->direction;
+    enum ps_known known = ps_cell_known(cell, pair->n_positions, pair->first_difference, grid->n_layers);
+
+    if (known != PS_LIVE && which)
+        *which = known == PS_SCORES_BASE ? ps_base_of(direction) : ps_source_of(direction);
+    return known;
+}
+
+int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,
+                         int (*visit)(void *context, const ps_cell *cell), void *context)
+{
+    for (int s = 0; s < PS_N_SITES; s++)
+        for (int d = 0; d < PS_N_DIRECTIONS; d++) {
+            ps_cell cell = {.pair = pair, .site = (uint8_t)s, .direction = (uint8_t)d};
+            int rc = ps_grid_asks(grid, s, d) ? each_of(grid, cell, visit, context) : 0;
+            if (rc)
+                return rc;
+        }
+    return 0;
+}
+
 int ps_grid_each(const ps_grid *grid, int (*visit)(void *context, const ps_cell *cell), void *context)
 {
-    for (int32_t p = 0; p < grid->n_pairs; p++)
-        for (int s = 0; s < PS_N_SITES; s++)
-            for (int d = 0; d < PS_N_DIRECTIONS; d++) {
-                ps_cell cell = {.pair = p, .site = (uint8_t)s, .direction = (uint8_t)d};
-                bool asked = grid->sites >> s & 1 && grid->directions >> d & 1;
-                int rc = asked ? each_of(grid, cell, visit, context) : 0;
-                if (rc)
-                    return rc;
-            }
+    for (int32_t p = 0; p < grid->n_pairs; p++) {
+        int rc = ps_grid_each_of_pair(grid, p, visit, context);
+        if (rc)
+            return rc;
+    }
     return 0;
 }

@@ -18,11 +18,6 @@ typedef struct builder {
     ps_err *err;
 } builder;
 
-static int64_t trunk_rows(const ps_grid_pair *pair)
-{
-    return 2 * (int64_t)pair->n_positions - pair->first_difference;
-}
-
 int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
 {
     const ps_grid_pair *pair = &grid->pairs[cell->pair];
@@ -36,11 +31,9 @@ int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
 static int add_cell(void *context, const ps_cell *cell)
 {
     builder *b = context;
-    const ps_grid_pair *pair = &b->grid->pairs[cell->pair];
     ps_plan *plan = b->plan;
 
-    if (ps_cell_known(cell, pair->n_positions, pair->first_difference, b->grid->n_layers) !=
-        PS_LIVE) {
+    if (ps_grid_known(b->grid, cell, NULL) != PS_LIVE) {
         plan->n_free++;
         if (!b->free_too)
             return 0;
@@ -69,15 +62,15 @@ static void join_wave(builder *b, int32_t pair)
     ps_plan_wave *wave = &b->plan->waves[b->plan->n_waves - 1];
 
     wave->n_pairs++;
-    wave->trunk_rows += trunk_rows(&b->grid->pairs[pair]);
-    b->rows += trunk_rows(&b->grid->pairs[pair]);
+    wave->trunk_rows += ps_grid_base_rows(&b->grid->pairs[pair]);
+    b->rows += ps_grid_base_rows(&b->grid->pairs[pair]);
 }
 
 /* Put a pair's cells, from *at on, into the open wave or into new ones. */
 static int place_pair(builder *b, int32_t pair, size_t *at)
 {
     ps_plan *plan = b->plan;
-    int64_t rows = trunk_rows(&b->grid->pairs[pair]);
+    int64_t rows = ps_grid_base_rows(&b->grid->pairs[pair]);
 
     for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
         rows += ps_plan_cell_rows(b->grid, &plan->cells[i]);

@@ -11,13 +11,6 @@
 /* Below this difference of the baselines a score is mostly noise. */
 #define SMALL_DIFFERENCE 0.1
 
-static void quote(char *out, size_t bytes, const char *text)
-{
-    out[0] = '"';
-    ps_printable(out + 1, bytes - 2, text);
-    snprintf(out + strlen(out), 2, "\"");
-}
-
 /* A token as people read it: quoted text, or #id without a tokenizer. */
 static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, int32_t id)
 {
@@ -28,7 +21,7 @@ static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, i
         return;
     }
     ps_tokenizer_decode(tokenizer, id, &raw);
-    quote(out, bytes, ps_text_str(&raw));
+    ps_quoted(out, bytes, ps_text_str(&raw));
     ps_text_release(&raw);
 }
 
@@ -73,7 +66,7 @@ void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction 
         return;
     }
     if (*text)
-        quote(token, sizeof token, text);
+        ps_quoted(token, sizeof token, text);
     else
         snprintf(token, sizeof token, "#%d", (int)pair->ids[PS_CLEAN][range->position]);
     printf("%s: %s %s: scores [%d layers, %d positions], %.4f to %.4f, most at layer %d, "

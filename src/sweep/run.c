@@ -181,7 +181,7 @@ static int share(run *r, ps_err *err)
 /* What this rank needs besides the rows of a wave: weights, and room for a panel. */
 static uint64_t fixed_bytes(const run *r)
 {
-    size_t rows = r->options->panel_rows ? (size_t)r->options->panel_rows : 1024;
+    size_t rows = r->options->panel_rows ? (size_t)r->options->panel_rows : PS_WAVE_PANEL_ROWS;
 
     return ps_weights_bytes(r->weights) +
            2 * ps_forward_bytes(r->config, rows, (size_t)ps_grid_max_positions(r->grid));
@@ -341,7 +341,6 @@ static int collect(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps
 /* The final rows of cells that were not computed are a base run's. */
 typedef struct free_finals {
     run *run;
-    int32_t pair;
     const float *base; /* [2, d_model] */
     ps_err *err;
 } free_finals;
@@ -349,14 +348,10 @@ typedef struct free_finals {
 static int put_free_final(void *context, const ps_cell *cell)
 {
     const free_finals *f = context;
-    const ps_grid_pair *pair = &f->run->grid->pairs[cell->pair];
-    enum ps_known known = ps_cell_known(cell, pair->n_positions, pair->first_difference,
-                                        f->run->grid->n_layers);
+    enum ps_which which;
 
-    if (cell->pair != f->pair || known == PS_LIVE)
+    if (ps_grid_known(f->run->grid, cell, &which) == PS_LIVE)
         return 0;
-    enum ps_which which = known == PS_SCORES_BASE ? ps_base_of((enum ps_direction)cell->direction)
-                                                  : ps_source_of((enum ps_direction)cell->direction);
     return ps_results_put_final(f->run->results, &f->run->pairs[cell->pair],
                                 (enum ps_site)cell->site, (enum ps_direction)cell->direction,
                                 cell->layer, cell->position,
@@ -378,9 +373,9 @@ static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values
         }
         ps_report_pair(&r->pairs[pair], base, r->job->score, r->tokenizer);
         fflush(stdout);
-        free_finals f = {r, pair, v->base_finals + (size_t)(2 * i) * (size_t)r->config->d_model, err};
+        free_finals f = {r, v->base_finals + (size_t)(2 * i) * (size_t)r->config->d_model, err};
         if (ps_report_attrs(r->results, &r->pairs[pair], base, r->tokenizer, err) < 0 ||
-            (r->grid->patched_final && ps_grid_each(r->grid, put_free_final, &f) < 0))
+            (r->grid->patched_final && ps_grid_each_of_pair(r->grid, pair, put_free_final, &f) < 0))
             return -1;
     }
     return 0;
@@ -489,7 +484,7 @@ static int write_scores(run *r, ps_err *err)
     for (int32_t i = 0; i < r->grid->n_pairs; i++)
         for (int site = 0; site < PS_N_SITES; site++)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
-                if (!(r->grid->sites >> site & 1 && r->grid->directions >> dir & 1))
+                if (!ps_grid_asks(r->grid, site, dir))
                     continue;
                 ps_score_range range = ps_scores_compute(&r->scores, i, (enum ps_site)site,
                                                          (enum ps_direction)dir, r->job->score);

@@ -49,7 +49,7 @@ int ps_scores_init(ps_scores *s, const ps_grid *grid, ps_err *err)
     for (int32_t pair = 0; pair < grid->n_pairs; pair++)
         for (int site = 0; site < PS_N_SITES; site++)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
-                if (grid->sites >> site & 1 && grid->directions >> dir & 1 &&
+                if (ps_grid_asks(grid, site, dir) &&
                     alloc_table(s, pair, site, dir, err) < 0)
                     return -1;
     return 0;
@@ -80,13 +80,9 @@ void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_M
 static int fill(void *context, const ps_cell *cell)
 {
     ps_scores *s = context;
-    const ps_grid_pair *pair = &s->grid->pairs[cell->pair];
-    enum ps_known known = ps_cell_known(cell, pair->n_positions, pair->first_difference,
-                                        s->grid->n_layers);
-    enum ps_which which = known == PS_SCORES_BASE ? ps_base_of((enum ps_direction)cell->direction)
-                                                  : ps_source_of((enum ps_direction)cell->direction);
+    enum ps_which which;
 
-    if (known != PS_LIVE)
+    if (ps_grid_known(s->grid, cell, &which) != PS_LIVE)
         ps_scores_put(s, cell, s->base[cell->pair][which].values);
     return 0;
 }

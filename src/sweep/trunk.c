@@ -33,23 +33,14 @@ void ps_trunk_release(ps_trunk *t)
     ps_free(t->block);
 }
 
-uint64_t ps_trunk_bytes(const ps_plan *plan, const ps_grid *grid, size_t d, size_t q_width,
-                        size_t kv_width)
-{
-    ps_trunk t = {.d = d, .q_width = q_width, .kv_width = kv_width, .branches = needs_branches(grid)};
-
-    return sizeof(float) * (uint64_t)ps_plan_max_trunk_rows(plan) * row_floats(&t);
-}
-
 void ps_trunk_begin(ps_trunk *t, const ps_plan_wave *wave)
 {
     int64_t row = 0;
 
     t->wave = wave;
     for (int32_t i = 0; i < wave->n_pairs; i++) {
-        const ps_grid_pair *pair = &t->grid->pairs[wave->first_pair + i];
         t->first_row[i] = row;
-        row += 2 * (int64_t)pair->n_positions - pair->first_difference;
+        row += ps_grid_base_rows(&t->grid->pairs[wave->first_pair + i]);
     }
     size_t n = t->n_rows = (size_t)row;
     t->x = t->block;

@@ -37,8 +37,6 @@ typedef struct ps_trunk {
 int ps_trunk_init(ps_trunk *trunk, const ps_grid *grid, const ps_plan *plan, size_t d,
                   size_t q_width, size_t kv_width, ps_err *err);
 void ps_trunk_release(ps_trunk *trunk);
-uint64_t ps_trunk_bytes(const ps_plan *plan, const ps_grid *grid, size_t d, size_t q_width,
-                        size_t kv_width);
 
 /* Lay the block out for `wave`. */
 void ps_trunk_begin(ps_trunk *trunk, const ps_plan_wave *wave);

@@ -26,8 +26,6 @@
 #include "patchsweep/mem.h"
 #include "trunk.h"
 
-#define PANEL_ROWS 1024
-
 typedef struct strand {
     const ps_cell *cell; /* NULL: of a base run */
     int32_t pair;
@@ -127,7 +125,7 @@ int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const 
         return -1;
     *w = (ps_wave){.grid = grid, .plan = plan, .comm = comm, .rank = ps_comm_rank(comm),
                    .L = config->n_layers, .d = (size_t)config->d_model,
-                   .panel_rows = panel_rows ? panel_rows : PANEL_ROWS};
+                   .panel_rows = panel_rows ? panel_rows : PS_WAVE_PANEL_ROWS};
     if (w->panel_rows < T)
         w->panel_rows = T;
     size_t finals = 2 * (size_t)ps_plan_max_pairs(plan) + ps_plan_max_cells(plan, w->rank);
