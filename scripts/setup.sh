@@ -5,7 +5,8 @@
 #   scripts/setup.sh --tests   ... and .venv with the Python readers that the tests use (no torch)
 #
 # Run as root, or with sudo at hand.  On other systems install these by their own names: Open MPI,
-# OpenBLAS, HDF5 (serial flavour), cJSON, PCRE2, utf8proc, a C11 compiler with OpenMP, make, pkg-config.
+# OpenBLAS, HDF5 (serial flavour), cJSON, PCRE2, utf8proc, a C11 compiler with OpenMP, make, pkg-config; for
+# precision bf16 also oneDNN.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,6 +37,11 @@ openblas() {
     command -v pkg-config >/dev/null && pkg-config --exists openblas || echo libopenblas-openmp-dev
 }
 
+# Wanted for precision bf16 alone, and not packaged for every processor.
+onednn() {
+    [ -e /usr/include/oneapi/dnnl/dnnl.h ] || [ "$(dpkg --print-architecture)" != amd64 ] || echo libdnnl-dev
+}
+
 readers() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/python -c 'import h5py, xarray, h5netcdf, netCDF4, tokenizers, jsonschema' 2>/dev/null ||
@@ -43,7 +49,7 @@ readers() {
 }
 
 # shellcheck disable=SC2046,SC2086
-install_packages $packages $(openblas)
+install_packages $packages $(openblas) $(onednn)
 if [ "${1:-}" = --tests ]; then
     # shellcheck disable=SC2086
     install_packages $test_packages

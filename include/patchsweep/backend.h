@@ -1,9 +1,9 @@
 /*
  * backend.h - the operations on rows that a forward pass is made of.
  *
- * All matrices are float32 and row-major; a row is one hidden state.  `ref` fills every slot
- * in plain C with double sums: it is the oracle that the others are tested
- * against, and what a slot falls back to.  `cpu` overrides what OpenBLAS and OpenMP do
+ * All matrices are row-major, and float32 but for the weights of products; a row is one hidden
+ * state.  `ref` fills every slot in plain C with double sums: it is the oracle that the others are
+ * tested against, and what a slot falls back to.  `cpu` overrides what OpenBLAS, oneDNN and OpenMP do
  * better.  Operations cannot fail: their memory is taken when the backend is opened.
  */
 #ifndef PATCHSWEEP_BACKEND_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patchsweep/dtype.h"
 #include "patchsweep/err.h"
 
 typedef struct ps_backend ps_backend;
@@ -47,8 +48,9 @@ typedef struct ps_backend_ops {
     const char *name;
     /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
-    /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n]) */
-    void (*matmul)(const ps_backend *backend, float *out, const float *x, const float *w,
+    /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n])
+     * w is of type backend->operand, and x rounded to it; sums are float32's or better. */
+    void (*matmul)(const ps_backend *backend, float *out, const float *x, const void *w,
                    const float *bias, size_t rows, size_t n, size_t k);
     /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
      * (x [rows, heads * head_dim], in place; cos, sin [position, head_dim / 2]) */
@@ -68,20 +70,28 @@ typedef struct ps_backend_ops {
 struct ps_backend {
     ps_backend_ops ops; /* by value: a backend may take another's slots */
     int n_threads;
+    enum ps_dtype operand; /* of products: PS_DTYPE_F32 or PS_DTYPE_BF16 */
     float *scores;      /* [n_threads, max_positions], attention's scratch */
-    size_t max_positions;
-    float *padded;      /* matmul's scratch: few rows, made more */
+    size_t max_positions, max_rows;
+    void *scratch;      /* matmul's */
     bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
     char description[256], advice[256];
 };
 
+/* What will be asked of a backend. */
+typedef struct ps_backend_needs {
+    int n_threads;
+    enum ps_dtype operand;
+    size_t max_positions; /* keys that a query can see */
+    size_t max_rows;      /* of a product; more are taken in turns */
+    size_t max_width;     /* n and k of a product */
+} ps_backend_needs;
+
 /*
- * Open backend `name`: "cpu", "ref", or "auto" for the best there is.  `max_positions`
- * bounds the keys that a query can see, `max_width` the n and k of a product.  PS_EINPUT for an
- * unknown name.
+ * Open backend `name`: "cpu", "ref", or "auto" for the best there is.  PS_EINPUT for an unknown
+ * name, and where products of such operands cannot be had here.
  */
-int ps_backend_open(ps_backend **out, const char *name, int n_threads, size_t max_positions,
-                    size_t max_width, ps_err *err);
+int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err);
 void ps_backend_close(ps_backend *backend);
 
 /* What does the products here: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file.
@@ -96,6 +106,9 @@ extern const ps_backend_ops ps_backend_ref;
 void ps_backend_cpu(ps_backend_ops *ops, int n_threads); /* override what the CPU does better */
 void ps_backend_cpu_describe(char *text, size_t bytes);
 void ps_backend_cpu_advise(char *text, size_t bytes); /* "" where there is nothing to say */
-size_t ps_backend_cpu_padding(size_t max_width); /* floats of ps_backend.padded */
+size_t ps_backend_cpu_scratch(size_t max_width);      /* bytes of ps_backend.scratch */
+int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* products of bfloat16 operands */
+void ps_backend_onednn_describe(char *text, size_t bytes);
+size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_width);
 
 #endif

@@ -60,7 +60,8 @@ void ps_forward_attend(const ps_forward *forward, const ps_queries *runs, size_t
  */
 void ps_forward_rest(ps_forward *forward, float *x, const float *a, size_t rows, float *mid, float *mlp);
 
-/* h = final norm of x. */
+/* h = final norm of x, rounded to the type that products take, so that a logit is the same number
+ * whoever works it out. */
 void ps_forward_final_norm(const ps_forward *forward, float *h, const float *x, size_t rows);
 /* Acquire rows first .. first+n of the LM head, at most ps_weights_head_rows() of them. */
 int ps_forward_head(ps_forward *forward, int32_t first, int32_t n, ps_err *err);

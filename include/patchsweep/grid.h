@@ -30,6 +30,7 @@ typedef struct ps_grid {
     int32_t n_layers; /* L, of the model */
     unsigned sites, directions, metrics, activations; /* bit masks, as in ps_job */
     bool patched_final;
+    enum ps_precision precision;
     const int32_t *layers; /* [n_swept_layers], ascending */
     int32_t n_swept_layers;
     ps_grid_pair *pairs; /* [n_pairs] */

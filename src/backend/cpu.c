@@ -52,9 +52,9 @@ static size_t least_rows(size_t n, size_t k)
 }
 
 /* x and out of a padded product: rows * k <= SMALL_PRODUCT / n + LEAST_ROWS * k, and so for n. */
-size_t ps_backend_cpu_padding(size_t max_width)
+size_t ps_backend_cpu_scratch(size_t max_width)
 {
-    return 2 * (SMALL_PRODUCT + LEAST_ROWS * max_width);
+    return 2 * (SMALL_PRODUCT + LEAST_ROWS * max_width) * sizeof(float);
 }
 
 static void product(float *out, const float *x, const float *w, size_t rows, size_t n, size_t k)
@@ -74,7 +74,7 @@ static void padded_product(float *scratch, float *out, const float *x, const flo
     memcpy(out, more, rows * n * sizeof *out);
 }
 
-static void matmul(const ps_backend *backend, float *out, const float *x, const float *w,
+static void matmul(const ps_backend *backend, float *out, const float *x, const void *w,
                    const float *bias, size_t rows, size_t n, size_t k)
 {
     size_t least = least_rows(n, k);
@@ -82,7 +82,7 @@ static void matmul(const ps_backend *backend, float *out, const float *x, const 
     if (rows == 0)
         return;
     if (rows < least)
-        padded_product(backend->padded, out, x, w, rows, n, k, least);
+        padded_product(backend->scratch, out, x, w, rows, n, k, least);
     else
         product(out, x, w, rows, n, k);
     if (!bias)

@@ -18,15 +18,22 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-static void matmul(const ps_backend *backend, float *out, const float *x, const float *w,
+static void matmul(const ps_backend *backend, float *out, const float *x, const void *w,
                    const float *bias, size_t rows, size_t n, size_t k)
 {
-    (void)backend;
+    enum ps_dtype type = backend->operand;
+    const char *weights = w;
+
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < n; j++) {
             double sum = bias ? bias[j] : 0;
-            for (size_t i = 0; i < k; i++)
-                sum += (double)x[r * k + i] * w[j * k + i];
+            for (size_t i = 0; i < k; i++) {
+                float a, b;
+                ps_narrow(&b, &x[r * k + i], type, 1);
+                ps_widen(&a, &b, type, 1);
+                ps_widen(&b, weights + (j * k + i) * ps_dtype_bytes(type), type, 1);
+                sum += (double)a * b;
+            }
             out[r * n + j] = (float)sum;
         }
 }

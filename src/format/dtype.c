@@ -59,38 +59,54 @@ static inline uint16_t float_to_half(float f)
 
 static inline uint16_t float_to_bf16(float f)
 {
-    uint32_t u = float_to_bits(f);
+    uint32_t u = float_to_bits(f), rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
 
-    if ((u & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : rounded);
 }
 
+/* One loop a type, so that the compiler makes vectors of each. */
 void ps_widen(float *out, const void *in, enum ps_dtype dtype, size_t n)
 {
     const unsigned char *p = in;
+    uint16_t h;
 
-    if (dtype == PS_DTYPE_F32) {
-        memcpy(out, in, n * sizeof *out);
+    switch (dtype) {
+    case PS_DTYPE_BF16:
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&h, p + 2 * i, 2);
+            out[i] = bits_to_float((uint32_t)h << 16);
+        }
         return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, p + 2 * i, 2);
-        out[i] = dtype == PS_DTYPE_BF16 ? bits_to_float((uint32_t)h << 16) : half_to_float(h);
+    case PS_DTYPE_F16:
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&h, p + 2 * i, 2);
+            out[i] = half_to_float(h);
+        }
+        return;
+    default:
+        memcpy(out, in, n * sizeof *out);
     }
 }
 
 void ps_narrow(void *out, const float *in, enum ps_dtype dtype, size_t n)
 {
     unsigned char *p = out;
+    uint16_t h;
 
-    if (dtype == PS_DTYPE_F32) {
-        memcpy(out, in, n * sizeof *in);
+    switch (dtype) {
+    case PS_DTYPE_BF16:
+        for (size_t i = 0; i < n; i++) {
+            h = float_to_bf16(in[i]);
+            memcpy(p + 2 * i, &h, 2);
+        }
         return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h = dtype == PS_DTYPE_BF16 ? float_to_bf16(in[i]) : float_to_half(in[i]);
-        memcpy(p + 2 * i, &h, 2);
+    case PS_DTYPE_F16:
+        for (size_t i = 0; i < n; i++) {
+            h = float_to_half(in[i]);
+            memcpy(p + 2 * i, &h, 2);
+        }
+        return;
+    default:
+        memcpy(out, in, n * sizeof *in);
     }
 }

@@ -78,7 +78,7 @@ const ps_job_key ps_job_keys[] = {
     {"patched_final", PS_KEY_BOOL, JOB(patched_final), "false", "true",
      .help = "Keep each patched run's last row as it is before the final norm."},
     {"precision", PS_KEY_WORD, JOB(precision), "\"fp32\"", "\"fp32\"",
-     .help = "The precision of the matrix products.", TERMS(ps_precisions), .n_done = 1},
+     .help = "Operands of the matrix products: fp32, or bf16 where the processor has it.", TERMS(ps_precisions), .n_done = 2},
     {"backend", PS_KEY_NAME, JOB(backend), "\"auto\"", "\"ref\"",
      .help = "What computes: auto takes the fastest at hand, ref is plain C to compare with.",
      TERMS(backends)},

@@ -13,8 +13,8 @@ struct ps_forward {
     const ps_config *config;
     ps_weights *weights;
     const ps_backend *backend;
-    const float *part[PS_N_ROLES]; /* the acquired layer */
-    const float *head;             /* the acquired panel, [n_tokens, d_model] */
+    const void *part[PS_N_ROLES]; /* the acquired layer */
+    const void *head;             /* the acquired panel, [n_tokens, d_model] */
     size_t n_tokens;
     float *cos, *sin;              /* [max_positions, head_dim / 2] */
     float *h, *gate, *up;          /* [max_rows, d_model], [max_rows, d_mlp] twice */
@@ -181,9 +181,26 @@ void ps_forward_rest(ps_forward *f, float *x, const float *a, size_t rows, float
         op->move(mlp, NULL, y, NULL, rows, f->d);
 }
 
+/* In place, to what products take. */
+static void round_row(float *h, enum ps_dtype type, size_t d)
+{
+    uint16_t narrow[256];
+
+    for (size_t at = 0; at < d; at += 256) {
+        size_t n = d - at < 256 ? d - at : 256;
+        ps_narrow(narrow, h + at, type, n);
+        ps_widen(h + at, narrow, type, n);
+    }
+}
+
 void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t rows)
 {
     norm(f, h, x, ps_weights_final_norm(f->weights), rows);
+    if (f->backend->operand == PS_DTYPE_F32)
+        return;
+#pragma omp parallel for
+    for (size_t r = 0; r < rows; r++)
+        round_row(h + r * f->d, f->backend->operand, f->d);
 }
 
 int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)

@@ -1,8 +1,8 @@
 /*
- * weights.c - the resident source: every tensor read once, kept as the file has it.
+ * weights.c - the resident source: every tensor read once.
  *
- * Float32 tensors are handed out as they lie; others are widened into one of two
- * blocks, a layer's or the head's, that the next acquire overwrites.
+ * A tensor that is held in the type it is wanted in is handed out as it lies; others are widened into
+ * one of two blocks, a layer's or the head's, that the next acquire overwrites.
  */
 #include "patchsweep/weights.h"
 
@@ -23,9 +23,10 @@ typedef struct tensor {
 
 struct ps_weights {
     const ps_config *config;
-    tensor embed, final_norm, head; /* head.data is embed.data in a tied model */
+    enum ps_dtype operand;          /* what matrices are handed out in */
+    tensor embed, final_norm, head; /* head.data is embed.data in a tied model, if it is of the type */
     tensor (*layers)[PS_N_ROLES];   /* [n_layers] */
-    float *wide_layer;              /* what a layer is widened into; NULL if all is float32 */
+    float *wide_layer;              /* what a layer is widened into; NULL if nothing is */
     float *wide_head;
     float *wide_norm;
     int32_t head_rows;
@@ -74,6 +75,17 @@ static bool per_layer(int role)
     return role != PS_W_EMBED && role != PS_W_FINAL_NORM && role != PS_W_HEAD;
 }
 
+static bool is_matrix(int role)
+{
+    switch (role) {
+    case PS_W_EMBED: case PS_W_HEAD: case PS_W_Q: case PS_W_K: case PS_W_V: case PS_W_O:
+    case PS_W_GATE: case PS_W_UP: case PS_W_DOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int check_shape(const ps_tensor *t, shape want, ps_err *err)
 {
     bool fits = want.cols ? t->n_dims == 2 && t->dims[0] == want.rows && t->dims[1] == want.cols
@@ -108,6 +120,28 @@ static const ps_tensor *find(const loader *l, const char *name)
     return t;
 }
 
+/* `t` rounded to bfloat16: in its place, or beside it where `keep`. */
+static int narrow(tensor *t, bool keep, ps_err *err)
+{
+    const size_t block = 4096, bytes = ps_dtype_bytes(t->dtype);
+    const char *from = t->data;
+    uint16_t *to = ps_malloc_aligned(t->n, sizeof *to, err);
+
+    if (!to)
+        return -1;
+#pragma omp parallel for
+    for (size_t at = 0; at < t->n; at += block) {
+        size_t n = t->n - at < block ? t->n - at : block;
+        float wide[4096];
+        ps_widen(wide, from + at * bytes, t->dtype, n);
+        ps_narrow(to + at, wide, PS_DTYPE_BF16, n);
+    }
+    if (!keep)
+        ps_free(t->data);
+    *t = (tensor){to, PS_DTYPE_BF16, t->n};
+    return 0;
+}
+
 static int load(loader *l, int role, int32_t layer, tensor *out, ps_err *err)
 {
     const ps_config *c = l->weights->config;
@@ -131,8 +165,11 @@ static int load(loader *l, int role, int32_t layer, tensor *out, ps_err *err)
     out->data = ps_malloc_aligned(t->bytes, 1, err);
     if (!out->data || ps_safetensors_read(l->file, t, out->data, err) < 0)
         return -1;
-    l->weights->bytes += t->bytes;
     l->used[t - ps_safetensors_at(l->file, 0)] = true;
+    if (l->weights->operand == PS_DTYPE_BF16 && out->dtype != PS_DTYPE_BF16 && is_matrix(role) &&
+        role != PS_W_EMBED && narrow(out, false, err) < 0)
+        return -1;
+    l->weights->bytes += out->n * ps_dtype_bytes(out->dtype);
     return 0;
 }
 
@@ -158,6 +195,20 @@ static int check_unused(const loader *l, ps_err *err)
     return 0;
 }
 
+/* A tied head is the embedding, whose rows enter the residual stream as the file has them. */
+static int tie_head(ps_weights *w, ps_err *err)
+{
+    w->head = w->embed;
+    if (w->operand == PS_DTYPE_F32 || w->embed.dtype == PS_DTYPE_BF16)
+        return 0;
+    if (narrow(&w->head, true, err) < 0) {
+        w->head = (tensor){0};
+        return -1;
+    }
+    w->bytes += w->head.n * sizeof(uint16_t);
+    return 0;
+}
+
 static int load_all(loader *l, ps_err *err)
 {
     ps_weights *w = l->weights;
@@ -166,8 +217,8 @@ static int load_all(loader *l, ps_err *err)
         load(l, PS_W_FINAL_NORM, 0, &w->final_norm, err) < 0 ||
         load(l, PS_W_HEAD, 0, &w->head, err) < 0)
         return -1;
-    if (w->config->tied)
-        w->head = w->embed;
+    if (w->config->tied && tie_head(w, err) < 0)
+        return -1;
     for (int32_t layer = 0; layer < w->config->n_layers; layer++)
         for (int role = 0; role < PS_N_ROLES; role++)
             if (per_layer(role) && load(l, role, layer, &w->layers[layer][role], err) < 0)
@@ -175,12 +226,18 @@ static int load_all(loader *l, ps_err *err)
     return check_unused(l, err);
 }
 
-static size_t wide_floats(const tensor part[PS_N_ROLES])
+/* The type a tensor is handed out in. */
+static enum ps_dtype type_wanted(const ps_weights *w, int role)
+{
+    return is_matrix(role) ? w->operand : PS_DTYPE_F32;
+}
+
+static size_t wide_floats(const ps_weights *w, const tensor part[PS_N_ROLES])
 {
     size_t n = 0;
 
     for (int role = 0; role < PS_N_ROLES; role++)
-        if (part[role].data && part[role].dtype != PS_DTYPE_F32)
+        if (part[role].data && part[role].dtype != type_wanted(w, role))
             n += (part[role].n + 15) / 16 * 16; /* each begins a cache line */
     return n;
 }
@@ -192,7 +249,7 @@ static int make_room(ps_weights *w, ps_err *err)
     int64_t rows = HEAD_PANEL_BYTES / (4 * (int64_t)d);
 
     for (int32_t layer = 0; layer < w->config->n_layers; layer++) {
-        size_t n = wide_floats(w->layers[layer]);
+        size_t n = wide_floats(w, w->layers[layer]);
         most = n > most ? n : most;
     }
     w->head_rows = rows < 1 ? 1 : rows > w->config->vocab ? w->config->vocab : (int32_t)rows;
@@ -202,13 +259,14 @@ static int make_room(ps_weights *w, ps_err *err)
     ps_widen(w->wide_norm, w->final_norm.data, w->final_norm.dtype, d);
     if (most && !(w->wide_layer = ps_malloc_aligned(most, sizeof(float), err)))
         return -1;
-    if (w->head.dtype == PS_DTYPE_F32)
+    if (w->head.dtype == w->operand)
         return 0;
     w->wide_head = ps_malloc_aligned((size_t)w->head_rows * d, sizeof(float), err);
     return w->wide_head ? 0 : -1;
 }
 
-int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, ps_err *err)
+int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, enum ps_dtype operand,
+                    ps_err *err)
 {
     ps_safetensors *file = NULL;
     loader l = {0};
@@ -218,6 +276,7 @@ int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, 
     if (!w || ps_safetensors_open(&file, dir, err) < 0)
         goto out;
     w->config = config;
+    w->operand = operand;
     w->layers = ps_calloc((size_t)config->n_layers, sizeof *w->layers, err);
     l = (loader){w, file, ps_calloc((size_t)ps_safetensors_n(file), sizeof *l.used, err)};
     if (!w->layers || !l.used)
@@ -275,7 +334,7 @@ static void widen(float *out, const tensor *t)
     }
 }
 
-int ps_weights_layer(ps_weights *w, int32_t layer, const float *part[PS_N_ROLES], ps_err *err)
+int ps_weights_layer(ps_weights *w, int32_t layer, const void *part[PS_N_ROLES], ps_err *err)
 {
     float *room = w->wide_layer;
 
@@ -283,7 +342,7 @@ int ps_weights_layer(ps_weights *w, int32_t layer, const float *part[PS_N_ROLES]
     for (int role = 0; role < PS_N_ROLES; role++) {
         const tensor *t = &w->layers[layer][role];
         part[role] = t->data;
-        if (!t->data || t->dtype == PS_DTYPE_F32)
+        if (!t->data || t->dtype == type_wanted(w, role))
             continue;
         widen(room, t);
         part[role] = room;
@@ -304,7 +363,7 @@ static const void *rows_at(const tensor *t, int64_t first, size_t d)
     return (const char *)t->data + (size_t)first * d * ps_dtype_bytes(t->dtype);
 }
 
-int ps_weights_head(ps_weights *w, int32_t first, int32_t n, const float **panel, ps_err *err)
+int ps_weights_head(ps_weights *w, int32_t first, int32_t n, const void **panel, ps_err *err)
 {
     size_t d = (size_t)w->config->d_model;
 
@@ -312,7 +371,7 @@ int ps_weights_head(ps_weights *w, int32_t first, int32_t n, const float **panel
     if (n > w->head_rows || first < 0 || first > w->config->vocab - n)
         PS_BUG("head rows %d..%d", (int)first, (int)(first + n));
     *panel = rows_at(&w->head, first, d);
-    if (w->head.dtype != PS_DTYPE_F32) {
+    if (w->head.dtype != w->operand) {
         tensor rows = {(void *)(uintptr_t)*panel, w->head.dtype, (size_t)n * d};
         widen(w->wide_head, &rows);
         *panel = w->wide_head;

@@ -10,9 +10,9 @@
 
 #include "patchsweep/mem.h"
 
-/* Head: n_layers, sites, directions, metrics, activations, patched_final, n_pairs, n_swept_layers,
- * the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions. */
-enum { HEAD = 8, PAIR_HEAD = 5 };
+/* Head: n_layers, sites, directions, metrics, activations, patched_final, precision, n_pairs,
+ * n_swept_layers, the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions. */
+enum { HEAD = 9, PAIR_HEAD = 5 };
 
 typedef struct numbers {
     int32_t *at;
@@ -56,8 +56,8 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
         return -1;
     *grid = (ps_grid){.n_layers = at[0], .sites = (unsigned)at[1], .directions = (unsigned)at[2],
                       .metrics = (unsigned)at[3], .activations = (unsigned)at[4],
-                      .patched_final = at[5] != 0, .n_pairs = at[6], .n_swept_layers = at[7],
-                      .layers = p};
+                      .patched_final = at[5] != 0, .precision = (enum ps_precision)at[6],
+                      .n_pairs = at[7], .n_swept_layers = at[8], .layers = p};
     grid->pairs = ps_calloc((size_t)grid->n_pairs, sizeof *grid->pairs, err);
     if (!grid->pairs) {
         ps_free(grid);
@@ -88,7 +88,7 @@ int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, int32_
         return -1;
     int32_t head[HEAD] = {n_layers, (int32_t)job->sites, (int32_t)job->directions,
                           (int32_t)job->metrics, (int32_t)job->activations, job->patched_final,
-                          (int32_t)job->n_pairs, (int32_t)n};
+                          (int32_t)job->precision, (int32_t)job->n_pairs, (int32_t)n};
     if (put(&to, head, HEAD, err) < 0 || put(&to, layers, n, err) < 0)
         goto out;
     for (size_t i = 0; i < job->n_pairs; i++)

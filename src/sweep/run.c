@@ -178,13 +178,16 @@ static int share(run *r, ps_err *err)
     return ps_grid_bcast(&r->grid, r->comm, err);
 }
 
+static size_t panel_rows(const run *r)
+{
+    return r->options->panel_rows ? (size_t)r->options->panel_rows : PS_WAVE_PANEL_ROWS;
+}
+
 /* What this rank needs besides the rows of a wave: weights, and room for a panel. */
 static uint64_t fixed_bytes(const run *r)
 {
-    size_t rows = r->options->panel_rows ? (size_t)r->options->panel_rows : PS_WAVE_PANEL_ROWS;
-
     return ps_weights_bytes(r->weights) +
-           2 * ps_forward_bytes(r->config, rows, (size_t)ps_grid_max_positions(r->grid));
+           2 * ps_forward_bytes(r->config, panel_rows(r), (size_t)ps_grid_max_positions(r->grid));
 }
 
 /*
@@ -209,17 +212,21 @@ static int affordable_rows(run *r, uint64_t memory, int64_t *rows, ps_err *err)
 
 static int load_model(run *r, ps_err *err)
 {
-    int threads = ps_host_threads(ps_comm_node_size(r->comm));
-    size_t T = (size_t)ps_grid_max_positions(r->grid);
+    size_t T = (size_t)ps_grid_max_positions(r->grid), rows = panel_rows(r);
 
     if (!r->config && ps_config_read(&r->config, r->model_dir, err) < 0)
         return -1;
     if ((int64_t)T > r->config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
                 (int)r->config->max_positions);
-    if (ps_backend_open(&r->backend, r->backend_name, threads, T, ps_forward_max_width(r->config), err) < 0)
+    const ps_backend_needs needs = {
+        .n_threads = ps_host_threads(ps_comm_node_size(r->comm)),
+        .operand = r->grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
+        .max_positions = T, .max_rows = rows > T ? rows : T,
+        .max_width = ps_forward_max_width(r->config)};
+    if (ps_backend_open(&r->backend, r->backend_name, &needs, err) < 0)
         return -1;
-    return ps_weights_open(&r->weights, r->config, r->model_dir, err);
+    return ps_weights_open(&r->weights, r->config, r->model_dir, needs.operand, err);
 }
 
 static int make_room(run *r, int64_t max_rows, ps_err *err)

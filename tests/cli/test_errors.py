@@ -87,7 +87,7 @@ class Jobs(Case):
         self.refuse({**good_job(), "positions": [28]}, "positions", "28")
 
     def test_precision_not_there_yet(self):
-        self.refuse({**good_job(), "precision": "bf16"}, "precision", "bf16", "fp32")
+        self.refuse({**good_job(), "precision": "fp16"}, "precision", "fp16", "fp32")
 
     def test_pairs_file_line(self):
         (self.folder / "many.jsonl").write_text(json.dumps(good_job()["pairs"][0]) + "\n{]\n", encoding="utf-8")

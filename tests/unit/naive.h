@@ -23,7 +23,7 @@ typedef struct naive_run {
 
 typedef struct naive {
     const ps_config *c;
-    ps_weights *weights;
+    ps_weights *weights; /* float32 */
     size_t T, d;
     float *frequency;
 } naive;
@@ -143,6 +143,7 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
     for (size_t i = 0; i < T * d; i++)
         x[i] = embedding[i];
     for (size_t l = 0; l < L; l++) {
+        const void *acquired[PS_N_ROLES];
         const float *part[PS_N_ROLES];
         size_t t_patch = cell && (size_t)cell->layer == l ? (size_t)cell->position : T;
         ps_err err = PS_ERR_INIT;
@@ -150,7 +151,9 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
             memcpy(x + t_patch * d, source->resid + (l * T + t_patch) * d, row);
         if (keep)
             memcpy(keep->resid + l * T * d, x, T * row);
-        ps_weights_layer(m->weights, (int32_t)l, part, &err);
+        ps_weights_layer(m->weights, (int32_t)l, acquired, &err);
+        for (int role = 0; role < PS_N_ROLES; role++)
+            part[role] = acquired[role];
         naive_attention(m, x, part);
         for (size_t t = 0; t < T; t++) {
             naive_mlp(m, y, x + t * d, part);

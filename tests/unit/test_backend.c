@@ -11,7 +11,8 @@
 #include "patchsweep/backend.h"
 #include "rand.h"
 
-static ps_backend *ref, *cpu;
+static ps_backend *ref, *cpu;           /* of float32 operands */
+static ps_backend *ref_bf16, *cpu_bf16; /* of bfloat16 ones; the latter NULL where there are none */
 
 static float *numbers(size_t n)
 {
@@ -59,6 +60,29 @@ static void matmul_equals_ref(void)
             cpu->ops.matmul(cpu, b, x, w, bias ? c : NULL, rows, n, k);
             CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
             free(x), free(w), free(c), free(a), free(b);
+        }
+}
+
+/* Both round x the same way and take products exactly: sums of float32 against sums of double. */
+static void bf16_matmul_equals_ref(void)
+{
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 7, 64}, {2, 131, 24}, {5, 64, 37}, {33, 19, 129},
+                                       {100, 96, 576}, {70, 33, 8}}; /* more rows than max_rows, too */
+
+    for (size_t s = 0; cpu_bf16 && s < sizeof shapes / sizeof *shapes; s++)
+        for (int bias = 0; bias < 2; bias++) {
+            size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+            float *x = numbers(rows * k), *wide = numbers(n * k), *c = numbers(n);
+            float *a = numbers(rows * n), *b = numbers(rows * n);
+            uint16_t *w = malloc(n * k * sizeof *w);
+            ps_narrow(w, wide, PS_DTYPE_BF16, n * k);
+            ref_bf16->ops.matmul(ref_bf16, a, x, w, bias ? c : NULL, rows, n, k);
+            cpu_bf16->ops.matmul(cpu_bf16, b, x, w, bias ? c : NULL, rows, n, k);
+            CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
+            /* ... and it is not float32's product */
+            cpu->ops.matmul(cpu, b, x, wide, bias ? c : NULL, rows, n, k);
+            CHECK(worst(a, b, rows * n) > 1e-6);
+            free(x), free(w), free(wide), free(c), free(a), free(b);
         }
 }
 
@@ -162,33 +186,64 @@ static void rows_do_not_see_each_other(void)
 }
 
 /* Nor do products, where the kernels allow it: alone, in a crowd, first or last. */
+static void check_company(const ps_backend *backend, size_t n, size_t k)
+{
+    enum { ROWS = 333 };
+    float *x = numbers(ROWS * k), *wide = numbers(n * k), *all = numbers(ROWS * n), *one = numbers(ROWS * n);
+    float *w = numbers(n * k);
+
+    ps_narrow(w, wide, backend->operand, n * k);
+    backend->ops.matmul(backend, all, x, w, NULL, ROWS, n, k);
+    for (size_t from = 0, rows = 1; from < ROWS; from += rows, rows = 1 + (size_t)rand_int(70)) {
+        rows = rows < ROWS - from ? rows : ROWS - from;
+        backend->ops.matmul(backend, one, x + from * k, w, NULL, rows, n, k);
+        CHECK(!memcmp(one, all + from * n, rows * n * sizeof *one));
+    }
+    free(x), free(w), free(wide), free(all), free(one);
+}
+
 static void products_do_not_see_each_other(void)
 {
     static const size_t shapes[][2] = {{1, 1}, {16, 32}, {131, 24}, {96, 37}, {192, 576}, {576, 1536}, {1321, 128}};
-    enum { ROWS = 333 };
+    const ps_backend *backends[] = {cpu, cpu_bf16};
 
-    for (size_t s = 0; cpu->same_bits && s < sizeof shapes / sizeof *shapes; s++) {
-        size_t n = shapes[s][0], k = shapes[s][1];
-        float *x = numbers(ROWS * k), *w = numbers(n * k), *all = numbers(ROWS * n), *one = numbers(ROWS * n);
-        cpu->ops.matmul(cpu, all, x, w, NULL, ROWS, n, k);
-        for (size_t from = 0, rows = 1; from < ROWS; from += rows, rows = 1 + (size_t)rand_int(70)) {
-            rows = rows < ROWS - from ? rows : ROWS - from;
-            cpu->ops.matmul(cpu, one, x + from * k, w, NULL, rows, n, k);
-            CHECK(!memcmp(one, all + from * n, rows * n * sizeof *one));
-        }
-        free(x), free(w), free(all), free(one);
+    for (int b = 0; b < 2 && backends[b]; b++) {
+        for (size_t s = 0; backends[b]->same_bits && s < sizeof shapes / sizeof *shapes; s++)
+            check_company(backends[b], shapes[s][0], shapes[s][1]);
+        printf("# %s: %s\n", ps_backend_describe(backends[b]),
+               backends[b]->same_bits ? "same bits" : "bits depend on company");
     }
-    printf("# %s: %s\n", ps_backend_describe(cpu), cpu->same_bits ? "same bits" : "bits depend on company");
+}
+
+static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype operand, size_t max_rows)
+{
+    const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 64,
+                                    .max_rows = max_rows, .max_width = 4096};
+    ps_backend *backend = NULL;
+    ps_err err = PS_ERR_INIT;
+
+    if (ps_backend_open(&backend, name, &needs, &err) < 0) {
+        printf("# %s\n", err.text);
+        CHECK(err.code == PS_EINPUT);
+    }
+    return backend;
 }
 
 int main(void)
 {
+    const ps_backend_needs needs = {.n_threads = 1};
     ps_err err = PS_ERR_INIT;
+    ps_backend *none;
 
-    if (ps_backend_open(&ref, "ref", 1, 64, 4096, &err) < 0 || ps_backend_open(&cpu, "cpu", 2, 64, 4096, &err) < 0)
+    ref = open_backend("ref", 1, PS_DTYPE_F32, 400);
+    cpu = open_backend("cpu", 2, PS_DTYPE_F32, 400);
+    ref_bf16 = open_backend("ref", 1, PS_DTYPE_BF16, 400);
+    cpu_bf16 = open_backend("cpu", 2, PS_DTYPE_BF16, 60);
+    if (!ref || !cpu || !ref_bf16)
         return 1;
     RUN(norm_equals_ref);
     RUN(matmul_equals_ref);
+    RUN(bf16_matmul_equals_ref);
     RUN(rope_equals_ref);
     RUN(attend_equals_ref);
     RUN(elementwise_equals_ref);
@@ -197,6 +252,8 @@ int main(void)
     RUN(products_do_not_see_each_other);
     ps_backend_close(ref);
     ps_backend_close(cpu);
-    CHECK_ERR(ps_backend_open(&ref, "gpu", 1, 64, 4096, &err), err, PS_EINPUT, "'gpu' is not known");
+    ps_backend_close(ref_bf16);
+    ps_backend_close(cpu_bf16);
+    CHECK_ERR(ps_backend_open(&none, "gpu", &needs, &err), err, PS_EINPUT, "'gpu' is not known");
     return check_done();
 }

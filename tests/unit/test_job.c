@@ -249,7 +249,7 @@ static void test_bad_sets(void)
         {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out or "
                           "resid_post, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
-        {"precision=bf16", "--set precision: 'bf16' is not implemented in this version; use fp32"},
+        {"precision=fp16", "--set precision: 'fp16' is not implemented in this version; use fp32"},
         {"patched_final=yes",
          "--set patched_final: is a string; write true or false, such as true"},
         {"output=", "--set output: is empty; write it as in \"similarity.h5\""},
@@ -304,8 +304,6 @@ static const struct {
      "activation_dtype: unknown 'f64'; write f32, f16 or bf16"},
     {"{" ONE_PAIR ",\"precision\":\"fp16\"}",
      "precision: 'fp16' is not implemented in this version; use fp32"},
-    {"{" ONE_PAIR ",\"precision\":\"bf16\"}",
-     "precision: 'bf16' is not implemented in this version; use fp32"},
     {"{" ONE_PAIR ",\"backend\":\"cuda\"}", "backend: unknown 'cuda'"},
     {"{" ONE_PAIR ",\"patched_final\":1}", "patched_final: is a number; write true or false"},
     {"{" ONE_PAIR ",\"output\":\"\"}", "output: is empty"},
@@ -507,7 +505,7 @@ static void test_help(void)
     char *help = ps_job_help(&err);
 
     CHECK(help && strstr(help, "  model: a string; required\n"));
-    CHECK(help && strstr(help, "  precision: fp32; default \"fp32\"\n"));
+    CHECK(help && strstr(help, "  precision: fp32 or bf16; default \"fp32\"\n"));
     CHECK(help && strstr(help, "  clean_ids: an array of token ids\n"));
     for (const char *line = help; line && *line; line += strcspn(line, "\n") + 1)
         CHECK(strcspn(line, "\n") <= 80);
