@@ -35,13 +35,11 @@ typedef struct ps_keys {
  * positions 0 .. first + i.  The keys come in pieces, in the order of their
  * positions, because a run shares those before its first own row with others.
  */
-#define PS_MAX_KEYS 6
 typedef struct ps_queries {
     const float *q; /* [n, n_heads * head_dim] */
     float *out;     /* the same shape */
     int32_t first, n;
-    int32_t n_keys;
-    ps_keys keys[PS_MAX_KEYS];
+    const ps_keys *keys; /* as many as it takes; borrowed */
 } ps_queries;
 
 typedef struct ps_backend_ops {

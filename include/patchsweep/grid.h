@@ -24,6 +24,9 @@ typedef struct ps_grid_pair {
     const int32_t *ids[PS_N_WHICH]; /* [T]; into the grid's numbers */
     const int32_t *positions; /* [n_swept], ascending */
     int32_t n_swept;
+    /* [T] each: a number for every prefix of tokens; the same prefix has the same number in all runs
+     * of the grid, so that what is computed for a node is computed for all who begin so */
+    int32_t *nodes[PS_N_WHICH];
 } ps_grid_pair;
 
 typedef struct ps_grid {
@@ -35,8 +38,10 @@ typedef struct ps_grid {
     int32_t n_swept_layers;
     ps_grid_pair *pairs; /* [n_pairs] */
     int32_t n_pairs;
-    int32_t *numbers;    /* the storage of all arrays above, and what travels */
+    int32_t *numbers;    /* the storage of all arrays above but nodes, and what travels */
     size_t n_numbers;
+    int32_t *nodes;      /* storage of the pairs' */
+    int32_t n_nodes;     /* different ones */
 } ps_grid;
 
 /* PS_EINPUT where the job's layers or positions do not fit the model or a pair. */
@@ -46,8 +51,6 @@ int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err);
 void ps_grid_free(ps_grid *grid);
 
 int32_t ps_grid_max_positions(const ps_grid *grid);
-/* Rows of a pair's base runs, the shared ones once: 2T - D. */
-int64_t ps_grid_base_rows(const ps_grid_pair *pair);
 /* Is that site swept in that direction? */
 bool ps_grid_asks(const ps_grid *grid, int site, int direction);
 /*

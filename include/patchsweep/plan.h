@@ -21,7 +21,7 @@
 typedef struct ps_plan_wave {
     int32_t first_pair, n_pairs; /* consecutive */
     size_t first_cell, n_cells;  /* in ps_plan.cells */
-    int64_t trunk_rows;          /* of the base runs: sum over pairs of 2T - D */
+    int64_t trunk_rows;          /* of the base runs: different prefixes of their tokens */
 } ps_plan_wave;
 
 /* The most pairs in a wave: their base rows go through the LM head in one piece. */
@@ -46,6 +46,12 @@ typedef struct ps_plan {
 int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
                   ps_err *err);
 void ps_plan_free(ps_plan *plan);
+
+/* Ranks are useful while the efficiency is at least that: the busiest rank of a layer carries no more than
+ * twice the mean. */
+#define PS_PLAN_USEFUL 0.5
+/* How many ranks, of `most` at most, are useful for `grid`. */
+int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *useful, ps_err *err);
 
 /* The most rows that `rank` carries in any wave, base runs not counted. */
 int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank);

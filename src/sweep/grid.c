@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "prefix.h"
 
 /* Head: n_layers, sites, directions, metrics, activations, patched_final, precision, n_pairs,
  * n_swept_layers, the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions. */
@@ -46,7 +47,29 @@ static int put_pair(numbers *to, const ps_job *job, const ps_pair *pair, ps_err 
     return rc;
 }
 
-/* Point a grid into its numbers. */
+/* Number the prefixes of all runs. */
+static int add_nodes(ps_grid *grid, ps_err *err)
+{
+    ps_prefix_tree tree;
+    size_t n = 0;
+
+    for (int32_t i = 0; i < grid->n_pairs; i++)
+        n += 2 * (size_t)grid->pairs[i].n_positions;
+    grid->nodes = ps_malloc(n, sizeof *grid->nodes, err);
+    if (!grid->nodes || ps_prefix_init(&tree, n, err) < 0)
+        return -1;
+    int32_t *at = grid->nodes;
+    for (ps_grid_pair *pair = grid->pairs; pair < grid->pairs + grid->n_pairs; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++, at += pair->n_positions) {
+            pair->nodes[which] = at;
+            ps_prefix_add(&tree, pair->ids[which], pair->n_positions, at);
+        }
+    grid->n_nodes = tree.n_nodes;
+    ps_prefix_release(&tree);
+    return 0;
+}
+
+/* Point a grid into its numbers, which are its own from then on. */
 static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
 {
     ps_grid *grid = ps_calloc(1, sizeof *grid, err);
@@ -70,6 +93,10 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
                                .foil_id = p[3], .n_swept = p[4], .ids = {ids, ids + p[0]},
                                .positions = ids + 2 * p[0]};
         p = pair->positions + pair->n_swept;
+    }
+    if (add_nodes(grid, err) < 0) {
+        ps_grid_free(grid);
+        return -1;
     }
     grid->numbers = at;
     grid->n_numbers = n;
@@ -123,6 +150,7 @@ void ps_grid_free(ps_grid *grid)
     if (!grid)
         return;
     ps_free(grid->numbers);
+    ps_free(grid->nodes);
     ps_free(grid->pairs);
     ps_free(grid);
 }
@@ -151,11 +179,6 @@ static int each_of(const ps_grid *grid, ps_cell cell,
                 return rc;
         }
     return 0;
-}
-
-int64_t ps_grid_base_rows(const ps_grid_pair *pair)
-{
-    return 2 * (int64_t)pair->n_positions - pair->first_difference;
 }
 
 bool ps_grid_asks(const ps_grid *grid, int site, int direction)

@@ -14,6 +14,7 @@ typedef struct builder {
     bool free_too;
     int64_t max_rows;
     int64_t rows;      /* of the open wave, base runs included */
+    size_t *in_wave;   /* [n_nodes] the last wave, from 1, whose base runs have that prefix */
     size_t cells_cap, waves_cap;
     ps_err *err;
 } builder;
@@ -57,20 +58,39 @@ static int open_wave(builder *b, int32_t pair, size_t first_cell)
     return 0;
 }
 
+/* Base rows that a pair adds to the open wave, and now does where `join`. */
+static int64_t new_base_rows(builder *b, int32_t pair, bool join)
+{
+    const ps_grid_pair *p = &b->grid->pairs[pair];
+    size_t wave = b->plan->n_waves;
+    int64_t n = 0;
+
+    for (int which = 0; which < PS_N_WHICH; which++) {
+        /* the two runs share their rows before D */
+        for (int32_t t = which ? p->first_difference : 0; t < p->n_positions; t++) {
+            n += b->in_wave[p->nodes[which][t]] != wave;
+            if (join)
+                b->in_wave[p->nodes[which][t]] = wave;
+        }
+    }
+    return n;
+}
+
 static void join_wave(builder *b, int32_t pair)
 {
     ps_plan_wave *wave = &b->plan->waves[b->plan->n_waves - 1];
+    int64_t rows = new_base_rows(b, pair, true);
 
     wave->n_pairs++;
-    wave->trunk_rows += ps_grid_base_rows(&b->grid->pairs[pair]);
-    b->rows += ps_grid_base_rows(&b->grid->pairs[pair]);
+    wave->trunk_rows += rows;
+    b->rows += rows;
 }
 
 /* Put a pair's cells, from *at on, into the open wave or into new ones. */
 static int place_pair(builder *b, int32_t pair, size_t *at)
 {
     ps_plan *plan = b->plan;
-    int64_t rows = ps_grid_base_rows(&b->grid->pairs[pair]);
+    int64_t rows = new_base_rows(b, pair, false);
 
     for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
         rows += ps_plan_cell_rows(b->grid, &plan->cells[i]);
@@ -187,28 +207,35 @@ static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
     return 0;
 }
 
+static int build(builder *b, ps_err *err)
+{
+    size_t at = 0;
+
+    b->in_wave = ps_calloc((size_t)b->grid->n_nodes, sizeof *b->in_wave, err);
+    if (!b->in_wave || ps_grid_each(b->grid, add_cell, b) < 0)
+        return -1;
+    for (int32_t pair = 0; pair < b->grid->n_pairs; pair++)
+        if (place_pair(b, pair, &at) < 0)
+            return -1;
+    return deal(b->plan, b->grid, err);
+}
+
 int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
                   ps_err *err)
 {
     ps_plan *plan = ps_calloc(1, sizeof *plan, err);
     builder b = {.grid = grid, .plan = plan, .free_too = free_too, .max_rows = max_rows, .err = err};
-    size_t at = 0;
 
     if (!plan)
         return -1;
     plan->size = size;
-    if (ps_grid_each(grid, add_cell, &b) < 0)
-        goto fail;
-    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
-        if (place_pair(&b, pair, &at) < 0)
-            goto fail;
-    if (deal(plan, grid, err) < 0)
-        goto fail;
-    *out = plan;
-    return 0;
-fail:
-    ps_plan_free(plan);
-    return -1;
+    int rc = build(&b, err);
+    ps_free(b.in_wave);
+    if (rc < 0)
+        ps_plan_free(plan);
+    else
+        *out = plan;
+    return rc;
 }
 
 void ps_plan_free(ps_plan *plan)
@@ -219,6 +246,35 @@ void ps_plan_free(ps_plan *plan)
     ps_free(plan->owner);
     ps_free(plan->waves);
     ps_free(plan);
+}
+
+/* 1 where `size` ranks are useful, 0 where not, -1 on failure. */
+static int useful(const ps_grid *grid, int64_t max_rows, int size, ps_err *err)
+{
+    ps_plan *plan;
+
+    if (ps_plan_build(&plan, grid, size, max_rows, false, err) < 0)
+        return -1;
+    int yes = plan->efficiency >= PS_PLAN_USEFUL;
+    ps_plan_free(plan);
+    return yes;
+}
+
+int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *ranks, ps_err *err)
+{
+    int good = 1, bad = 2, is = 1;
+
+    while (bad <= most && (is = useful(grid, max_rows, bad, err)) > 0) {
+        good = bad;
+        bad = good < most && 2 * good > most ? most : 2 * good;
+    }
+    while (is >= 0 && good < most && bad - good > 1) {
+        int middle = good + (bad - good) / 2;
+        is = useful(grid, max_rows, middle, err);
+        *(is > 0 ? &good : &bad) = middle;
+    }
+    *ranks = good;
+    return is < 0 ? -1 : 0;
 }
 
 /* ---- sizes ---- */

@@ -54,6 +54,7 @@ typedef struct run {
     ps_weights *weights;
     ps_backend *backend;
     ps_grid *grid;
+    int64_t max_rows; /* of a wave, over all ranks */
     ps_plan *plan;
     ps_wave *wave;
     double busy, idle;
@@ -191,17 +192,17 @@ static uint64_t fixed_bytes(const run *r)
 }
 
 /*
- * Collective.  Rows that a wave may have over all ranks, the tightest node deciding: `memory` is what a node's
+ * Collective.  r->max_rows: what a wave may have over all ranks, the tightest node deciding: `memory` is what a node's
  * ranks may still take, the weights that they have already taken not counted.
  */
-static int affordable_rows(run *r, uint64_t memory, int64_t *rows, ps_err *err)
+static int affordable_rows(run *r, uint64_t memory, ps_err *err)
 {
     double share = (double)memory / ps_comm_node_size(r->comm) - (double)fixed_bytes(r);
     double mine = share / (double)ps_wave_row_bytes(r->config) * r->size;
     double least = ps_comm_min(r->comm, mine);
 
     if (least >= ps_grid_max_positions(r->grid) * 4.0) {
-        *rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
+        r->max_rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
         return 0;
     }
     return ps_err_set(err, PS_EINPUT, "%.0f MiB of memory for the %d ranks of a node are too few: the weights and a "
@@ -229,9 +230,9 @@ static int load_model(run *r, ps_err *err)
     return ps_weights_open(&r->weights, r->config, r->model_dir, needs.operand, err);
 }
 
-static int make_room(run *r, int64_t max_rows, ps_err *err)
+static int make_room(run *r, ps_err *err)
 {
-    if (ps_plan_build(&r->plan, r->grid, r->size, max_rows, false, err) < 0)
+    if (ps_plan_build(&r->plan, r->grid, r->size, r->max_rows, false, err) < 0)
         return -1;
     return ps_wave_open(&r->wave, r->grid, r->plan, r->config, r->weights, r->backend, r->comm,
                         (size_t)r->options->panel_rows, err);
@@ -274,6 +275,19 @@ static void describe(const run *r)
     ps_info("%zu cells to compute, %zu free, in %zu waves; %.4g token-layers; %d ranks, plan's efficiency %.3f",
             r->plan->n_cells, r->plan->n_free, r->plan->n_waves, (double)r->plan->work, r->size,
             r->plan->efficiency);
+}
+
+/* More ranks than there is work for: say how many there is work for. */
+static int advise_ranks(const run *r, ps_err *err)
+{
+    int useful;
+
+    if (r->plan->efficiency >= PS_PLAN_USEFUL || r->size == 1)
+        return 0;
+    if (ps_plan_useful_ranks(r->grid, r->max_rows, r->size, &useful, err) < 0)
+        return -1;
+    ps_warn("%d ranks wait for each other more than they work; this job has work for %d", r->size, useful);
+    return 0;
 }
 
 /* ---- sweep ---- */
@@ -559,11 +573,10 @@ static int start(run *r, ps_err *err)
     load_model(r, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
-    int64_t max_rows = 0;
-    affordable_rows(r, r->options->memory ? r->options->memory : memory / 10 * 8, &max_rows, err);
+    affordable_rows(r, r->options->memory ? r->options->memory : memory / 10 * 8, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
-    if (make_room(r, max_rows, err) == 0 && r->rank == 0)
+    if (make_room(r, err) == 0 && r->rank == 0 && advise_ranks(r, err) == 0)
         open_results(r, err);
     return ps_comm_agree(r->comm, err);
 }

@@ -16,49 +16,83 @@ static size_t row_floats(const ps_trunk *t)
     return t->d + t->q_width + 2 * t->kv_width + (t->branches ? 2 * t->d : 0);
 }
 
+/* Number the wave's rows, as they come.  Returns how many pieces the most scattered run has. */
+static int32_t number_rows(ps_trunk *t, ps_trunk_visit *visit, void *context)
+{
+    int32_t row = 0, most = 0;
+
+    for (int32_t n = 0; n < t->grid->n_nodes; n++)
+        t->row_of[n] = -1;
+    for (int32_t pair = t->wave->first_pair; pair < t->wave->first_pair + t->wave->n_pairs; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            const int32_t *nodes = t->grid->pairs[pair].nodes[which];
+            int32_t T = t->grid->pairs[pair].n_positions, pieces = 0, first = 0;
+            while (first < T && t->row_of[nodes[first]] >= 0)
+                first++;
+            for (int32_t i = first; i < T; i++)
+                t->row_of[nodes[i]] = row++;
+            if (first < T && visit)
+                visit(context, pair, (enum ps_which)which, first);
+            for (int32_t i = 0; i < T; i += ps_trunk_piece(t, pair, (enum ps_which)which, i, T))
+                pieces++;
+            most = pieces > most ? pieces : most;
+        }
+    t->n_rows = (size_t)row;
+    return most;
+}
+
 int ps_trunk_init(ps_trunk *t, const ps_grid *grid, const ps_plan *plan, size_t d, size_t q_width,
                   size_t kv_width, ps_err *err)
 {
     *t = (ps_trunk){.grid = grid, .d = d, .q_width = q_width, .kv_width = kv_width,
                     .branches = needs_branches(grid)};
-    t->first_row = ps_malloc((size_t)ps_plan_max_pairs(plan), sizeof *t->first_row, err);
+    t->row_of = ps_malloc((size_t)grid->n_nodes, sizeof *t->row_of, err);
     t->block = ps_malloc_aligned((size_t)ps_plan_max_trunk_rows(plan) * row_floats(t),
                                  sizeof(float), err);
-    return t->first_row && t->block ? 0 : -1;
+    if (!t->row_of || !t->block)
+        return -1;
+    for (size_t w = 0; w < plan->n_waves; w++) {
+        t->wave = &plan->waves[w];
+        int32_t pieces = number_rows(t, NULL, NULL);
+        t->max_pieces = pieces > t->max_pieces ? pieces : t->max_pieces;
+    }
+    return 0;
 }
 
 void ps_trunk_release(ps_trunk *t)
 {
-    ps_free(t->first_row);
+    ps_free(t->row_of);
     ps_free(t->block);
 }
 
-void ps_trunk_begin(ps_trunk *t, const ps_plan_wave *wave)
+void ps_trunk_begin(ps_trunk *t, const ps_plan_wave *wave, ps_trunk_visit *visit, void *context)
 {
-    int64_t row = 0;
-
     t->wave = wave;
-    for (int32_t i = 0; i < wave->n_pairs; i++) {
-        t->first_row[i] = row;
-        row += ps_grid_base_rows(&t->grid->pairs[wave->first_pair + i]);
-    }
-    size_t n = t->n_rows = (size_t)row;
+    number_rows(t, visit, context);
+    if ((int64_t)t->n_rows != wave->trunk_rows)
+        PS_BUG("%zu base rows where the plan has %lld", t->n_rows, (long long)wave->trunk_rows);
     t->x = t->block;
-    t->q = t->x + n * t->d;
-    t->k = t->q + n * t->q_width;
-    t->v = t->k + n * t->kv_width;
-    t->mid = t->v + n * t->kv_width; /* not there unless t->branches */
-    t->mlp = t->mid + n * t->d;
+    t->q = t->x + t->n_rows * t->d;
+    t->k = t->q + t->n_rows * t->q_width;
+    t->v = t->k + t->n_rows * t->kv_width;
+    t->mid = t->v + t->n_rows * t->kv_width; /* not there unless t->branches */
+    t->mlp = t->mid + t->n_rows * t->d;
 }
 
 size_t ps_trunk_row(const ps_trunk *t, int32_t pair, enum ps_which which, int32_t position)
 {
-    const ps_grid_pair *p = &t->grid->pairs[pair];
-    int64_t at = position < p->first_difference || which == PS_CLEAN
-                     ? position
-                     : p->n_positions + position - p->first_difference;
+    return (size_t)t->row_of[t->grid->pairs[pair].nodes[which][position]];
+}
 
-    return (size_t)(t->first_row[pair - t->wave->first_pair] + at);
+int32_t ps_trunk_piece(const ps_trunk *t, int32_t pair, enum ps_which which, int32_t position,
+                       int32_t end)
+{
+    const int32_t *nodes = t->grid->pairs[pair].nodes[which];
+    int32_t next = position + 1;
+
+    while (next < end && t->row_of[nodes[next]] == t->row_of[nodes[next - 1]] + 1)
+        next++;
+    return next - position;
 }
 
 void ps_trunk_bcast(ps_trunk *t, ps_comm *comm)
@@ -66,24 +100,15 @@ void ps_trunk_bcast(ps_trunk *t, ps_comm *comm)
     ps_comm_bcast(comm, t->block, t->n_rows * row_floats(t) * sizeof(float), 0);
 }
 
-static void add_keys(const ps_trunk *t, ps_queries *queries, size_t row, int32_t n)
+int32_t ps_trunk_keys(const ps_trunk *t, ps_keys *keys, int32_t pair, enum ps_which which,
+                      int32_t from, int32_t to)
 {
-    if (n <= 0)
-        return;
-    if (queries->n_keys == PS_MAX_KEYS)
-        PS_BUG("more than %d pieces of keys", PS_MAX_KEYS);
-    queries->keys[queries->n_keys++] =
-        (ps_keys){t->k + row * t->kv_width, t->v + row * t->kv_width, n};
-}
+    int32_t n = 0;
 
-void ps_trunk_keys(const ps_trunk *t, ps_queries *queries, int32_t pair, enum ps_which which,
-                   int32_t from, int32_t to)
-{
-    int32_t D = t->grid->pairs[pair].first_difference;
-    int32_t shared_end = to < D ? to : D, own_from = from > D ? from : D;
-
-    if (from < shared_end)
-        add_keys(t, queries, ps_trunk_row(t, pair, which, from), shared_end - from);
-    if (own_from < to)
-        add_keys(t, queries, ps_trunk_row(t, pair, which, own_from), to - own_from);
+    for (int32_t piece; from < to; from += piece) {
+        size_t row = ps_trunk_row(t, pair, which, from);
+        piece = ps_trunk_piece(t, pair, which, from, to);
+        keys[n++] = (ps_keys){t->k + row * t->kv_width, t->v + row * t->kv_width, piece};
+    }
+    return n;
 }

@@ -61,7 +61,9 @@ struct ps_wave {
     float *mid, *mlp;                /* [panel_rows, d], where the trunk keeps branches */
     float *next_mid, *next_mlp;      /* [trunk rows, d] of this layer, the trunk's at the next */
     int32_t *index, *positions;      /* [panel_rows] */
-    ps_queries *queries;             /* [3 per strand of a panel] */
+    ps_queries *queries;             /* [panel_rows]: each has a row */
+    ps_keys *keys;                   /* [strands of a panel, keys_per_strand] */
+    size_t keys_per_strand;
     /* at the end */
     float *final;                    /* [2 n_pairs + cells, d] */
     int32_t *final_pair;
@@ -92,8 +94,11 @@ static int alloc_panel(ps_wave *w, ps_err *err)
             return -1;
     w->index = ps_malloc(P, sizeof *w->index, err);
     w->positions = ps_malloc(P, sizeof *w->positions, err);
-    w->queries = ps_malloc(3 * P, sizeof *w->queries, err);
-    return w->index && w->positions && w->queries ? 0 : -1;
+    w->queries = ps_malloc(P, sizeof *w->queries, err);
+    /* a base run's, the patched row's and the cell's own in between, which may cut a piece in two */
+    w->keys_per_strand = (size_t)w->trunk.max_pieces + 3;
+    w->keys = ps_malloc(P * w->keys_per_strand, sizeof *w->keys, err);
+    return w->index && w->positions && w->queries && w->keys ? 0 : -1;
 }
 
 static int alloc_rows(ps_wave *w, ps_err *err)
@@ -101,7 +106,7 @@ static int alloc_rows(ps_wave *w, ps_err *err)
     size_t cells = ps_plan_max_cells(w->plan, w->rank);
     size_t pairs = (size_t)ps_plan_max_pairs(w->plan);
     size_t rows = (size_t)ps_plan_rows(w->plan, w->grid, w->rank);
-    size_t finals = 2 * pairs + cells, strands = cells + (w->rank == 0 ? 3 * pairs : 0);
+    size_t finals = 2 * pairs + cells, strands = cells + (w->rank == 0 ? 2 * pairs : 0);
 
     if (w->rank == 0)
         rows += (size_t)ps_plan_max_trunk_rows(w->plan);
@@ -150,7 +155,7 @@ void ps_wave_close(ps_wave *w)
     if (!w)
         return;
     void *blocks[] = {w->rows, w->h, w->q, w->k, w->v, w->a, w->mid, w->mlp, w->next_mid,
-                      w->next_mlp, w->index, w->positions, w->queries, w->x, w->strands,
+                      w->next_mlp, w->index, w->positions, w->queries, w->keys, w->x, w->strands,
                       w->panels, w->final, w->final_pair, w->values};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
@@ -163,27 +168,26 @@ void ps_wave_close(ps_wave *w)
 
 /* ---- strands ---- */
 
-static void add_strand(ps_wave *w, strand s, size_t *row)
+static void add_strand(ps_wave *w, strand s)
 {
-    s.row = *row;
-    *row += (size_t)s.n;
+    const strand *last = w->n_strands ? &w->strands[w->n_strands - 1] : NULL;
+
+    s.row = last ? last->row + (size_t)last->n : 0;
     w->strands[w->n_strands++] = s;
 }
 
-/* In the trunk's order, so that a base row's place in x is its place in the trunk. */
-static void add_base_runs(ps_wave *w, int32_t pair, size_t *row)
+/* Rows that a base run is the first to have: in the trunk's order, so that a base row's place in x is its
+ * place in the trunk. */
+static void add_base_run(void *context, int32_t pair, enum ps_which which, int32_t first)
 {
+    ps_wave *w = context;
     const ps_grid_pair *p = &w->grid->pairs[pair];
-    int32_t D = p->first_difference;
 
-    if (D > 0)
-        add_strand(w, (strand){.pair = pair, .base = PS_CLEAN, .first = 0, .n = D}, row);
-    for (int which = 0; which < PS_N_WHICH; which++)
-        add_strand(w, (strand){.pair = pair, .base = (enum ps_which)which, .first = D,
-                               .n = p->n_positions - D}, row);
+    if (w->rank == 0)
+        add_strand(w, (strand){.pair = pair, .base = which, .first = first, .n = p->n_positions - first});
 }
 
-static void add_cell(ps_wave *w, const ps_cell *cell, size_t *row)
+static void add_cell(ps_wave *w, const ps_cell *cell)
 {
     const ps_grid_pair *p = &w->grid->pairs[cell->pair];
     int32_t first = ps_cell_first_row(cell, p->n_positions, p->first_difference);
@@ -192,23 +196,18 @@ static void add_cell(ps_wave *w, const ps_cell *cell, size_t *row)
                            .base = ps_base_of((enum ps_direction)cell->direction),
                            .source = ps_source_of((enum ps_direction)cell->direction),
                            .first = first, .n = p->n_positions - first,
-                           .entry = ps_cell_entry(cell)}, row);
+                           .entry = ps_cell_entry(cell)});
 }
 
 /* Strands of the wave on this rank; the base rows of x hold the embeddings. */
 static void begin(ps_wave *w, const ps_plan_wave *wave)
 {
-    size_t row = 0;
-
-    ps_trunk_begin(&w->trunk, wave);
     w->n_strands = w->n_live = 0;
-    if (w->rank == 0)
-        for (int32_t i = 0; i < wave->n_pairs; i++)
-            add_base_runs(w, wave->first_pair + i, &row);
+    ps_trunk_begin(&w->trunk, wave, add_base_run, w);
     w->n_trunk = w->n_strands;
     for (size_t i = wave->first_cell; i < wave->first_cell + wave->n_cells; i++)
         if (w->plan->owner[i] == w->rank)
-            add_cell(w, &w->plan->cells[i], &row);
+            add_cell(w, &w->plan->cells[i]);
     for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++)
         ps_forward_embed(w->forward, w->x + s->row * w->d,
                          w->grid->pairs[s->pair].ids[s->base] + s->first, (size_t)s->n);
@@ -369,90 +368,86 @@ static void project(ps_wave *w, panel *p, int32_t layer)
 }
 
 /* What a strand's rows see, in order of position. */
-static void keys_of(const ps_wave *w, ps_queries *to, const strand *s, int32_t layer)
+static void keys_of(const ps_wave *w, ps_keys *keys, const strand *s, int32_t layer)
 {
     const ps_trunk *t = &w->trunk;
     int32_t end = s->first + s->n;
 
-    to->n_keys = 0;
     if (!s->cell) {
-        ps_trunk_keys(t, to, s->pair, s->base, 0, end);
+        ps_trunk_keys(t, keys, s->pair, s->base, 0, end);
         return;
     }
     int32_t position = s->cell->position, projected = n_projected(s, layer);
-    ps_trunk_keys(t, to, s->pair, s->base, 0, position);
+    keys += ps_trunk_keys(t, keys, s->pair, s->base, 0, position);
     if (s->first > position || projected == 0)
-        ps_trunk_keys(t, to, s->pair, s->source, position, position + 1);
+        keys += ps_trunk_keys(t, keys, s->pair, s->source, position, position + 1);
     if (projected)
-        to->keys[to->n_keys++] = (ps_keys){w->k + s->at * w->kv_width, w->v + s->at * w->kv_width,
-                                           projected};
+        *keys++ = (ps_keys){w->k + s->at * w->kv_width, w->v + s->at * w->kv_width, projected};
     if (s->entry == layer)
-        ps_trunk_keys(t, to, s->pair, s->base, position + 1, end);
+        ps_trunk_keys(t, keys, s->pair, s->base, position + 1, end);
 }
 
-/* Queries at positions from .. to-1, with q rows at `q` and output rows from *out_row on. */
-static void add_queries(ps_wave *w, size_t *n, const ps_queries *keys, const float *q, int32_t from,
-                        int32_t to, size_t *out_row)
+/* Attention's work as it is put together: queries, and the rows that they come out as. */
+typedef struct queries {
+    size_t n, out_row;
+} queries;
+
+/* Queries at positions from .. to-1, with q rows at `q`. */
+static void add_queries(ps_wave *w, queries *to, const ps_keys *keys, const float *q, int32_t from,
+                        int32_t end)
 {
-    if (from >= to)
-        return;
-    ps_queries *run = &w->queries[(*n)++];
-    *run = *keys;
-    run->q = q;
-    run->out = w->a + *out_row * w->q_width;
-    run->first = from;
-    run->n = to - from;
-    *out_row += (size_t)(to - from);
+    w->queries[to->n++] = (ps_queries){.q = q, .out = w->a + to->out_row * w->q_width, .first = from,
+                                       .n = end - from, .keys = keys};
+    to->out_row += (size_t)(end - from);
 }
 
-static const float *trunk_q(const ps_wave *w, const strand *s, enum ps_which which, int32_t position)
+/* Those of rows that are a base run's. */
+static void add_trunk_queries(ps_wave *w, queries *to, const ps_keys *keys, int32_t pair,
+                              enum ps_which which, int32_t from, int32_t end)
 {
-    return w->trunk.q + ps_trunk_row(&w->trunk, s->pair, which, position) * w->q_width;
+    const ps_trunk *t = &w->trunk;
+
+    for (int32_t piece; from < end; from += piece) {
+        piece = ps_trunk_piece(t, pair, which, from, end);
+        add_queries(w, to, keys, t->q + ps_trunk_row(t, pair, which, from) * w->q_width, from, from + piece);
+    }
 }
 
 /* An entering cell's queries are base rows', but for a patched row that was projected. */
-static void add_entering(ps_wave *w, size_t *n, const ps_queries *keys, const strand *s,
-                         int32_t from, size_t *out_row)
+static void add_entering(ps_wave *w, queries *to, const ps_keys *keys, const strand *s, int32_t from)
 {
-    int32_t t = s->cell->position, end = s->first + s->n;
-    int32_t D = w->grid->pairs[s->pair].first_difference;
+    int32_t t = s->cell->position;
 
     if (from == t) {
-        const float *q = patched_by_copy(s) ? trunk_q(w, s, s->source, t)
-                                            : w->q + s->q_at * w->q_width;
-        add_queries(w, n, keys, q, t, t + 1, out_row);
+        if (patched_by_copy(s))
+            add_trunk_queries(w, to, keys, s->pair, s->source, t, t + 1);
+        else
+            add_queries(w, to, keys, w->q + s->q_at * w->q_width, t, t + 1);
         from = t + 1;
     }
-    int32_t shared_end = end < D ? end : D;
-    if (from < shared_end) {
-        add_queries(w, n, keys, trunk_q(w, s, s->base, from), from, shared_end, out_row);
-        from = shared_end;
-    }
-    if (from < end)
-        add_queries(w, n, keys, trunk_q(w, s, s->base, from), from, end, out_row);
+    add_trunk_queries(w, to, keys, s->pair, s->base, from, s->first + s->n);
 }
 
 /* Attention's work for the panel; returns the rows of w->a, w->index their places in x. */
 static size_t make_queries(ps_wave *w, const panel *p, int32_t layer, size_t *n_queries)
 {
-    size_t n = 0, out_row = 0;
+    queries made = {0, 0};
+    ps_keys *keys = w->keys;
 
-    for (const strand *s = p->strands; s < p->strands + p->n; s++) {
+    for (const strand *s = p->strands; s < p->strands + p->n; s++, keys += w->keys_per_strand) {
         int32_t from = first_active(w, s, layer), end = s->first + s->n;
-        ps_queries keys = {0};
-        size_t row = out_row;
-        keys_of(w, &keys, s, layer);
+        for (int32_t i = from; i < end; i++)
+            w->index[made.out_row + (size_t)(i - from)] = (int32_t)s->row + i - s->first;
+        keys_of(w, keys, s, layer);
         if (!s->cell)
-            add_queries(w, &n, &keys, w->trunk.q + s->row * w->q_width, from, end, &out_row);
+            add_queries(w, &made, keys, w->trunk.q + s->row * w->q_width, from, end);
         else if (s->entry < layer)
-            add_queries(w, &n, &keys, w->q + s->q_at * w->q_width, from, end, &out_row);
+            add_queries(w, &made, keys, w->q + s->q_at * w->q_width, from, end);
         else
-            add_entering(w, &n, &keys, s, from, &out_row);
-        for (; from < end; from++)
-            w->index[row++] = (int32_t)s->row + from - s->first;
+            add_entering(w, &made, keys, s, from);
     }
-    *n_queries = n;
-    return out_row;
+    *n_queries = made.n;
+    return made.out_row;
 }
 
 /* Attention and the rest of the layer for a projected panel. */
@@ -498,18 +493,32 @@ static void keep_base_rows(ps_wave *w, int32_t boundary)
     memcpy(w->trunk.mlp, w->next_mlp, bytes);
 }
 
+/* One base run's rows of a layer, a piece at a time. */
+static int report_run(ps_wave *w, int32_t pair, enum ps_which which, int32_t layer,
+                      const ps_wave_sink *sink, ps_err *err)
+{
+    int32_t T = w->grid->pairs[pair].n_positions;
+
+    for (int32_t at = 0, n; at < T; at += n) {
+        n = ps_trunk_piece(&w->trunk, pair, which, at, T);
+        if (sink->activations(sink->context, pair, which, layer, at, n,
+                              w->x + ps_trunk_row(&w->trunk, pair, which, at) * w->d, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
 {
+    const ps_plan_wave *wave = w->trunk.wave;
+
     if (!sink->activations)
         return 0;
-    for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++) {
-        bool shared = s->first == 0 && w->grid->pairs[s->pair].first_difference > 0;
+    for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
         for (int which = 0; which < PS_N_WHICH; which++)
-            if ((shared || which == (int)s->base) && w->grid->activations >> which & 1 &&
-                sink->activations(sink->context, s->pair, (enum ps_which)which, layer, s->first,
-                                  s->n, w->x + s->row * w->d, err) < 0)
+            if (w->grid->activations >> which & 1 &&
+                report_run(w, pair, (enum ps_which)which, layer, sink, err) < 0)
                 return -1;
-    }
     return 0;
 }
 

@@ -109,14 +109,14 @@ static void one_attention(ps_heads heads, int32_t first, int32_t n)
     int32_t total = first + n, cut[5] = {0, total, total, total, total};
     float *q = numbers((size_t)n * qw), *k = numbers((size_t)total * kvw), *v = numbers((size_t)total * kvw);
     float *a = numbers((size_t)n * qw), *b = numbers((size_t)n * qw);
-    ps_queries run = {.q = q, .first = first, .n = n};
+    ps_keys keys[4], *piece = keys;
+    ps_queries run = {.q = q, .first = first, .n = n, .keys = keys};
 
     for (int i = 1; i < 4; i++)
         cut[i] = cut[i - 1] + rand_int(total - cut[i - 1] + 1);
     for (int i = 0; i < 4; i++)
         if (cut[i] < cut[i + 1])
-            run.keys[run.n_keys++] = (ps_keys){k + (size_t)cut[i] * kvw, v + (size_t)cut[i] * kvw,
-                                               cut[i + 1] - cut[i]};
+            *piece++ = (ps_keys){k + (size_t)cut[i] * kvw, v + (size_t)cut[i] * kvw, cut[i + 1] - cut[i]};
     run.out = a;
     ref->ops.attend(ref, &run, 1, heads);
     run.out = b;

@@ -7,23 +7,29 @@
 #include "../check.h"
 #include "patchsweep/plan.h"
 
-/* A grid without tokens: T, D and L are all a plan looks at. */
-static ps_grid *synthetic(int32_t L, int n_pairs, const int32_t *T, const int32_t *D, unsigned sites)
+/* A grid of made-up tokens: all pairs begin with the same `shared` ones. */
+static ps_grid *synthetic(int32_t L, int n_pairs, const int32_t *T, const int32_t *D, int32_t shared,
+                          unsigned sites)
 {
     ps_err err = PS_ERR_INIT;
     ps_job_pair *job_pairs = calloc((size_t)n_pairs, sizeof *job_pairs);
     ps_pair *pairs = calloc((size_t)n_pairs, sizeof *pairs);
     ps_job job = {.n_pairs = (size_t)n_pairs, .layers = {.all = true}, .positions = {.all = true},
                   .sites = sites, .directions = 1u << PS_DENOISE, .metrics = 1};
-    int32_t ids[512] = {0};
+    int32_t (*ids)[PS_N_WHICH][512] = calloc((size_t)n_pairs, sizeof *ids);
     ps_grid *grid = NULL;
 
     for (int p = 0; p < n_pairs; p++) {
         job_pairs[p].where = (char[]){"a pair"};
         pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
-                             .ids = {ids, ids}, .foil_id = -1};
+                             .ids = {ids[p][PS_CLEAN], ids[p][PS_CORRUPT]}, .foil_id = -1};
+        for (int32_t t = 0; t < T[p]; t++) {
+            ids[p][PS_CLEAN][t] = t < shared ? 7 : 1000 + p;
+            ids[p][PS_CORRUPT][t] = t == D[p] ? 5 : ids[p][PS_CLEAN][t];
+        }
     }
     CHECK(ps_grid_build(&grid, &job, pairs, L, &err) == 0);
+    free(ids);
     free(job_pairs);
     free(pairs);
     return grid;
@@ -85,7 +91,7 @@ static void check_plan(const ps_grid *grid, int size, int64_t max_rows, size_t n
 static void each_cell_once(void)
 {
     static const int32_t T[] = {9, 14, 5}, D[] = {3, 0, 4};
-    ps_grid *grid = synthetic(6, 3, T, D, 7);
+    ps_grid *grid = synthetic(6, 3, T, D, 0, 7);
 
     check_plan(grid, 1, 1 << 30, 1);
     check_plan(grid, 7, 1 << 30, 1);
@@ -115,29 +121,82 @@ static void free_cells_are_what_nobody_reads(void)
     CHECK_INT(ps_cell_known(&last, T, T - 1, L), PS_LIVE);
 }
 
+/* A prefix that pairs have in common is carried once a wave. */
+static void shared_prefixes_count_once(void)
+{
+    enum { N = 20, HEADER = 148, LENGTH = 161, FIRST = 150 };
+    int32_t T[N], D[N];
+    ps_err err = PS_ERR_INIT;
+    ps_plan *plan = NULL;
+
+    for (int p = 0; p < N; p++)
+        T[p] = LENGTH, D[p] = FIRST;
+    ps_grid *grid = synthetic(4, N, T, D, HEADER, 1u << PS_RESID_POST);
+    CHECK(ps_plan_build(&plan, grid, 1, 1 << 30, false, &err) == 0);
+    CHECK_INT(plan->n_waves, 1);
+    CHECK_INT(plan->waves[0].trunk_rows, HEADER + N * (2 * LENGTH - FIRST - HEADER));
+    ps_plan_free(plan);
+    /* In waves of a pair or two each has the header again. */
+    CHECK(ps_plan_build(&plan, grid, 1, 420, false, &err) == 0);
+    CHECK(plan->n_waves > 1);
+    for (size_t w = 0; w < plan->n_waves; w++)
+        CHECK_INT(plan->waves[w].trunk_rows, HEADER + plan->waves[w].n_pairs * (2 * LENGTH - FIRST - HEADER));
+    ps_plan_free(plan);
+    ps_grid_free(grid);
+}
+
 /* The 70B grid with T = 28, D = 14: what the design promises of the plan. */
 static void ranks_are_balanced(void)
 {
     static const int32_t T = 28, D = 14;
-    static const struct { int size; double least; } wanted[] = {{1, 1}, {2, 0.98}, {8, 0.98}, {64, 0.82}};
-    ps_grid *grid = synthetic(80, 1, &T, &D, 1u << PS_RESID_POST);
+    static const struct { int size; double least; } wanted[] = {
+        {1, 1}, {2, 0.98}, {4, 0.98}, {8, 0.98}, {16, 0}, {32, 0}, {64, 0.82}, {128, 0}, {256, 0}, {512, 0}};
+    ps_grid *grid = synthetic(80, 1, &T, &D, 0, 1u << PS_RESID_POST);
     ps_err err = PS_ERR_INIT;
+    double before = 1;
 
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         ps_plan *plan = NULL;
         CHECK(ps_plan_build(&plan, grid, wanted[i].size, 1 << 30, false, &err) == 0);
         printf("# %d ranks: efficiency %.4f\n", wanted[i].size, plan->efficiency);
-        CHECK(plan->efficiency >= wanted[i].least && plan->efficiency <= 1);
+        CHECK(plan->efficiency >= wanted[i].least && plan->efficiency <= before + 1e-3);
         CHECK_INT(plan->n_free, 80 * 28 - 79 * 14);
+        before = plan->efficiency;
         ps_plan_free(plan);
     }
     ps_grid_free(grid);
+}
+
+/* As many as still work half their time: neither fewer nor more. */
+static void useful_ranks_are_named(void)
+{
+    static const int32_t T[] = {28, 12}, D[] = {14, 11};
+    ps_err err = PS_ERR_INIT;
+
+    for (int n_pairs = 1; n_pairs <= 2; n_pairs++) {
+        ps_grid *grid = synthetic(20, n_pairs, T, D, 0, 1u << PS_RESID_POST);
+        int useful = 0;
+        CHECK(ps_plan_useful_ranks(grid, 1 << 30, 4096, &useful, &err) == 0);
+        printf("# %d useful ranks\n", useful);
+        CHECK(useful > 1 && useful < 4096);
+        for (int more = 0; more < 2; more++) {
+            ps_plan *plan = NULL;
+            CHECK(ps_plan_build(&plan, grid, useful + more, 1 << 30, false, &err) == 0);
+            CHECK((plan->efficiency >= PS_PLAN_USEFUL) == !more);
+            ps_plan_free(plan);
+        }
+        CHECK(ps_plan_useful_ranks(grid, 1 << 30, 3, &useful, &err) == 0);
+        CHECK_INT(useful, 3);
+        ps_grid_free(grid);
+    }
 }
 
 int main(void)
 {
     RUN(each_cell_once);
     RUN(free_cells_are_what_nobody_reads);
+    RUN(shared_prefixes_count_once);
     RUN(ranks_are_balanced);
+    RUN(useful_ranks_are_named);
     return check_done();
 }

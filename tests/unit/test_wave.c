@@ -31,29 +31,32 @@ typedef struct setup {
     enum ps_dtype operand;
 } setup;
 
-/* Two pairs of different lengths in one grid: the second differs from position 0 on. */
+/* Pairs of different lengths in one grid. The second differs from position 0 on; the third begins with seven
+ * of the first's corrupt tokens, four of which are its clean ones' too, so that its rows lie in three places. */
+#define N_PAIRS 3
 typedef struct world {
     ps_config *config;
     ps_weights *weights;
     ps_grid *grid;
     double tolerance; /* of the setup in hand */
-    naive m[2];
-    naive_run runs[2][PS_N_WHICH];
-    double *base_logits[2][PS_N_WHICH];
+    naive m[N_PAIRS];
+    naive_run runs[N_PAIRS][PS_N_WHICH];
+    double *base_logits[N_PAIRS][PS_N_WHICH];
     double **cell_logits; /* of each cell, once an engine's answer has been compared with it */
 } world;
 
 static ps_grid *make_grid(const ps_config *c)
 {
-    static const int32_t T[2] = {9, 6}, D[2] = {4, 0};
+    static const int32_t T[N_PAIRS] = {9, 6, 10}, D[N_PAIRS] = {4, 0, 7};
     ps_err err = PS_ERR_INIT;
-    ps_job_pair job_pairs[2] = {{.where = (char[]){"pair 0"}}, {.where = (char[]){"pair 1"}}};
-    ps_job job = {.n_pairs = 2, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
+    ps_job_pair job_pairs[N_PAIRS];
+    ps_job job = {.n_pairs = N_PAIRS, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
                   .sites = (1u << PS_N_SITES) - 1, .directions = 3, .metrics = (1u << PS_N_METRICS) - 1};
-    ps_pair pairs[2] = {0};
+    ps_pair pairs[N_PAIRS] = {0};
     ps_grid *grid = NULL;
 
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < N_PAIRS; p++) {
+        job_pairs[p] = (ps_job_pair){.where = (char[]){"a pair"}};
         pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
                              .answer_id = 3, .foil_id = 5};
         for (int which = 0; which < PS_N_WHICH; which++) {
@@ -62,10 +65,12 @@ static ps_grid *make_grid(const ps_config *c)
                 pairs[p].ids[which][t] = which && t != D[p] && t != D[p] + 2
                                              ? pairs[p].ids[0][t]
                                              : rand_int(c->vocab / 2) + which * (c->vocab / 2);
+            for (int t = 0; p == 2 && t < D[p]; t++)
+                pairs[p].ids[which][t] = pairs[0].ids[PS_CORRUPT][t];
         }
     }
     CHECK(ps_grid_build(&grid, &job, pairs, c->n_layers, &err) == 0);
-    for (int p = 0; p < 2; p++)
+    for (int p = 0; p < N_PAIRS; p++)
         for (int which = 0; which < PS_N_WHICH; which++)
             free(pairs[p].ids[which]);
     return grid;
@@ -76,7 +81,7 @@ static void run_base(world *w)
     size_t d = (size_t)w->config->d_model, L = (size_t)w->config->n_layers;
     ps_err err = PS_ERR_INIT;
 
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < N_PAIRS; p++) {
         size_t T = (size_t)w->grid->pairs[p].n_positions;
         float *frequency = ps_malloc((size_t)w->config->head_dim / 2, sizeof(float), &err);
         ps_config_rope(w->config, frequency);
@@ -103,7 +108,7 @@ static int open_world(world *w, const char *dir)
         return -1;
     }
     w->grid = make_grid(w->config);
-    w->cell_logits = calloc(2 * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
+    w->cell_logits = calloc(N_PAIRS * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
                             (size_t)ps_grid_max_positions(w->grid), sizeof *w->cell_logits);
     run_base(w);
     return 0;
@@ -111,13 +116,13 @@ static int open_world(world *w, const char *dir)
 
 static void close_world(world *w)
 {
-    size_t cells = 2 * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
+    size_t cells = N_PAIRS * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
                    (size_t)ps_grid_max_positions(w->grid);
 
     for (size_t i = 0; i < cells; i++)
         free(w->cell_logits[i]);
     free(w->cell_logits);
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < N_PAIRS; p++) {
         for (int which = 0; which < PS_N_WHICH; which++) {
             free(w->runs[p][which].resid);
             free(w->runs[p][which].mlp);
