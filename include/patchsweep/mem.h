@@ -17,7 +17,7 @@
 void *ps_malloc(size_t n, size_t size, ps_err *err);
 void *ps_calloc(size_t n, size_t size, ps_err *err);            /* zeroed */
 void *ps_realloc(void *old, size_t n, size_t size, ps_err *err); /* old survives a failure */
-void *ps_malloc_aligned(size_t n, size_t size, ps_err *err);    /* 64 bytes: a cache line */
+void *ps_malloc_aligned(size_t n, size_t size, ps_err *err);    /* cache lines; large blocks: huge pages */
 char *ps_strdup(const char *s, ps_err *err);
 char *ps_strndup(const char *s, size_t n, ps_err *err);
 void ps_free(void *p);

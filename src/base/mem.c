@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Counts down to the allocation that PS_FAIL_ALLOC names; -1: none. */
 static long fail_in(void)
@@ -50,13 +51,30 @@ void *ps_realloc(void *old, size_t n, size_t size, ps_err *err)
     return checked(bytes == SIZE_MAX || fail_in() == 0 ? NULL : realloc(old, bytes), bytes, err);
 }
 
+#define LINE 64
+#define HUGE_PAGE ((size_t)2 << 20)
+#define LARGE ((size_t)8 << 20)
+
+/* In huge pages, where the system gives them to those who ask. */
+static void *huge(size_t bytes)
+{
+    size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *p = whole < bytes ? NULL : aligned_alloc(HUGE_PAGE, whole);
+
+#ifdef MADV_HUGEPAGE
+    if (p)
+        madvise(p, whole, MADV_HUGEPAGE); /* a wish: it may fail */
+#endif
+    return p;
+}
+
 void *ps_malloc_aligned(size_t n, size_t size, ps_err *err)
 {
     size_t bytes = product(n, size);
     void *p = NULL;
 
     if (bytes != SIZE_MAX && fail_in() != 0)
-        p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        p = bytes < LARGE ? aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE) : huge(bytes);
     return checked(p, bytes, err);
 }
 
