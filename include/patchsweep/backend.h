@@ -3,8 +3,8 @@
  *
  * All matrices are row-major, and float32 but for the weights of products; a row is one hidden
  * state.  `ref` fills every slot in plain C with double sums: it is the oracle that the others are
- * tested against, and what a slot falls back to.  `cpu` overrides what OpenBLAS, oneDNN and OpenMP do
- * better.  Operations cannot fail: their memory is taken when the backend is opened.
+ * tested against, and what a slot falls back to.  `cpu` overrides what vectors and threads do
+ * better, with products of our own, OpenBLAS's or oneDNN's.  Operations cannot fail: their memory is taken when the backend is opened.
  */
 #ifndef PATCHSWEEP_BACKEND_H
 #define PATCHSWEEP_BACKEND_H
@@ -17,6 +17,16 @@
 #include "patchsweep/err.h"
 
 typedef struct ps_backend ps_backend;
+
+/*
+ * A weight matrix [n, k] as a backend holds it: strips of ops.strip rows (the last one padded), each of
+ * strip * k elements in an order of the backend's own.
+ */
+typedef struct ps_matrix {
+    const void *data;
+    enum ps_dtype dtype;
+    size_t n, k;
+} ps_matrix;
 
 /* The shape of attention: key/value head h / (n_heads / n_kv_heads) serves query head h. */
 typedef struct ps_heads {
@@ -47,9 +57,15 @@ typedef struct ps_backend_ops {
     /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
     /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n])
-     * w is of type backend->operand, and x rounded to it; sums are float32's or better. */
-    void (*matmul)(const ps_backend *backend, float *out, const float *x, const void *w,
-                   const float *bias, size_t rows, size_t n, size_t k);
+     * x is rounded to backend->operand; sums are float32's or better. */
+    void (*matmul)(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
+                   const float *bias, size_t rows);
+    /* How weight matrices are held: rows of a strip, and for every type of a file the type here. */
+    size_t strip;
+    enum ps_dtype held[PS_N_DTYPES];
+    /* One strip: out[strip * k] from n rows [n, k], n <= strip; and row j of it again, widened. */
+    void (*lay_out)(void *out, const void *rows, enum ps_dtype dtype, size_t n, size_t k);
+    void (*row)(float *out, const void *strip, enum ps_dtype dtype, size_t j, size_t k);
     /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
      * (x [rows, heads * head_dim], in place; cos, sin [position, head_dim / 2]) */
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
@@ -73,6 +89,7 @@ struct ps_backend {
     size_t max_positions, max_rows;
     void *scratch;      /* matmul's */
     bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
+    void (*describe)(char *text, size_t bytes); /* what does the products */
     char description[256], advice[256];
 };
 
@@ -82,11 +99,20 @@ typedef struct ps_backend_needs {
     enum ps_dtype operand;
     size_t max_positions; /* keys that a query can see */
     size_t max_rows;      /* of a product; more are taken in turns */
-    size_t max_width;     /* n and k of a product */
+    size_t max_depth;     /* k of a product */
+    size_t max_matrix;    /* n * k of one */
 } ps_backend_needs;
 
+/* Bytes of a matrix [n, k] as `ops` hold it. */
+size_t ps_matrix_bytes(const ps_backend_ops *ops, enum ps_dtype held, size_t n, size_t k);
+/* Lay rows [n, k] out into `out`, which has room for ps_matrix_bytes(). */
+void ps_matrix_lay_out(const ps_backend_ops *ops, void *out, const void *rows, enum ps_dtype held, size_t n,
+                       size_t k);
+/* out[k] = row i of `matrix`, widened. */
+void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *matrix, size_t i, float *out);
+
 /*
- * Open backend `name`: "cpu", "ref", or "auto" for the best there is.  PS_EINPUT for an unknown
+ * Open backend `name`: "cpu" (our own products), "openblas", "ref", or "auto" for the best there is.  PS_EINPUT for an unknown
  * name, and where products of such operands cannot be had here.
  */
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err);
@@ -101,12 +127,22 @@ const char *ps_backend_advice(const ps_backend *backend);
 
 /* The op tables, for the registry. */
 extern const ps_backend_ops ps_backend_ref;
-void ps_backend_cpu(ps_backend_ops *ops, int n_threads); /* override what the CPU does better */
-void ps_backend_cpu_describe(char *text, size_t bytes);
-void ps_backend_cpu_advise(char *text, size_t bytes); /* "" where there is nothing to say */
-size_t ps_backend_cpu_scratch(size_t max_width);      /* bytes of ps_backend.scratch */
-int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* products of bfloat16 operands */
+void ps_backend_cpu(ps_backend_ops *ops); /* override what the CPU does better than ref, but for products */
+
+/* Products: each overrides matmul and how matrices are held, and says what it needs. */
+void ps_backend_gemm(ps_backend_ops *ops);
+bool ps_backend_gemm_suits(void); /* is it as good as any on processors it was built for? */
+size_t ps_backend_gemm_scratch(size_t max_rows, size_t max_depth); /* bytes of ps_backend.scratch */
+void ps_backend_gemm_describe(char *text, size_t bytes);
+void ps_backend_gemm_advise(char *text, size_t bytes); /* "" where there is nothing to say */
+
+void ps_backend_openblas(ps_backend_ops *ops, int n_threads);
+size_t ps_backend_openblas_scratch(size_t max_matrix);
+void ps_backend_openblas_describe(char *text, size_t bytes);
+void ps_backend_openblas_advise(char *text, size_t bytes);
+
+int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* of bfloat16 operands */
+size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth);
 void ps_backend_onednn_describe(char *text, size_t bytes);
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_width);
 
 #endif

@@ -40,6 +40,8 @@ typedef struct ps_config {
 
 /* Read <dir>/config.json.  PS_EINPUT with file, key and remedy. */
 int ps_config_read(ps_config **out, const char *dir, ps_err *err);
+/* The same of a file by any name. */
+int ps_config_read_file(ps_config **out, const char *path, ps_err *err);
 void ps_config_free(ps_config *config);
 
 /* Rotary frequencies f[head_dim / 2], computed in float as transformers does (modeling_rope_utils.py). */

@@ -31,8 +31,9 @@ uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_p
 /* The most tokens of the LM head that one product has. */
 #define PS_HEAD_PANEL_TOKENS 4096
 
-/* The widest side of any product: what ps_backend_open() wants to know. */
-size_t ps_forward_max_width(const ps_config *config);
+/* k of the deepest product and n * k of the largest: what ps_backend_open() wants to know. */
+size_t ps_forward_max_depth(const ps_config *config);
+size_t ps_forward_max_matrix(const ps_config *config);
 size_t ps_forward_q_width(const ps_forward *forward);  /* n_heads * head_dim */
 size_t ps_forward_kv_width(const ps_forward *forward); /* n_kv_heads * head_dim */
 
@@ -63,7 +64,8 @@ void ps_forward_rest(ps_forward *forward, float *x, const float *a, size_t rows,
 /* h = final norm of x, rounded to the type that products take, so that a logit is the same number
  * whoever works it out. */
 void ps_forward_final_norm(const ps_forward *forward, float *h, const float *x, size_t rows);
-/* Acquire rows first .. first+n of the LM head, at most ps_weights_head_rows() of them. */
+/* Acquire rows first .. first+n of the LM head, at most PS_HEAD_PANEL_TOKENS; `first` is a
+ * multiple of that. */
 int ps_forward_head(ps_forward *forward, int32_t first, int32_t n, ps_err *err);
 /* logits [rows, n] of normed rows for the acquired tokens. */
 void ps_forward_logits(const ps_forward *forward, float *logits, const float *h, size_t rows);

@@ -9,6 +9,7 @@
 #ifndef PATCHSWEEP_METRIC_H
 #define PATCHSWEEP_METRIC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,9 @@ void ps_readout_panel(ps_readout *readout, const ps_reference *reference, const 
 
 /* Every metric of a finished readout; `clean` is the clean row's own. */
 void ps_metric_values(double values[PS_N_METRICS], const ps_readout *readout, const ps_readout *clean);
+
+/* Do these metrics (a bit mask) take all logits, and not just those of answer and foil? */
+bool ps_metrics_need_vocabulary(unsigned metrics);
 
 /*
  * (patched - corrupt) / (clean - corrupt); 0 and *degenerate = 1 where the denominator is 0.

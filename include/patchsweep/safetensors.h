@@ -42,5 +42,8 @@ const ps_tensor *ps_safetensors_find(const ps_safetensors *st, const char *name)
 
 /* Read a tensor's bytes as they stand in the file: buf[tensor->bytes]. */
 int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err);
+/* Those from byte `first` on, `bytes` of them. */
+int ps_safetensors_read_part(const ps_safetensors *st, const ps_tensor *tensor, uint64_t first,
+                             size_t bytes, void *buf, ps_err *err);
 
 #endif

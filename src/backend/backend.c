@@ -7,98 +7,160 @@
 
 #include "patchsweep/mem.h"
 
-/* Do equal rows come out equal, however many and wherever they stand? */
-static bool equal_rows(const ps_backend *backend, float *room, size_t rows, size_t n, size_t k)
-{
-    float *x = room, *w = x + rows * k, *out = w + n * k;
+/* ---- matrices ---- */
 
-    for (size_t i = 0; i < n * k; i++) {
-        float value = (float)(i * 7919 % 1009) / 1009.0f - 0.5f;
-        ps_narrow((char *)w + i * ps_dtype_bytes(backend->operand), &value, backend->operand, 1);
-    }
-    for (size_t i = 0; i < rows * k; i++)
-        x[i] = (float)(i % k * 104729 % 997) / 997.0f - 0.5f;
-    backend->ops.matmul(backend, out, x, w, NULL, rows, n, k);
-    float *alone = out + rows * n;
-    backend->ops.matmul(backend, alone, x, w, NULL, 1, n, k);
+size_t ps_matrix_bytes(const ps_backend_ops *ops, enum ps_dtype held, size_t n, size_t k)
+{
+    return (n + ops->strip - 1) / ops->strip * ops->strip * k * ps_dtype_bytes(held);
+}
+
+void ps_matrix_lay_out(const ps_backend_ops *ops, void *out, const void *rows, enum ps_dtype held, size_t n,
+                       size_t k)
+{
+    size_t row_bytes = k * ps_dtype_bytes(held);
+
+#pragma omp parallel for
+    for (size_t first = 0; first < n; first += ops->strip)
+        ops->lay_out((char *)out + first * row_bytes, (const char *)rows + first * row_bytes, held,
+                     n - first < ops->strip ? n - first : ops->strip, k);
+}
+
+void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *m, size_t i, float *out)
+{
+    size_t in_strip = i % ops->strip;
+
+    ops->row(out, (const char *)m->data + (i - in_strip) * m->k * ps_dtype_bytes(m->dtype), m->dtype,
+             in_strip, m->k);
+}
+
+/* ---- same bits ---- */
+
+enum { PROBE_N = 96, PROBE_K = 160, PROBE_ROWS = 100 };
+
+/* Do equal rows come out equal, however many and wherever they stand? */
+static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *room, size_t rows)
+{
+    float *x = room, *out = x + rows * PROBE_K, *alone = out + rows * PROBE_N;
+
+    for (size_t i = 0; i < rows * PROBE_K; i++)
+        x[i] = (float)(i % PROBE_K * 104729 % 997) / 997.0f - 0.5f;
+    backend->ops.matmul(backend, out, x, w, NULL, rows);
+    backend->ops.matmul(backend, alone, x, w, NULL, 1);
     for (size_t r = 0; r < rows; r++)
-        if (memcmp(out + r * n, alone, n * sizeof *out))
+        if (memcmp(out + r * PROBE_N, alone, PROBE_N * sizeof *out))
             return false;
     return true;
 }
 
-enum { PROBE_N = 96, PROBE_K = 160, PROBE_ROWS = 100 };
-
 /* Kernels differ from processor to processor: what they do is measured, not looked up. */
-static int measure_bits(ps_backend *backend, ps_err *err)
+static int measure_bits(ps_backend *b, ps_err *err)
 {
     static const size_t rows[] = {2, 5, 17, 36, PROBE_ROWS};
-    float *room;
+    enum ps_dtype held = b->ops.held[PS_DTYPE_F32];
+    size_t n_room = (size_t)PROBE_ROWS * (PROBE_K + PROBE_N) + PROBE_N + 2 * (size_t)PROBE_N * PROBE_K;
+    float *room = ps_malloc_aligned(n_room, sizeof *room, err);
+    void *w = ps_malloc_aligned(ps_matrix_bytes(&b->ops, held, PROBE_N, PROBE_K), 1, err);
 
-    backend->same_bits = true;
-    room = ps_malloc_aligned((size_t)PROBE_ROWS * (PROBE_K + PROBE_N) + (size_t)PROBE_N * (PROBE_K + 1),
-                             sizeof *room, err);
-    if (!room)
+    if (!room || !w) {
+        ps_free(room);
+        ps_free(w);
         return -1;
+    }
+    for (size_t i = 0; i < (size_t)PROBE_N * PROBE_K; i++)
+        room[i] = (float)(i * 7919 % 1009) / 1009.0f - 0.5f;
+    ps_narrow(room + PROBE_N * PROBE_K, room, held, (size_t)PROBE_N * PROBE_K);
+    ps_matrix_lay_out(&b->ops, w, room + PROBE_N * PROBE_K, held, PROBE_N, PROBE_K);
+    const ps_matrix matrix = {w, held, PROBE_N, PROBE_K};
+    b->same_bits = true;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        backend->same_bits = backend->same_bits && equal_rows(backend, room, rows[i], PROBE_N, PROBE_K);
+        b->same_bits = b->same_bits && equal_rows(b, &matrix, room, rows[i]);
     ps_free(room);
+    ps_free(w);
     return 0;
 }
 
-static void describe(ps_backend *b)
+/* ---- opening ---- */
+
+static size_t at_least(size_t a, size_t least)
 {
-    if (!strcmp(b->ops.name, "ref"))
-        snprintf(b->description, sizeof b->description, "plain C");
-    else if (b->operand == PS_DTYPE_BF16)
-        ps_backend_onednn_describe(b->description, sizeof b->description);
-    else {
-        ps_backend_cpu_describe(b->description, sizeof b->description);
-        ps_backend_cpu_advise(b->advice, sizeof b->advice);
+    return a < least ? least : a;
+}
+
+/* What does the products: its slots, its scratch, its words. */
+static int choose_products(ps_backend *b, const char *name, const ps_backend_needs *needs,
+                           size_t *scratch, ps_err *err)
+{
+    size_t depth = at_least(needs->max_depth, PROBE_K);
+    bool openblas = !strcmp(name, "openblas");
+
+    if (b->operand == PS_DTYPE_BF16) {
+        if (openblas)
+            return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no products of precision bf16; use cpu");
+        *scratch = ps_backend_onednn_scratch(needs->max_rows, depth);
+        b->describe = ps_backend_onednn_describe;
+        return ps_backend_onednn(&b->ops, err);
     }
+    if (openblas || (!strcmp(name, "auto") && !ps_backend_gemm_suits())) {
+        *scratch = ps_backend_openblas_scratch(at_least(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
+        b->describe = ps_backend_openblas_describe;
+        ps_backend_openblas(&b->ops, b->n_threads);
+        ps_backend_openblas_advise(b->advice, sizeof b->advice);
+        return 0;
+    }
+    *scratch = ps_backend_gemm_scratch(needs->max_rows, depth);
+    b->describe = ps_backend_gemm_describe;
+    ps_backend_gemm(&b->ops);
+    ps_backend_gemm_advise(b->advice, sizeof b->advice);
+    return 0;
+}
+
+static void describe_ref(char *text, size_t bytes)
+{
+    snprintf(text, bytes, "plain C");
 }
 
 /* Fill the slots. */
-static int choose(ps_backend *b, const char *name, ps_err *err)
+static int choose(ps_backend *b, const char *name, const ps_backend_needs *needs, size_t *scratch,
+                  ps_err *err)
 {
+    static const char *const names[] = {"auto", "cpu", "openblas"};
+
     b->ops = ps_backend_ref;
+    b->describe = describe_ref;
     if (!strcmp(name, "ref"))
         return 0;
-    if (strcmp(name, "cpu") && strcmp(name, "auto"))
-        return ps_err_set(err, PS_EINPUT, "backend '%s' is not known; use auto, cpu or ref", name);
-    ps_backend_cpu(&b->ops, b->n_threads);
-    return b->operand == PS_DTYPE_BF16 ? ps_backend_onednn(&b->ops, err) : 0;
-}
-
-static int make_room(ps_backend *b, const ps_backend_needs *needs, ps_err *err)
-{
-    size_t width = needs->max_width > PROBE_K ? needs->max_width : PROBE_K;
-    size_t scratch = b->operand == PS_DTYPE_BF16 ? ps_backend_onednn_scratch(needs->max_rows, width)
-                                                 : ps_backend_cpu_scratch(width);
-
-    b->max_rows = needs->max_rows;
-    b->max_positions = (needs->max_positions + 15) / 16 * 16; /* a thread's scores: whole lines */
-    b->scores = ps_malloc_aligned((size_t)b->n_threads * b->max_positions, sizeof *b->scores, err);
-    b->scratch = ps_malloc_aligned(scratch, 1, err);
-    return b->scores && b->scratch ? 0 : -1;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) {
+            ps_backend_cpu(&b->ops);
+            return choose_products(b, name, needs, scratch, err);
+        }
+    return ps_err_set(err, PS_EINPUT, "backend '%s' is not known; use auto, cpu, openblas or ref", name);
 }
 
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err)
 {
     ps_backend *b = ps_calloc(1, sizeof *b, err);
+    size_t scratch = 0;
 
     if (!b)
         return -1;
     b->n_threads = needs->n_threads;
     b->operand = needs->operand;
+    b->max_rows = needs->max_rows;
+    b->max_positions = (needs->max_positions + 15) / 16 * 16; /* a thread's scores: whole lines */
     omp_set_num_threads(b->n_threads);
-    if (choose(b, name, err) < 0 || make_room(b, needs, err) < 0 || measure_bits(b, err) < 0) {
-        ps_backend_close(b);
-        return -1;
-    }
-    describe(b);
+    if (choose(b, name, needs, &scratch, err) < 0)
+        goto fail;
+    b->scores = ps_malloc_aligned((size_t)b->n_threads * b->max_positions, sizeof *b->scores, err);
+    b->scratch = ps_malloc_aligned(scratch, 1, err);
+    if (!b->scores || !b->scratch || measure_bits(b, err) < 0)
+        goto fail;
+    b->describe(b->description, sizeof b->description);
     *out = b;
     return 0;
+fail:
+    ps_backend_close(b);
+    return -1;
 }
 
 void ps_backend_close(ps_backend *backend)

@@ -1,17 +1,12 @@
 /*
- * cpu.c - OpenBLAS for the products, OpenMP and the compiler's vectors for the rest.  The only
- * file that sees cblas.h.
+ * cpu.c - everything but the products, with OpenMP and the compiler's vectors.
  *
  * Every reduction here runs over one row in an order that depends on nothing but the
  * row's own length, so that what a row comes out as does not depend on its company.
  */
-#include <cblas.h>
 #include <math.h>
 #include <omp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "patchsweep/backend.h"
 #include "vexp.h"
@@ -33,65 +28,6 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
         for (size_t i = 0; i < d; i++)
             to[i] = in[i] * scale * w[i];
     }
-}
-
-/*
- * OpenBLAS takes other kernels for products below SMALL_PRODUCT multiplications or of a few rows, and
- * those sum in another order (interface/gemm.c; measured with 0.3.21's AVX-512 kernels).  A
- * row must come out the same in any company, so that few rows are padded until they are not few.
- */
-#define SMALL_PRODUCT 1000000
-#define LEAST_ROWS 16
-#define MOST_PADDED_ROWS 2048 /* narrower products than that never leave the small kernels */
-
-static size_t least_rows(size_t n, size_t k)
-{
-    size_t rows = SMALL_PRODUCT / (n * k) + 1;
-
-    return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_PADDED_ROWS ? MOST_PADDED_ROWS : rows;
-}
-
-/* x and out of a padded product: rows * k <= SMALL_PRODUCT / n + LEAST_ROWS * k, and so for n. */
-size_t ps_backend_cpu_scratch(size_t max_width)
-{
-    return 2 * (SMALL_PRODUCT + LEAST_ROWS * max_width) * sizeof(float);
-}
-
-static void product(float *out, const float *x, const float *w, size_t rows, size_t n, size_t k)
-{
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)n, (blasint)k, 1,
-                x, (blasint)k, w, (blasint)k, 0, out, (blasint)n);
-}
-
-static void padded_product(float *scratch, float *out, const float *x, const float *w, size_t rows,
-                           size_t n, size_t k, size_t least)
-{
-    float *more = scratch + least * k;
-
-    memcpy(scratch, x, rows * k * sizeof *x);
-    memset(scratch + rows * k, 0, (least - rows) * k * sizeof *x);
-    product(more, scratch, w, least, n, k);
-    memcpy(out, more, rows * n * sizeof *out);
-}
-
-static void matmul(const ps_backend *backend, float *out, const float *x, const void *w,
-                   const float *bias, size_t rows, size_t n, size_t k)
-{
-    size_t least = least_rows(n, k);
-
-    if (rows == 0)
-        return;
-    if (rows < least)
-        padded_product(backend->scratch, out, x, w, rows, n, k, least);
-    else
-        product(out, x, w, rows, n, k);
-    if (!bias)
-        return;
-#pragma omp parallel for if (rows > FEW_ROWS)
-    for (size_t r = 0; r < rows; r++)
-#pragma omp simd
-        for (size_t j = 0; j < n; j++)
-            out[r * n + j] += bias[j];
 }
 
 static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
@@ -206,57 +142,12 @@ static void add(float *x, const float *y, size_t n)
         x[i] += y[i];
 }
 
-void ps_backend_cpu(ps_backend_ops *ops, int n_threads)
+void ps_backend_cpu(ps_backend_ops *ops)
 {
-    openblas_set_num_threads(n_threads); /* its pthread build does not follow OpenMP */
     ops->name = "cpu";
     ops->norm = norm;
-    ops->matmul = matmul;
     ops->rope = rope;
     ops->attend = attend;
     ops->swiglu = swiglu;
     ops->add = add;
-}
-
-void ps_backend_cpu_describe(char *text, size_t bytes)
-{
-    snprintf(text, bytes, "%s, kernel %s, %d threads", openblas_get_config(),
-             openblas_get_corename(), omp_get_max_threads());
-}
-
-/* Kernels by the vectors they use, and whether this processor has those. */
-static int generation_of_kernel(const char *core)
-{
-    static const char *const avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
-    static const char *const avx2[] = {"Haswell", "Zen", "Excavator"};
-
-    for (size_t i = 0; i < sizeof avx512 / sizeof *avx512; i++)
-        if (!strcasecmp(core, avx512[i]))
-            return 2;
-    for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++)
-        if (!strcasecmp(core, avx2[i]))
-            return 1;
-    return 0;
-}
-
-static int generation_of_processor(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") ? 2 : __builtin_cpu_supports("avx2") ? 1 : 0;
-#else
-    return 0;
-#endif
-}
-
-void ps_backend_cpu_advise(char *text, size_t bytes)
-{
-    static const char *const vectors[] = {"", "AVX2", "AVX-512"};
-    const char *core = openblas_get_corename();
-    int have = generation_of_processor();
-
-    text[0] = '\0';
-    if (generation_of_kernel(core) < have)
-        snprintf(text, bytes, "OpenBLAS uses its %s kernels on a processor with %s, which may cost a factor of two; %s",
-                 core, vectors[have], getenv("OPENBLAS_CORETYPE") ? "unset OPENBLAS_CORETYPE"
-                                                                  : "a newer OpenBLAS may know it");
 }

@@ -144,20 +144,20 @@ static void narrow_rows(uint16_t *out, const float *x, size_t rows, size_t k)
         ps_narrow(out + r * k, x + r * k, PS_DTYPE_BF16, k);
 }
 
-static void matmul(const ps_backend *backend, float *out, const float *x, const void *w,
-                   const float *bias, size_t rows, size_t n, size_t k)
+static void matmul(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
+                   const float *bias, size_t rows)
 {
     for (size_t at = 0; at < rows;) {
         size_t some = rows - at < backend->max_rows ? rows - at : backend->max_rows;
-        narrow_rows(backend->scratch, x + at * k, some, k);
-        product(out + at * n, backend->scratch, w, bias, some, n, k);
+        narrow_rows(backend->scratch, x + at * w->k, some, w->k);
+        product(out + at * w->n, backend->scratch, w->data, bias, some, w->n, w->k);
         at += some;
     }
 }
 
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_width)
+size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth)
 {
-    return max_rows * max_width * sizeof(uint16_t);
+    return max_rows * max_depth * sizeof(uint16_t);
 }
 
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
@@ -177,6 +177,8 @@ int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
                         lib.dnnl_stream_create(&lib.stream, lib.engine, dnnl_stream_default_flags) != dnnl_success))
         return ps_err_set(err, PS_EFAIL, "oneDNN does not start");
     ops->matmul = matmul;
+    for (int type = 0; type < PS_N_DTYPES; type++)
+        ops->held[type] = PS_DTYPE_BF16;
     return 0;
 }
 
@@ -191,9 +193,9 @@ void ps_backend_onednn_describe(char *text, size_t bytes)
 
 #else
 
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_width)
+size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth)
 {
-    return 0 * max_rows * max_width;
+    return 0 * max_rows * max_depth;
 }
 
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)

@@ -18,24 +18,34 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-static void matmul(const ps_backend *backend, float *out, const float *x, const void *w,
-                   const float *bias, size_t rows, size_t n, size_t k)
+static void matmul(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
+                   const float *bias, size_t rows)
 {
-    enum ps_dtype type = backend->operand;
-    const char *weights = w;
+    size_t k = w->k, bytes = ps_dtype_bytes(w->dtype);
+    const char *weights = w->data;
 
     for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < n; j++) {
+        for (size_t j = 0; j < w->n; j++) {
             double sum = bias ? bias[j] : 0;
             for (size_t i = 0; i < k; i++) {
                 float a, b;
-                ps_narrow(&b, &x[r * k + i], type, 1);
-                ps_widen(&a, &b, type, 1);
-                ps_widen(&b, weights + (j * k + i) * ps_dtype_bytes(type), type, 1);
+                ps_narrow(&b, &x[r * k + i], backend->operand, 1);
+                ps_widen(&a, &b, backend->operand, 1);
+                ps_widen(&b, weights + (j * k + i) * bytes, w->dtype, 1);
                 sum += (double)a * b;
             }
-            out[r * n + j] = (float)sum;
+            out[r * w->n + j] = (float)sum;
         }
+}
+
+static void lay_out(void *out, const void *rows, enum ps_dtype dtype, size_t n, size_t k)
+{
+    memcpy(out, rows, n * k * ps_dtype_bytes(dtype));
+}
+
+static void row(float *out, const void *strip, enum ps_dtype dtype, size_t j, size_t k)
+{
+    ps_widen(out, (const char *)strip + j * k * ps_dtype_bytes(dtype), dtype, k);
 }
 
 static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
@@ -128,6 +138,10 @@ const ps_backend_ops ps_backend_ref = {
     .name = "ref",
     .norm = norm,
     .matmul = matmul,
+    .strip = 1,
+    .held = {PS_DTYPE_F32, PS_DTYPE_F16, PS_DTYPE_BF16},
+    .lay_out = lay_out,
+    .row = row,
     .rope = rope,
     .attend = attend,
     .swiglu = swiglu,

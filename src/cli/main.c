@@ -16,6 +16,7 @@ static const struct command {
     {"plot", cmd_plot, "draw a result as SVG"},
     {"tokenize", cmd_tokenize, "show how a text is split into tokens"},
     {"inspect", cmd_inspect, "describe a model directory or a result file"},
+    {"bench", cmd_bench, "this machine's rates, and what sweep they imply for a model's shape"},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)

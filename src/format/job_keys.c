@@ -15,7 +15,8 @@
 
 static const ps_term backends[] = {
     {"auto", "the fastest that this machine has", NULL},
-    {"cpu", "OpenBLAS and OpenMP", NULL},
+    {"cpu", "our own kernels; bf16 products are oneDNN's", NULL},
+    {"openblas", "the same with OpenBLAS's fp32 products", NULL},
     {"ref", "plain C, slow, to compare with", NULL},
 };
 

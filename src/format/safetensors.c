@@ -565,11 +565,17 @@ const ps_tensor *ps_safetensors_find(const ps_safetensors *st, const char *name)
     return slot ? &st->tensors[slot - 1] : NULL;
 }
 
-int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err)
+int ps_safetensors_read_part(const ps_safetensors *st, const ps_tensor *tensor, uint64_t first,
+                             size_t bytes, void *buf, ps_err *err)
 {
     const struct shard *shard = &st->shards[tensor->shard];
 
-    if (ps_file_pread(shard->fd, buf, (size_t)tensor->bytes, tensor->offset, shard->path, err) < 0)
+    if (ps_file_pread(shard->fd, buf, bytes, tensor->offset + first, shard->path, err) < 0)
         return ps_err_prefix(err, "tensor '%.200s'", tensor->name);
     return 0;
+}
+
+int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err)
+{
+    return ps_safetensors_read_part(st, tensor, 0, (size_t)tensor->bytes, buf, err);
 }

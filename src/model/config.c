@@ -476,24 +476,29 @@ static int parse(ps_config *config, size_t n, ps_err *err)
     return rc;
 }
 
-int ps_config_read(ps_config **out, const char *dir, ps_err *err)
+int ps_config_read_file(ps_config **out, const char *path, ps_err *err)
 {
-    size_t n;
-    int rc = -1;
-
     ps_config *config = ps_calloc(1, sizeof *config, err);
-    char *path = ps_path_join(dir, "config.json", err);
-    if (!config || !path || ps_file_read(path, MAX_BYTES, &config->text, &n, err) < 0)
-        goto out;
+    size_t n;
+
+    if (!config || ps_file_read(path, MAX_BYTES, &config->text, &n, err) < 0)
+        goto fail;
     if (parse(config, n, err) < 0) {
         ps_err_prefix(err, "'%s'", path);
-        goto out;
+        goto fail;
     }
     *out = config;
-    config = NULL;
-    rc = 0;
-out:
+    return 0;
+fail:
     ps_config_free(config);
+    return -1;
+}
+
+int ps_config_read(ps_config **out, const char *dir, ps_err *err)
+{
+    char *path = ps_path_join(dir, "config.json", err);
+    int rc = path ? ps_config_read_file(out, path, err) : -1;
+
     ps_free(path);
     return rc;
 }

@@ -13,9 +13,8 @@ struct ps_forward {
     const ps_config *config;
     ps_weights *weights;
     const ps_backend *backend;
-    const void *part[PS_N_ROLES]; /* the acquired layer */
-    const void *head;             /* the acquired panel, [n_tokens, d_model] */
-    size_t n_tokens;
+    ps_matrix part[PS_N_ROLES]; /* the acquired layer */
+    ps_matrix head;             /* the acquired panel, [tokens, d_model] */
     float *cos, *sin;              /* [max_positions, head_dim / 2] */
     float *h, *gate, *up;          /* [max_rows, d_model], [max_rows, d_mlp] twice */
     size_t max_rows, d, q_width, kv_width, d_mlp;
@@ -88,13 +87,21 @@ void ps_forward_close(ps_forward *f)
     ps_free(f);
 }
 
-size_t ps_forward_max_width(const ps_config *c)
+static size_t largest(size_t a, size_t b)
 {
-    int64_t q = (int64_t)c->n_heads * c->head_dim, most = PS_HEAD_PANEL_TOKENS;
+    return a > b ? a : b;
+}
 
-    most = c->d_model > most ? c->d_model : most;
-    most = c->d_mlp > most ? c->d_mlp : most;
-    return (size_t)(q > most ? q : most);
+size_t ps_forward_max_depth(const ps_config *c)
+{
+    return largest((size_t)c->n_heads * (size_t)c->head_dim, largest((size_t)c->d_model, (size_t)c->d_mlp));
+}
+
+size_t ps_forward_max_matrix(const ps_config *c)
+{
+    size_t vocab = (size_t)c->vocab, panel = vocab < PS_HEAD_PANEL_TOKENS ? vocab : PS_HEAD_PANEL_TOKENS;
+
+    return (size_t)c->d_model * largest(panel, ps_forward_max_depth(c));
 }
 
 size_t ps_forward_q_width(const ps_forward *f)
@@ -129,27 +136,31 @@ static void norm(const ps_forward *f, float *h, const float *x, const float *w, 
 
 void ps_forward_norm(const ps_forward *f, float *h, const float *x, size_t rows)
 {
-    norm(f, h, x, f->part[PS_W_ATTN_NORM], rows);
+    norm(f, h, x, f->part[PS_W_ATTN_NORM].data, rows);
+}
+
+static void matmul(const ps_forward *f, float *out, const float *x, int weight, int bias, size_t rows)
+{
+    f->backend->ops.matmul(f->backend, out, x, &f->part[weight], f->part[bias].data, rows);
+}
+
+static void rope(const ps_forward *f, float *x, const int32_t *positions, size_t rows, int32_t heads)
+{
+    f->backend->ops.rope(x, positions, f->cos, f->sin, rows, (size_t)heads, (size_t)f->config->head_dim);
 }
 
 void ps_forward_q(const ps_forward *f, float *q, const float *h, const int32_t *positions, size_t rows)
 {
-    const ps_backend_ops *op = &f->backend->ops;
-
-    op->matmul(f->backend, q, h, f->part[PS_W_Q], f->part[PS_B_Q], rows, f->q_width, f->d);
-    op->rope(q, positions, f->cos, f->sin, rows, (size_t)f->config->n_heads,
-             (size_t)f->config->head_dim);
+    matmul(f, q, h, PS_W_Q, PS_B_Q, rows);
+    rope(f, q, positions, rows, f->config->n_heads);
 }
 
 void ps_forward_kv(const ps_forward *f, float *k, float *v, const float *h,
                    const int32_t *positions, size_t rows)
 {
-    const ps_backend_ops *op = &f->backend->ops;
-
-    op->matmul(f->backend, k, h, f->part[PS_W_K], f->part[PS_B_K], rows, f->kv_width, f->d);
-    op->matmul(f->backend, v, h, f->part[PS_W_V], f->part[PS_B_V], rows, f->kv_width, f->d);
-    op->rope(k, positions, f->cos, f->sin, rows, (size_t)f->config->n_kv_heads,
-             (size_t)f->config->head_dim);
+    matmul(f, k, h, PS_W_K, PS_B_K, rows);
+    matmul(f, v, h, PS_W_V, PS_B_V, rows);
+    rope(f, k, positions, rows, f->config->n_kv_heads);
 }
 
 void ps_forward_attend(const ps_forward *f, const ps_queries *runs, size_t n_runs)
@@ -167,15 +178,15 @@ void ps_forward_rest(ps_forward *f, float *x, const float *a, size_t rows, float
 
     if (rows > f->max_rows)
         PS_BUG("%zu rows in a panel of %zu", rows, f->max_rows);
-    op->matmul(f->backend, y, a, f->part[PS_W_O], f->part[PS_B_O], rows, f->d, f->q_width);
+    matmul(f, y, a, PS_W_O, PS_B_O, rows);
     op->add(x, y, rows * f->d);
     if (mid)
         op->move(mid, NULL, x, NULL, rows, f->d);
-    norm(f, f->h, x, f->part[PS_W_MLP_NORM], rows);
-    op->matmul(f->backend, f->gate, f->h, f->part[PS_W_GATE], f->part[PS_B_GATE], rows, f->d_mlp, f->d);
-    op->matmul(f->backend, f->up, f->h, f->part[PS_W_UP], f->part[PS_B_UP], rows, f->d_mlp, f->d);
+    norm(f, f->h, x, f->part[PS_W_MLP_NORM].data, rows);
+    matmul(f, f->gate, f->h, PS_W_GATE, PS_B_GATE, rows);
+    matmul(f, f->up, f->h, PS_W_UP, PS_B_UP, rows);
     op->swiglu(f->gate, f->up, rows * f->d_mlp);
-    op->matmul(f->backend, y, f->gate, f->part[PS_W_DOWN], f->part[PS_B_DOWN], rows, f->d, f->d_mlp);
+    matmul(f, y, f->gate, PS_W_DOWN, PS_B_DOWN, rows);
     op->add(x, y, rows * f->d);
     if (mlp)
         op->move(mlp, NULL, y, NULL, rows, f->d);
@@ -207,11 +218,10 @@ int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
 {
     if (n > PS_HEAD_PANEL_TOKENS)
         PS_BUG("%d tokens of the head in one product", (int)n);
-    f->n_tokens = (size_t)n;
     return ps_weights_head(f->weights, first, n, &f->head, err);
 }
 
 void ps_forward_logits(const ps_forward *f, float *logits, const float *h, size_t rows)
 {
-    f->backend->ops.matmul(f->backend, logits, h, f->head, NULL, rows, f->n_tokens, f->d);
+    f->backend->ops.matmul(f->backend, logits, h, &f->head, NULL, rows);
 }

@@ -122,6 +122,11 @@ void ps_metric_values(double values[PS_N_METRICS], const ps_readout *r, const ps
     values[PS_ANSWER_RANK] = (double)r->greater;
 }
 
+bool ps_metrics_need_vocabulary(unsigned metrics)
+{
+    return metrics & (1u << PS_LOGPROB_ANSWER | 1u << PS_KL | 1u << PS_ANSWER_RANK);
+}
+
 double ps_score(double patched, double clean, double corrupt, int *degenerate)
 {
     *degenerate = clean - corrupt == 0;

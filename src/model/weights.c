@@ -1,8 +1,8 @@
 /*
- * weights.c - the resident source: every tensor read once.
+ * weights.c - the resident source: every tensor read once, into the form in which products take it.
  *
- * A tensor that is held in the type it is wanted in is handed out as it lies; others are widened into
- * one of two blocks, a layer's or the head's, that the next acquire overwrites.
+ * Matrices are read, brought to the type that the backend holds and laid out a block of strips at a
+ * time, so that loading needs no second copy of anything large.
  */
 #include "patchsweep/weights.h"
 
@@ -12,24 +12,11 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/safetensors.h"
 
-#define HEAD_PANEL_BYTES ((int64_t)32 << 20)
-
-/* A resident tensor; data NULL where the model has none. */
-typedef struct tensor {
-    void *data;
-    enum ps_dtype dtype;
-    size_t n; /* elements */
-} tensor;
-
 struct ps_weights {
     const ps_config *config;
-    enum ps_dtype operand;          /* what matrices are handed out in */
-    tensor embed, final_norm, head; /* head.data is embed.data in a tied model, if it is of the type */
-    tensor (*layers)[PS_N_ROLES];   /* [n_layers] */
-    float *wide_layer;              /* what a layer is widened into; NULL if nothing is */
-    float *wide_head;
-    float *wide_norm;
-    int32_t head_rows;
+    const ps_backend *backend;
+    ps_matrix embed, final_norm, head; /* head.data is embed.data in a tied model, if it is of the type */
+    ps_matrix (*layers)[PS_N_ROLES];   /* [n_layers] */
     uint64_t bytes, acquired;
 };
 
@@ -75,17 +62,6 @@ static bool per_layer(int role)
     return role != PS_W_EMBED && role != PS_W_FINAL_NORM && role != PS_W_HEAD;
 }
 
-static bool is_matrix(int role)
-{
-    switch (role) {
-    case PS_W_EMBED: case PS_W_HEAD: case PS_W_Q: case PS_W_K: case PS_W_V: case PS_W_O:
-    case PS_W_GATE: case PS_W_UP: case PS_W_DOWN:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int check_shape(const ps_tensor *t, shape want, ps_err *err)
 {
     bool fits = want.cols ? t->n_dims == 2 && t->dims[0] == want.rows && t->dims[1] == want.cols
@@ -104,11 +80,71 @@ static int check_shape(const ps_tensor *t, shape want, ps_err *err)
 
 /* ---- loading ---- */
 
+#define BLOCK_BYTES ((size_t)8 << 20) /* read at once */
+
 typedef struct loader {
     ps_weights *weights;
     const ps_safetensors *file;
-    bool *used; /* [tensors in file] */
+    bool *used;        /* [tensors in file] */
+    void *raw, *typed; /* one block's rows, as the file has them and in the type held */
+    size_t room;       /* bytes of raw; typed has twice as many */
 } loader;
+
+/* Room for a block of rows: whole strips, one at least.  Returns the rows, 0 on failure. */
+static size_t block_rows(loader *l, size_t row_bytes, ps_err *err)
+{
+    size_t strip = l->weights->backend->ops.strip, rows = BLOCK_BYTES / row_bytes / strip * strip;
+
+    rows = rows < strip ? strip : rows;
+    if (rows * row_bytes > l->room) {
+        ps_free(l->raw);
+        ps_free(l->typed);
+        l->room = rows * row_bytes;
+        l->raw = ps_malloc_aligned(l->room, 1, err);
+        l->typed = ps_malloc_aligned(2 * l->room, 1, err);
+        if (!l->raw || !l->typed)
+            return 0;
+    }
+    return rows;
+}
+
+/* raw[n, k] of `from` in the type held. */
+static const void *to_type(loader *l, enum ps_dtype from, enum ps_dtype to, size_t n, size_t k)
+{
+    if (from == to)
+        return l->raw;
+#pragma omp parallel for
+    for (size_t i = 0; i < n * k; i += 64) {
+        size_t some = n * k - i < 64 ? n * k - i : 64;
+        float wide[64];
+        ps_widen(wide, (char *)l->raw + i * ps_dtype_bytes(from), from, some);
+        ps_narrow((char *)l->typed + i * ps_dtype_bytes(to), wide, to, some);
+    }
+    return l->typed;
+}
+
+/* Read `t` as a matrix [n, k] of type `to`, laid out by `ops`. */
+static int read_matrix(loader *l, const ps_tensor *t, const ps_backend_ops *ops, enum ps_dtype to,
+                       ps_matrix *out, ps_err *err)
+{
+    enum ps_dtype from = (enum ps_dtype)t->dtype;
+    size_t n = (size_t)t->dims[0], k = t->n_dims > 1 ? (size_t)t->dims[1] : 1;
+    size_t raw_row = k * ps_dtype_bytes(from), row = k * ps_dtype_bytes(to);
+    size_t rows = block_rows(l, raw_row, err);
+    char *data = rows ? ps_malloc_aligned(ps_matrix_bytes(ops, to, n, k), 1, err) : NULL;
+
+    *out = (ps_matrix){data, to, n, k};
+    if (!data)
+        return -1;
+    for (size_t at = 0; at < n; at += rows) {
+        size_t some = n - at < rows ? n - at : rows;
+        if (ps_safetensors_read_part(l->file, t, at * raw_row, some * raw_row, l->raw, err) < 0)
+            return -1;
+        ps_matrix_lay_out(ops, data + at * row, to_type(l, from, to, some, k), to, some, k);
+    }
+    l->weights->bytes += ps_matrix_bytes(ops, to, n, k);
+    return 0;
+}
 
 /* Checkpoints of a base model leave out the "model." in front. */
 static const ps_tensor *find(const loader *l, const char *name)
@@ -120,35 +156,24 @@ static const ps_tensor *find(const loader *l, const char *name)
     return t;
 }
 
-/* `t` rounded to bfloat16: in its place, or beside it where `keep`. */
-static int narrow(tensor *t, bool keep, ps_err *err)
+/* How a tensor is held: matrices as products take them, vectors as plain float32; an embedding that is
+ * not the head too as the file has it, for its rows are only looked up. */
+static int read_tensor(loader *l, int role, const ps_tensor *t, ps_matrix *out, ps_err *err)
 {
-    const size_t block = 4096, bytes = ps_dtype_bytes(t->dtype);
-    const char *from = t->data;
-    uint16_t *to = ps_malloc_aligned(t->n, sizeof *to, err);
+    const ps_backend_ops *ops = &l->weights->backend->ops;
 
-    if (!to)
-        return -1;
-#pragma omp parallel for
-    for (size_t at = 0; at < t->n; at += block) {
-        size_t n = t->n - at < block ? t->n - at : block;
-        float wide[4096];
-        ps_widen(wide, from + at * bytes, t->dtype, n);
-        ps_narrow(to + at, wide, PS_DTYPE_BF16, n);
-    }
-    if (!keep)
-        ps_free(t->data);
-    *t = (tensor){to, PS_DTYPE_BF16, t->n};
-    return 0;
+    if (shape_of(l->weights->config, (enum ps_tensor_role)role).cols == 0)
+        return read_matrix(l, t, &ps_backend_ref, PS_DTYPE_F32, out, err);
+    if (role == PS_W_EMBED)
+        return read_matrix(l, t, &ps_backend_ref, (enum ps_dtype)t->dtype, out, err);
+    return read_matrix(l, t, ops, ops->held[t->dtype], out, err);
 }
 
-static int load(loader *l, int role, int32_t layer, tensor *out, ps_err *err)
+static const ps_tensor *find_tensor(loader *l, int role, int32_t layer, ps_err *err)
 {
     const ps_config *c = l->weights->config;
     char name[256], format[256];
 
-    if (!wanted(c, role))
-        return 0;
     snprintf(format, sizeof format, "%s", c->family->tensor[role]);
     char *hole = strstr(format, "%d");
     if (hole)
@@ -157,20 +182,42 @@ static int load(loader *l, int role, int32_t layer, tensor *out, ps_err *err)
         snprintf(name, sizeof name, "%s", format);
     const ps_tensor *t = find(l, name);
     if (!t)
-        return ps_err_set(err, PS_EINPUT, "tensor '%s' is missing from the model's weights", name);
-    if (check_shape(t, shape_of(c, (enum ps_tensor_role)role), err) < 0)
+        ps_err_set(err, PS_EINPUT, "tensor '%s' is missing from the model's weights", name);
+    else if (check_shape(t, shape_of(c, (enum ps_tensor_role)role), err) < 0)
+        return NULL;
+    else
+        l->used[t - ps_safetensors_at(l->file, 0)] = true;
+    return t;
+}
+
+static int load(loader *l, int role, int32_t layer, ps_matrix *out, ps_err *err)
+{
+    if (!wanted(l->weights->config, role))
+        return 0;
+    const ps_tensor *t = find_tensor(l, role, layer, err);
+    return t ? read_tensor(l, role, t, out, err) : -1;
+}
+
+/*
+ * A tied head is the embedding.  One copy serves both where the backend holds the file's type: a row comes out
+ * of the head's as it went in.  Where it rounds, the embedding's rows stay as the file has them.
+ */
+static int load_ends(loader *l, ps_err *err)
+{
+    ps_weights *w = l->weights;
+
+    if (load(l, PS_W_FINAL_NORM, 0, &w->final_norm, err) < 0)
         return -1;
-    out->dtype = (enum ps_dtype)t->dtype;
-    out->n = t->bytes / ps_dtype_bytes(out->dtype);
-    out->data = ps_malloc_aligned(t->bytes, 1, err);
-    if (!out->data || ps_safetensors_read(l->file, t, out->data, err) < 0)
+    if (!w->config->tied)
+        return load(l, PS_W_EMBED, 0, &w->embed, err) < 0 ? -1 : load(l, PS_W_HEAD, 0, &w->head, err);
+    const ps_tensor *t = find_tensor(l, PS_W_EMBED, 0, err);
+    if (!t || read_tensor(l, PS_W_HEAD, t, &w->head, err) < 0)
         return -1;
-    l->used[t - ps_safetensors_at(l->file, 0)] = true;
-    if (l->weights->operand == PS_DTYPE_BF16 && out->dtype != PS_DTYPE_BF16 && is_matrix(role) &&
-        role != PS_W_EMBED && narrow(out, false, err) < 0)
-        return -1;
-    l->weights->bytes += out->n * ps_dtype_bytes(out->dtype);
-    return 0;
+    if (w->head.dtype == PS_DTYPE_F32 || w->head.dtype == (enum ps_dtype)t->dtype) {
+        w->embed = w->head;
+        return 0;
+    }
+    return read_tensor(l, PS_W_EMBED, t, &w->embed, err);
 }
 
 static bool ends_with(const char *s, const char *tail)
@@ -195,29 +242,11 @@ static int check_unused(const loader *l, ps_err *err)
     return 0;
 }
 
-/* A tied head is the embedding, whose rows enter the residual stream as the file has them. */
-static int tie_head(ps_weights *w, ps_err *err)
-{
-    w->head = w->embed;
-    if (w->operand == PS_DTYPE_F32 || w->embed.dtype == PS_DTYPE_BF16)
-        return 0;
-    if (narrow(&w->head, true, err) < 0) {
-        w->head = (tensor){0};
-        return -1;
-    }
-    w->bytes += w->head.n * sizeof(uint16_t);
-    return 0;
-}
-
 static int load_all(loader *l, ps_err *err)
 {
     ps_weights *w = l->weights;
 
-    if (load(l, PS_W_EMBED, 0, &w->embed, err) < 0 ||
-        load(l, PS_W_FINAL_NORM, 0, &w->final_norm, err) < 0 ||
-        load(l, PS_W_HEAD, 0, &w->head, err) < 0)
-        return -1;
-    if (w->config->tied && tie_head(w, err) < 0)
+    if (load_ends(l, err) < 0)
         return -1;
     for (int32_t layer = 0; layer < w->config->n_layers; layer++)
         for (int role = 0; role < PS_N_ROLES; role++)
@@ -226,46 +255,7 @@ static int load_all(loader *l, ps_err *err)
     return check_unused(l, err);
 }
 
-/* The type a tensor is handed out in. */
-static enum ps_dtype type_wanted(const ps_weights *w, int role)
-{
-    return is_matrix(role) ? w->operand : PS_DTYPE_F32;
-}
-
-static size_t wide_floats(const ps_weights *w, const tensor part[PS_N_ROLES])
-{
-    size_t n = 0;
-
-    for (int role = 0; role < PS_N_ROLES; role++)
-        if (part[role].data && part[role].dtype != type_wanted(w, role))
-            n += (part[role].n + 15) / 16 * 16; /* each begins a cache line */
-    return n;
-}
-
-/* The blocks that parts are widened into, as large as the largest part. */
-static int make_room(ps_weights *w, ps_err *err)
-{
-    size_t most = 0, d = (size_t)w->config->d_model;
-    int64_t rows = HEAD_PANEL_BYTES / (4 * (int64_t)d);
-
-    for (int32_t layer = 0; layer < w->config->n_layers; layer++) {
-        size_t n = wide_floats(w, w->layers[layer]);
-        most = n > most ? n : most;
-    }
-    w->head_rows = rows < 1 ? 1 : rows > w->config->vocab ? w->config->vocab : (int32_t)rows;
-    w->wide_norm = ps_malloc_aligned(d, sizeof(float), err);
-    if (!w->wide_norm)
-        return -1;
-    ps_widen(w->wide_norm, w->final_norm.data, w->final_norm.dtype, d);
-    if (most && !(w->wide_layer = ps_malloc_aligned(most, sizeof(float), err)))
-        return -1;
-    if (w->head.dtype == w->operand)
-        return 0;
-    w->wide_head = ps_malloc_aligned((size_t)w->head_rows * d, sizeof(float), err);
-    return w->wide_head ? 0 : -1;
-}
-
-int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, enum ps_dtype operand,
+int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, const ps_backend *backend,
                     ps_err *err)
 {
     ps_safetensors *file = NULL;
@@ -276,25 +266,112 @@ int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, 
     if (!w || ps_safetensors_open(&file, dir, err) < 0)
         goto out;
     w->config = config;
-    w->operand = operand;
+    w->backend = backend;
     w->layers = ps_calloc((size_t)config->n_layers, sizeof *w->layers, err);
-    l = (loader){w, file, ps_calloc((size_t)ps_safetensors_n(file), sizeof *l.used, err)};
+    l = (loader){.weights = w, .file = file,
+                 .used = ps_calloc((size_t)ps_safetensors_n(file), sizeof *l.used, err)};
     if (!w->layers || !l.used)
         goto out;
     if (load_all(&l, err) < 0) {
         ps_err_prefix(err, "model '%s'", dir);
         goto out;
     }
-    if (make_room(w, err) < 0)
-        goto out;
     *out = w;
     w = NULL;
     rc = 0;
 out:
     ps_free(l.used);
+    ps_free(l.raw);
+    ps_free(l.typed);
     ps_safetensors_close(file);
     ps_weights_close(w);
     return rc;
+}
+
+/* ---- made up ---- */
+
+/* xorshift64* (Vigna, arXiv:1402.6246), to floats in +-0.02 sqrt(3). */
+static void fill_random(float *x, size_t n, uint64_t seed)
+{
+    uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
+
+    for (size_t i = 0; i < n; i++) {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        x[i] = ((float)(state * 0x2545f4914f6cdd1du >> 40) * 0x1p-23f - 1) * 0.034641016f;
+    }
+}
+
+/* Strips of [n, k], each from its own seed. */
+static int random_matrix(ps_weights *w, ps_matrix *out, size_t n, size_t k, enum ps_dtype held, ps_err *err)
+{
+    const ps_backend_ops *ops = &w->backend->ops;
+    size_t bytes = ps_matrix_bytes(ops, held, n, k), row = k * ps_dtype_bytes(held);
+    char *data = ps_malloc_aligned(bytes, 1, err);
+    float *wide = ps_malloc_aligned(64 * k, sizeof *wide, err);
+    char *typed = ps_malloc_aligned(64 * k, sizeof *wide, err);
+
+    *out = (ps_matrix){data, held, n, k};
+    for (size_t at = 0; data && wide && typed && at < n; at += 64) { /* whole strips of any backend */
+        size_t some = n - at < 64 ? n - at : 64;
+        fill_random(wide, some * k, w->bytes + at);
+        ps_narrow(typed, wide, held, some * k);
+        ps_matrix_lay_out(ops, data + at * row, typed, held, some, k);
+    }
+    w->bytes += bytes;
+    ps_free(wide);
+    ps_free(typed);
+    return data && wide && typed ? 0 : -1;
+}
+
+static int random_tensor(ps_weights *w, int role, enum ps_dtype dtype, ps_matrix *out, ps_err *err)
+{
+    shape s = shape_of(w->config, (enum ps_tensor_role)role);
+    float *ones;
+
+    if (!wanted(w->config, role))
+        return 0;
+    if (s.cols)
+        return random_matrix(w, out, (size_t)s.rows, (size_t)s.cols, w->backend->ops.held[dtype], err);
+    ones = ps_malloc_aligned((size_t)s.rows, sizeof *ones, err);
+    *out = (ps_matrix){ones, PS_DTYPE_F32, (size_t)s.rows, 1};
+    bool bias = role != PS_W_ATTN_NORM && role != PS_W_MLP_NORM && role != PS_W_FINAL_NORM;
+    for (int64_t i = 0; ones && i < s.rows; i++)
+        ones[i] = bias ? 0 : 1;
+    return ones ? 0 : -1;
+}
+
+/* The head serves as the embedding: nobody will tell. */
+int ps_weights_synthetic(ps_weights **out, const ps_config *config, enum ps_dtype dtype,
+                         const ps_backend *backend, ps_err *err)
+{
+    ps_weights *w = ps_calloc(1, sizeof *w, err);
+
+    if (!w)
+        return -1;
+    w->config = config;
+    w->backend = backend;
+    w->layers = ps_calloc((size_t)config->n_layers, sizeof *w->layers, err);
+    int rc = w->layers ? random_tensor(w, PS_W_FINAL_NORM, dtype, &w->final_norm, err) : -1;
+    if (rc == 0)
+        rc = random_matrix(w, &w->head, (size_t)config->vocab, (size_t)config->d_model,
+                           backend->ops.held[dtype], err);
+    w->embed = w->head;
+    for (int32_t layer = 0; layer < config->n_layers && rc == 0; layer++)
+        for (int role = 0; role < PS_N_ROLES && rc == 0; role++)
+            if (per_layer(role))
+                rc = random_tensor(w, role, dtype, &w->layers[layer][role], err);
+    if (rc < 0)
+        ps_weights_close(w);
+    else
+        *out = w;
+    return rc;
+}
+
+static void free_matrix(const ps_matrix *m)
+{
+    ps_free((void *)(uintptr_t)m->data);
 }
 
 void ps_weights_close(ps_weights *w)
@@ -303,15 +380,12 @@ void ps_weights_close(ps_weights *w)
         return;
     for (int32_t layer = 0; w->layers && layer < w->config->n_layers; layer++)
         for (int role = 0; role < PS_N_ROLES; role++)
-            ps_free(w->layers[layer][role].data);
+            free_matrix(&w->layers[layer][role]);
     if (w->head.data != w->embed.data)
-        ps_free(w->head.data);
-    ps_free(w->embed.data);
-    ps_free(w->final_norm.data);
+        free_matrix(&w->head);
+    free_matrix(&w->embed);
+    free_matrix(&w->final_norm);
     ps_free(w->layers);
-    ps_free(w->wide_layer);
-    ps_free(w->wide_head);
-    ps_free(w->wide_norm);
     ps_free(w);
 }
 
@@ -322,82 +396,43 @@ uint64_t ps_weights_bytes(const ps_weights *w)
 
 /* ---- parts ---- */
 
-static void widen(float *out, const tensor *t)
+int ps_weights_layer(ps_weights *w, int32_t layer, ps_matrix part[PS_N_ROLES], ps_err *err)
 {
-    const size_t block = 1 << 16;
-    size_t blocks = (t->n + block - 1) / block;
-
-#pragma omp parallel for
-    for (size_t b = 0; b < blocks; b++) {
-        size_t at = b * block, n = t->n - at < block ? t->n - at : block;
-        ps_widen(out + at, (const char *)t->data + at * ps_dtype_bytes(t->dtype), t->dtype, n);
-    }
-}
-
-int ps_weights_layer(ps_weights *w, int32_t layer, const void *part[PS_N_ROLES], ps_err *err)
-{
-    float *room = w->wide_layer;
-
     (void)err; /* what is resident cannot fail; a stream can */
-    for (int role = 0; role < PS_N_ROLES; role++) {
-        const tensor *t = &w->layers[layer][role];
-        part[role] = t->data;
-        if (!t->data || t->dtype == type_wanted(w, role))
-            continue;
-        widen(room, t);
-        part[role] = room;
-        room += (t->n + 15) / 16 * 16;
-    }
+    memcpy(part, w->layers[layer], sizeof w->layers[layer]);
     w->acquired++;
     return 0;
 }
 
 const float *ps_weights_final_norm(const ps_weights *w)
 {
-    return w->wide_norm;
+    return w->final_norm.data;
 }
 
-/* Rows of a matrix of width d, as the file has them. */
-static const void *rows_at(const tensor *t, int64_t first, size_t d)
-{
-    return (const char *)t->data + (size_t)first * d * ps_dtype_bytes(t->dtype);
-}
-
-int ps_weights_head(ps_weights *w, int32_t first, int32_t n, const void **panel, ps_err *err)
+int ps_weights_head(ps_weights *w, int32_t first, int32_t n, ps_matrix *panel, ps_err *err)
 {
     size_t d = (size_t)w->config->d_model;
 
     (void)err;
-    if (n > w->head_rows || first < 0 || first > w->config->vocab - n)
+    if (first < 0 || first > w->config->vocab - n || (size_t)first % w->backend->ops.strip)
         PS_BUG("head rows %d..%d", (int)first, (int)(first + n));
-    *panel = rows_at(&w->head, first, d);
-    if (w->head.dtype != w->operand) {
-        tensor rows = {(void *)(uintptr_t)*panel, w->head.dtype, (size_t)n * d};
-        widen(w->wide_head, &rows);
-        *panel = w->wide_head;
-    }
+    *panel = (ps_matrix){(const char *)w->head.data + (size_t)first * d * ps_dtype_bytes(w->head.dtype),
+                         w->head.dtype, (size_t)n, d};
     w->acquired++;
     return 0;
 }
 
-int32_t ps_weights_head_rows(const ps_weights *w)
-{
-    return w->head_rows;
-}
-
 void ps_weights_embed_rows(const ps_weights *w, const int32_t *ids, size_t n, float *out)
 {
-    size_t d = (size_t)w->config->d_model;
+    const ps_backend_ops *ops = w->embed.data == w->head.data ? &w->backend->ops : &ps_backend_ref;
 
     for (size_t i = 0; i < n; i++)
-        ps_widen(out + i * d, rows_at(&w->embed, ids[i], d), w->embed.dtype, d);
+        ps_matrix_row(ops, &w->embed, (size_t)ids[i], out + i * w->embed.k);
 }
 
 void ps_weights_head_row(const ps_weights *w, int32_t id, float *out)
 {
-    size_t d = (size_t)w->config->d_model;
-
-    ps_widen(out, rows_at(&w->head, id, d), w->head.dtype, d);
+    ps_matrix_row(&w->backend->ops, &w->head, (size_t)id, out);
 }
 
 uint64_t ps_weights_acquired(const ps_weights *w)

@@ -33,9 +33,8 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
     if (!head)
         return -1;
     *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
-                      .d = d, .max_rows = max_rows, .panel_tokens = ps_weights_head_rows(weights)};
-    if (head->panel_tokens > PS_HEAD_PANEL_TOKENS)
-        head->panel_tokens = PS_HEAD_PANEL_TOKENS;
+                      .d = d, .max_rows = max_rows, .panel_tokens = config->vocab < PS_HEAD_PANEL_TOKENS ? config->vocab
+                                                                          : PS_HEAD_PANEL_TOKENS};
     size_t tokens = (size_t)head->panel_tokens;
     size_t chunk = max_rows < CHUNK_ROWS ? max_rows : CHUNK_ROWS;
     head->h = ps_malloc_aligned(max_rows * d, sizeof(float), err);
@@ -140,16 +139,11 @@ static void read_panel(ps_head *head, const int32_t *pair_of, size_t n, int32_t 
     }
 }
 
-static bool needs_vocabulary(unsigned metrics)
-{
-    return metrics & (1u << PS_LOGPROB_ANSWER | 1u << PS_KL | 1u << PS_ANSWER_RANK);
-}
-
 int ps_head_read(ps_head *head, const float *x, const int32_t *pair_of, size_t n,
                  int32_t first_pair, int32_t n_pairs, unsigned metrics, bool baselines,
                  double (*values)[PS_N_METRICS], const ps_readout **readouts, ps_err *err)
 {
-    size_t through = needs_vocabulary(metrics) ? n : baselines ? 2 * (size_t)n_pairs : 0;
+    size_t through = ps_metrics_need_vocabulary(metrics) ? n : baselines ? 2 * (size_t)n_pairs : 0;
     int32_t vocab = head->config->vocab;
 
     if (n_pairs > PS_PLAN_MAX_PAIRS)

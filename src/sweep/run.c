@@ -224,10 +224,10 @@ static int load_model(run *r, ps_err *err)
         .n_threads = ps_host_threads(ps_comm_node_size(r->comm)),
         .operand = r->grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
         .max_positions = T, .max_rows = rows > T ? rows : T,
-        .max_width = ps_forward_max_width(r->config)};
+        .max_depth = ps_forward_max_depth(r->config), .max_matrix = ps_forward_max_matrix(r->config)};
     if (ps_backend_open(&r->backend, r->backend_name, &needs, err) < 0)
         return -1;
-    return ps_weights_open(&r->weights, r->config, r->model_dir, needs.operand, err);
+    return ps_weights_open(&r->weights, r->config, r->model_dir, r->backend, err);
 }
 
 static int make_room(run *r, ps_err *err)

@@ -23,7 +23,7 @@ typedef struct naive_run {
 
 typedef struct naive {
     const ps_config *c;
-    ps_weights *weights; /* float32 */
+    ps_weights *weights; /* held by `ref`: as the file has them */
     size_t T, d;
     float *frequency;
 } naive;
@@ -128,6 +128,16 @@ static void naive_attention(const naive *m, double *x, const float *part[PS_N_RO
     free(h), free(y), free(q), free(a), free(k), free(v);
 }
 
+/* A tensor of the file as floats, or NULL; the caller frees it. */
+static const float *naive_widened(const ps_matrix *m)
+{
+    float *wide = m->data ? malloc(m->n * m->k * sizeof *wide) : NULL;
+
+    if (wide)
+        ps_widen(wide, m->data, m->dtype, m->n * m->k);
+    return wide;
+}
+
 /*
  * Run `ids`; where cell is not NULL its state is taken from `source`.  All states go to *keep where
  * it is not NULL.  logits[vocab] at the last position.
@@ -143,7 +153,7 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
     for (size_t i = 0; i < T * d; i++)
         x[i] = embedding[i];
     for (size_t l = 0; l < L; l++) {
-        const void *acquired[PS_N_ROLES];
+        ps_matrix acquired[PS_N_ROLES];
         const float *part[PS_N_ROLES];
         size_t t_patch = cell && (size_t)cell->layer == l ? (size_t)cell->position : T;
         ps_err err = PS_ERR_INIT;
@@ -153,7 +163,7 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
             memcpy(keep->resid + l * T * d, x, T * row);
         ps_weights_layer(m->weights, (int32_t)l, acquired, &err);
         for (int role = 0; role < PS_N_ROLES; role++)
-            part[role] = acquired[role];
+            part[role] = naive_widened(&acquired[role]);
         naive_attention(m, x, part);
         for (size_t t = 0; t < T; t++) {
             naive_mlp(m, y, x + t * d, part);
@@ -166,6 +176,8 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
         }
         if (t_patch < T && cell->site == PS_RESID_POST)
             memcpy(x + t_patch * d, source->resid + ((l + 1) * T + t_patch) * d, row);
+        for (int role = 0; role < PS_N_ROLES; role++)
+            free((void *)(uintptr_t)part[role]);
     }
     if (keep)
         memcpy(keep->resid + L * T * d, x, T * row);

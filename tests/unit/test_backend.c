@@ -11,7 +11,7 @@
 #include "patchsweep/backend.h"
 #include "rand.h"
 
-static ps_backend *ref, *cpu;           /* of float32 operands */
+static ps_backend *ref, *cpu, *openblas; /* of float32 operands */
 static ps_backend *ref_bf16, *cpu_bf16; /* of bfloat16 ones; the latter NULL where there are none */
 
 static float *numbers(size_t n)
@@ -47,43 +47,68 @@ static void norm_equals_ref(void)
     }
 }
 
+/* Odd shapes, some past a tile, a strip, a block, a group or the depth of a pass of ours. */
+static const size_t products[][3] = { /* rows, n, k */
+    {1, 1, 1}, {1, 7, 64}, {2, 131, 24}, {5, 64, 37}, {33, 19, 129}, {14, 32, 512}, {15, 33, 513}, {100, 96, 576},
+    {350, 290, 40}, {3, 17, 1100}};
+
+/* A matrix [n, k] of `dtype`, as `backend` holds it. */
+static ps_matrix hold(const ps_backend *backend, const float *w, enum ps_dtype dtype, size_t n, size_t k)
+{
+    enum ps_dtype held = backend->ops.held[dtype];
+    float *rows = numbers(n * k);
+    char *out = aligned_alloc(64, (ps_matrix_bytes(&backend->ops, held, n, k) + 63) / 64 * 64);
+
+    ps_narrow(rows, w, held, n * k);
+    ps_matrix_lay_out(&backend->ops, out, rows, held, n, k);
+    free(rows);
+    return (ps_matrix){out, held, n, k};
+}
+
+static void let_go(ps_matrix m)
+{
+    free((void *)(uintptr_t)m.data);
+}
+
+/* Products of `backend` against ref's, with weights of `dtype`. */
+static void check_products(const ps_backend *backend, const ps_backend *oracle, enum ps_dtype dtype)
+{
+    for (size_t s = 0; s < sizeof products / sizeof *products; s++)
+        for (int bias = 0; bias < 2; bias++) {
+            size_t rows = products[s][0], n = products[s][1], k = products[s][2];
+            float *x = numbers(rows * k), *w = numbers(n * k), *c = numbers(n);
+            float *a = numbers(rows * n), *b = numbers(rows * n), *back = numbers(k);
+            uint16_t *narrow = malloc(n * k * sizeof *narrow);
+            if (dtype != PS_DTYPE_F32) { /* as a file has them */
+                ps_narrow(narrow, w, dtype, n * k);
+                ps_widen(w, narrow, dtype, n * k);
+            }
+            ps_matrix held_a = hold(oracle, w, dtype, n, k), held_b = hold(backend, w, dtype, n, k);
+            oracle->ops.matmul(oracle, a, x, &held_a, bias ? c : NULL, rows);
+            backend->ops.matmul(backend, b, x, &held_b, bias ? c : NULL, rows);
+            CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
+            for (size_t j = 0; j < n; j += 1 + n / 3) { /* what was laid out comes back */
+                ps_matrix_row(&backend->ops, &held_b, j, back);
+                CHECK(!memcmp(back, w + j * k, k * sizeof *back));
+            }
+            let_go(held_a), let_go(held_b);
+            free(x), free(w), free(c), free(a), free(b), free(back), free(narrow);
+        }
+}
+
 static void matmul_equals_ref(void)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 7, 64}, {2, 131, 24}, {5, 64, 37}, {33, 19, 129}, {100, 96, 576}};
-
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int bias = 0; bias < 2; bias++) {
-            size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
-            float *x = numbers(rows * k), *w = numbers(n * k), *c = numbers(n);
-            float *a = numbers(rows * n), *b = numbers(rows * n);
-            ref->ops.matmul(ref, a, x, w, bias ? c : NULL, rows, n, k);
-            cpu->ops.matmul(cpu, b, x, w, bias ? c : NULL, rows, n, k);
-            CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
-            free(x), free(w), free(c), free(a), free(b);
-        }
+    for (int dtype = 0; dtype < PS_N_DTYPES; dtype++) {
+        check_products(cpu, ref, (enum ps_dtype)dtype);
+        check_products(openblas, ref, (enum ps_dtype)dtype);
+    }
 }
 
 /* Both round x the same way and take products exactly: sums of float32 against sums of double. */
 static void bf16_matmul_equals_ref(void)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 7, 64}, {2, 131, 24}, {5, 64, 37}, {33, 19, 129},
-                                       {100, 96, 576}, {70, 33, 8}}; /* more rows than max_rows, too */
-
-    for (size_t s = 0; cpu_bf16 && s < sizeof shapes / sizeof *shapes; s++)
-        for (int bias = 0; bias < 2; bias++) {
-            size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
-            float *x = numbers(rows * k), *wide = numbers(n * k), *c = numbers(n);
-            float *a = numbers(rows * n), *b = numbers(rows * n);
-            uint16_t *w = malloc(n * k * sizeof *w);
-            ps_narrow(w, wide, PS_DTYPE_BF16, n * k);
-            ref_bf16->ops.matmul(ref_bf16, a, x, w, bias ? c : NULL, rows, n, k);
-            cpu_bf16->ops.matmul(cpu_bf16, b, x, w, bias ? c : NULL, rows, n, k);
-            CHECK(worst(a, b, rows * n) <= 2e-6 * sqrt((double)k + 1));
-            /* ... and it is not float32's product */
-            cpu->ops.matmul(cpu, b, x, wide, bias ? c : NULL, rows, n, k);
-            CHECK(worst(a, b, rows * n) > 1e-6);
-            free(x), free(w), free(wide), free(c), free(a), free(b);
-        }
+    if (cpu_bf16)
+        check_products(cpu_bf16, ref_bf16, PS_DTYPE_BF16);
 }
 
 static void rope_equals_ref(void)
@@ -185,21 +210,21 @@ static void rows_do_not_see_each_other(void)
     free(x), free(w), free(all);
 }
 
-/* Nor do products, where the kernels allow it: alone, in a crowd, first or last. */
+/* Nor do products: alone, in a crowd, first or last. OpenBLAS's may. */
 static void check_company(const ps_backend *backend, size_t n, size_t k)
 {
     enum { ROWS = 333 };
     float *x = numbers(ROWS * k), *wide = numbers(n * k), *all = numbers(ROWS * n), *one = numbers(ROWS * n);
-    float *w = numbers(n * k);
+    ps_matrix w = hold(backend, wide, PS_DTYPE_BF16, n, k);
 
-    ps_narrow(w, wide, backend->operand, n * k);
-    backend->ops.matmul(backend, all, x, w, NULL, ROWS, n, k);
+    backend->ops.matmul(backend, all, x, &w, NULL, ROWS);
     for (size_t from = 0, rows = 1; from < ROWS; from += rows, rows = 1 + (size_t)rand_int(70)) {
         rows = rows < ROWS - from ? rows : ROWS - from;
-        backend->ops.matmul(backend, one, x + from * k, w, NULL, rows, n, k);
+        backend->ops.matmul(backend, one, x + from * k, &w, NULL, rows);
         CHECK(!memcmp(one, all + from * n, rows * n * sizeof *one));
     }
-    free(x), free(w), free(wide), free(all), free(one);
+    let_go(w);
+    free(x), free(wide), free(all), free(one);
 }
 
 static void products_do_not_see_each_other(void)
@@ -208,17 +233,36 @@ static void products_do_not_see_each_other(void)
     const ps_backend *backends[] = {cpu, cpu_bf16};
 
     for (int b = 0; b < 2 && backends[b]; b++) {
-        for (size_t s = 0; backends[b]->same_bits && s < sizeof shapes / sizeof *shapes; s++)
+        CHECK(backends[b]->same_bits);
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
             check_company(backends[b], shapes[s][0], shapes[s][1]);
-        printf("# %s: %s\n", ps_backend_describe(backends[b]),
-               backends[b]->same_bits ? "same bits" : "bits depend on company");
     }
+}
+
+/* Nor does the type that weights are held in matter, where it holds them exactly. */
+static void types_give_the_same_bits(void)
+{
+    enum { ROWS = 37, N = 70, K = 600 };
+    float *x = numbers(ROWS * K), *w = numbers(N * K), *a = numbers(ROWS * N), *b = numbers(ROWS * N);
+
+    for (size_t i = 0; i < N * K; i++)
+        w[i] = (float)(int)(w[i] * 100) / 128; /* in 8 bits */
+    ps_matrix exact = hold(cpu, w, PS_DTYPE_F32, N, K);
+    cpu->ops.matmul(cpu, a, x, &exact, NULL, ROWS);
+    for (int dtype = PS_DTYPE_F16; dtype < PS_N_DTYPES; dtype++) {
+        ps_matrix held = hold(cpu, w, (enum ps_dtype)dtype, N, K);
+        cpu->ops.matmul(cpu, b, x, &held, NULL, ROWS);
+        CHECK(!memcmp(a, b, ROWS * N * sizeof *a));
+        let_go(held);
+    }
+    let_go(exact);
+    free(x), free(w), free(a), free(b);
 }
 
 static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype operand, size_t max_rows)
 {
     const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 64,
-                                    .max_rows = max_rows, .max_width = 4096};
+                                    .max_rows = max_rows, .max_depth = 4096, .max_matrix = 1 << 20};
     ps_backend *backend = NULL;
     ps_err err = PS_ERR_INIT;
 
@@ -236,10 +280,11 @@ int main(void)
     ps_backend *none;
 
     ref = open_backend("ref", 1, PS_DTYPE_F32, 400);
-    cpu = open_backend("cpu", 2, PS_DTYPE_F32, 400);
+    cpu = open_backend("cpu", 2, PS_DTYPE_F32, 120); /* takes more rows in turns */
     ref_bf16 = open_backend("ref", 1, PS_DTYPE_BF16, 400);
     cpu_bf16 = open_backend("cpu", 2, PS_DTYPE_BF16, 60);
-    if (!ref || !cpu || !ref_bf16)
+    openblas = open_backend("openblas", 2, PS_DTYPE_F32, 60);
+    if (!ref || !cpu || !ref_bf16 || !openblas)
         return 1;
     RUN(norm_equals_ref);
     RUN(matmul_equals_ref);
@@ -250,10 +295,12 @@ int main(void)
     RUN(vexp_is_exp);
     RUN(rows_do_not_see_each_other);
     RUN(products_do_not_see_each_other);
+    RUN(types_give_the_same_bits);
     ps_backend_close(ref);
     ps_backend_close(cpu);
     ps_backend_close(ref_bf16);
     ps_backend_close(cpu_bf16);
+    ps_backend_close(openblas);
     CHECK_ERR(ps_backend_open(&none, "gpu", &needs, &err), err, PS_EINPUT, "'gpu' is not known");
     return check_done();
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../check.h"
+#include "patchsweep/cost.h"
 #include "patchsweep/plan.h"
 
 /* A grid of made-up tokens: all pairs begin with the same `shared` ones. */
@@ -191,6 +192,55 @@ static void useful_ranks_are_named(void)
     }
 }
 
+/* Operations of one row of one layer, by what is asked of it. */
+static double of_row(const ps_config *c, bool q, bool kv, bool rest, int keys)
+{
+    double d = c->d_model, qw = c->n_heads * c->head_dim, kvw = c->n_kv_heads * c->head_dim;
+
+    return (q ? 2 * d * qw : 0) + (kv ? 2 * 2 * d * kvw : 0) +
+           (rest ? 2 * qw * d + 3 * 2 * d * c->d_mlp + 2 * 2.0 * keys * qw : 0);
+}
+
+/* The cost, row by row: every computed cell's rows in every layer behind its entry. */
+static void cost_is_the_sum_over_rows(void)
+{
+    enum { L = 4 };
+    static const int32_t T[] = {7, 5}, D[] = {2, 0};
+    const ps_config c = {.n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
+                         .d_mlp = 40, .vocab = 100, .tied = true};
+    ps_err err = PS_ERR_INIT;
+
+    for (unsigned sites = 1; sites < 1u << PS_N_SITES; sites++) {
+        ps_grid *grid = synthetic(L, 2, T, D, 0, sites);
+        ps_plan *plan = NULL;
+        CHECK(ps_plan_build(&plan, grid, 3, 1 << 30, false, &err) == 0);
+        double wanted = 2 * 2 * 2.0 * c.d_model * c.vocab, rows = 0, keys = 0, n = 0;
+        for (size_t i = 0; i < plan->n_cells; i++) {
+            const ps_cell *cell = &plan->cells[i];
+            int32_t T_ = T[cell->pair], first = T_ - ps_plan_cell_rows(grid, cell);
+            bool copy = ps_site_kinds[cell->site].copy;
+            rows += T_ - first;
+            for (int32_t l = ps_cell_entry(cell); l < L; l++)
+                for (int32_t t = first; t < T_; t++) {
+                    bool own = l > ps_cell_entry(cell) || (!copy && t == cell->position);
+                    bool on = l < L - 1 || t == T_ - 1;
+                    wanted += of_row(&c, own && on, own, on, t + 1);
+                }
+        }
+        for (int p = 0; p < 2; p++)
+            for (int32_t t = 0; t < T[p]; t++, n++)
+                keys += t + 1;
+        rows += (double)plan->waves[0].trunk_rows;
+        wanted += plan->waves[0].trunk_rows * L * (of_row(&c, true, true, true, 0) + 4.0 * 24 * keys / n);
+        ps_cost cost = ps_cost_of(plan, grid, &c);
+        CHECK_CLOSE(cost.flops / wanted, 1, 1e-12);
+        CHECK_CLOSE(cost.rows, rows, 0);
+        CHECK(cost.naive_flops > 4 * cost.flops);
+        ps_plan_free(plan);
+        ps_grid_free(grid);
+    }
+}
+
 int main(void)
 {
     RUN(each_cell_once);
@@ -198,5 +248,6 @@ int main(void)
     RUN(shared_prefixes_count_once);
     RUN(ranks_are_balanced);
     RUN(useful_ranks_are_named);
+    RUN(cost_is_the_sum_over_rows);
     return check_done();
 }

@@ -1,0 +1,24 @@
+/*
+ * trial.h - a sweep of made-up prompts over made-up weights: what a job of that shape would take, counted
+ * or tried.
+ */
+#ifndef PATCHSWEEP_TRIAL_H
+#define PATCHSWEEP_TRIAL_H
+
+#include "patchsweep/comm.h"
+#include "patchsweep/config.h"
+#include "patchsweep/dtype.h"
+#include "patchsweep/grid.h"
+
+/*
+ * The grid of `n_pairs` pairs of `T` tokens that differ from position `D` on: resid_post, denoise, all
+ * layers and positions, the answer's logit.  PS_EINPUT unless 0 <= D < T.
+ */
+int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32_t T, int32_t D, ps_err *err);
+
+/* Collective.  Run it with random weights as of a bfloat16 file: seconds of its waves, as a result's
+ * sweep_seconds counts them.  PS_EINPUT where the weights are more than this machine has room for. */
+int ps_trial_run(const ps_config *config, const ps_grid *grid, ps_comm *comm, enum ps_dtype operand,
+                 int n_threads, double *seconds, ps_err *err);
+
+#endif

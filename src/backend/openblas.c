@@ -1,0 +1,97 @@
+/*
+ * openblas.c - the products of OpenBLAS: another opinion on ours, and what they are measured against.
+ * The only file that sees cblas.h.
+ */
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "patchsweep/backend.h"
+
+/* The elements of w, widened into the scratch where they are not float32 already. */
+static const float *widened(const ps_backend *backend, const ps_matrix *w)
+{
+    float *wide = backend->scratch;
+
+    if (w->dtype == PS_DTYPE_F32)
+        return w->data;
+#pragma omp parallel for
+    for (size_t j = 0; j < w->n; j++)
+        ps_widen(wide + j * w->k, (const char *)w->data + j * w->k * ps_dtype_bytes(w->dtype), w->dtype, w->k);
+    return wide;
+}
+
+static void matmul(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
+                   const float *bias, size_t rows)
+{
+    blasint n = (blasint)w->n, k = (blasint)w->k;
+
+    if (rows == 0)
+        return;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, n, k, 1, x, k,
+                widened(backend, w), k, 0, out, n);
+    if (!bias)
+        return;
+#pragma omp parallel for
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < w->n; j++)
+            out[r * w->n + j] += bias[j];
+}
+
+void ps_backend_openblas(ps_backend_ops *ops, int n_threads)
+{
+    openblas_set_num_threads(n_threads); /* its pthread build does not follow OpenMP */
+    ops->name = "openblas";
+    ops->matmul = matmul;
+}
+
+size_t ps_backend_openblas_scratch(size_t max_matrix)
+{
+    return max_matrix * sizeof(float);
+}
+
+void ps_backend_openblas_describe(char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s, kernel %s, %d threads", openblas_get_config(),
+             openblas_get_corename(), omp_get_max_threads());
+}
+
+/* Kernels by the vectors they use, and whether this processor has those. */
+static int generation_of_kernel(const char *core)
+{
+    static const char *const avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    static const char *const avx2[] = {"Haswell", "Zen", "Excavator"};
+
+    for (size_t i = 0; i < sizeof avx512 / sizeof *avx512; i++)
+        if (!strcasecmp(core, avx512[i]))
+            return 2;
+    for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++)
+        if (!strcasecmp(core, avx2[i]))
+            return 1;
+    return 0;
+}
+
+static int generation_of_processor(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") ? 2 : __builtin_cpu_supports("avx2") ? 1 : 0;
+#else
+    return 0;
+#endif
+}
+
+void ps_backend_openblas_advise(char *text, size_t bytes)
+{
+    static const char *const vectors[] = {"", "AVX2", "AVX-512"};
+    const char *core = openblas_get_corename();
+    int have = generation_of_processor();
+
+    text[0] = '\0';
+    if (generation_of_kernel(core) < have)
+        snprintf(text, bytes, "OpenBLAS uses its %s kernels on a processor with %s, which may cost a factor of two; %s",
+                 core, vectors[have], getenv("OPENBLAS_CORETYPE") ? "unset OPENBLAS_CORETYPE"
+                                                                  : "a newer OpenBLAS may know it");
+}

@@ -1,0 +1,306 @@
+/* cmd_bench.c - this machine's rates, and the sweep rate they imply for the shape of a model. */
+#include <stdio.h>
+#include <string.h>
+
+#include "opt.h"
+#include "patchsweep/backend.h"
+#include "patchsweep/comm.h"
+#include "patchsweep/config.h"
+#include "patchsweep/cost.h"
+#include "patchsweep/family.h"
+#include "patchsweep/file.h"
+#include "patchsweep/host.h"
+#include "patchsweep/log.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/rate.h"
+#include "patchsweep/text.h"
+#include "patchsweep/trial.h"
+
+/* The products that are timed, and whose rate a precision's sweep goes by. */
+enum product { FP32, FP32_OPENBLAS, BF16, N_PRODUCTS };
+static const struct {
+    const char *name, *backend;
+    enum ps_dtype operand;
+    bool sweeps; /* not only a yardstick */
+} products[N_PRODUCTS] = {
+    [FP32] = {"fp32", "auto", PS_DTYPE_F32, true},
+    [FP32_OPENBLAS] = {"fp32_openblas", "openblas", PS_DTYPE_F32, false},
+    [BF16] = {"bf16", "auto", PS_DTYPE_BF16, true},
+};
+
+static const int rank_counts[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+#define N_RANK_COUNTS (sizeof rank_counts / sizeof *rank_counts)
+#define MOST_RANKS 4096
+
+typedef struct bench {
+    const char *shape, *read;
+    long tokens, first_difference, pairs;
+    bool synthetic, json, no_disk, quick;
+    int n_threads;
+    ps_comm *comm; /* where something is run */
+    /* measured; 0: not to be had */
+    double flops[N_PRODUCTS], memory, disk, seconds[N_PRODUCTS];
+    char words[N_PRODUCTS][256];
+    /* counted */
+    ps_config *config;
+    ps_grid *grid;
+    ps_cost cost;
+    size_t n_cells, n_computed;
+    double efficiency[N_RANK_COUNTS];
+    int useful;
+} bench;
+
+/* ---- measuring ---- */
+
+static int measure(bench *b, ps_err *err)
+{
+    for (int i = 0; i < N_PRODUCTS; i++) {
+        ps_err none = PS_ERR_INIT;
+        if (ps_rate_product(products[i].backend, products[i].operand, b->n_threads, b->quick,
+                            &b->flops[i], b->words[i], &none) == 0)
+            continue;
+        if (none.code != PS_EINPUT) {
+            *err = none;
+            return -1;
+        }
+        snprintf(b->words[i], sizeof b->words[i], "%.200s", none.text); /* why there is none here */
+    }
+    if (ps_rate_memory(b->n_threads, &b->memory, err) < 0)
+        return -1;
+    return b->no_disk ? 0 : ps_rate_file(b->read, &b->disk, err);
+}
+
+/* ---- a shape ---- */
+
+/* A file, a model directory, or the name of one of ours. */
+static int find_shape(char **path, const char *name, ps_err *err)
+{
+    static const char *const folders[] = {"data/shapes", PS_DATADIR "/shapes"};
+    ps_text candidate = {0};
+
+    if (ps_file_kind(name)) {
+        *path = ps_file_kind(name) == 1 ? ps_strdup(name, err) : ps_path_join(name, "config.json", err);
+        return *path ? 0 : -1;
+    }
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && !strchr(name, '/'); i++) {
+        ps_text_release(&candidate);
+        ps_text_printf(&candidate, "%s/%s.json", folders[i], name);
+        if (ps_file_kind(ps_text_str(&candidate)) == 1) {
+            *path = ps_strdup(ps_text_str(&candidate), err);
+            break;
+        }
+    }
+    ps_text_release(&candidate);
+    return *path ? 0 : ps_err_set(err, PS_EINPUT, "--shape: '%s' is no config.json, no model directory, and not in %s "
+                                  "or %s; llama-3.2-1b and llama-3.3-70b are", name, folders[0], folders[1]);
+}
+
+static int count_plan(bench *b, ps_err *err)
+{
+    ps_plan *plan = NULL;
+
+    for (size_t i = 0; i < N_RANK_COUNTS; i++) {
+        if (ps_plan_build(&plan, b->grid, rank_counts[i], 1 << 30, false, err) < 0)
+            return -1;
+        b->efficiency[i] = plan->efficiency;
+        if (i == 0) {
+            b->cost = ps_cost_of(plan, b->grid, b->config);
+            b->n_computed = plan->n_cells;
+            b->n_cells = plan->n_cells + plan->n_free;
+        }
+        ps_plan_free(plan);
+    }
+    return ps_plan_useful_ranks(b->grid, 1 << 30, MOST_RANKS, &b->useful, err);
+}
+
+static int open_shape(bench *b, ps_err *err)
+{
+    char *path = NULL;
+    int rc = find_shape(&path, b->shape, err);
+
+    if (rc == 0)
+        rc = ps_config_read_file(&b->config, path, err);
+    if (rc == 0)
+        rc = ps_trial_grid(&b->grid, b->config, (int32_t)b->pairs, (int32_t)b->tokens,
+                           (int32_t)b->first_difference, err);
+    if (rc == 0)
+        rc = count_plan(b, err);
+    ps_free(path);
+    return rc;
+}
+
+/* Collective. */
+static int try_shape(bench *b, ps_err *err)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < N_PRODUCTS; i++)
+        if (products[i].sweeps && b->flops[i] > 0)
+            rc = ps_trial_run(b->config, b->grid, b->comm, products[i].operand, b->n_threads,
+                              &b->seconds[i], err);
+    return rc;
+}
+
+/* ---- words ---- */
+
+/* 0.0123 s, 4.56 s, 12 min, 3.4 h */
+static const char *duration(double seconds, char text[32])
+{
+    if (seconds < 300)
+        snprintf(text, 32, "%.3g s", seconds);
+    else if (seconds < 3 * 3600.0)
+        snprintf(text, 32, "%.0f min", seconds / 60);
+    else
+        snprintf(text, 32, "%.1f h", seconds / 3600);
+    return text;
+}
+
+static void print_machine(const bench *b)
+{
+    printf("processor   %s, %d threads\n", ps_host_cpu(), b->n_threads);
+    for (int i = 0; i < N_PRODUCTS; i++) {
+        if (b->flops[i] > 0)
+            printf("%-13s %8.0f GFLOP/s   %s\n", products[i].name, b->flops[i] / 1e9, b->words[i]);
+        else
+            printf("%-13s        -           %s\n", products[i].name, b->words[i]);
+    }
+    printf("memory        %8.1f GB/s\n", b->memory / 1e9);
+    if (b->disk > 0)
+        printf("disk          %8.2f GB/s      %s\n", b->disk / 1e9, b->read ? b->read : "a file made in this folder");
+}
+
+static void print_shape(const bench *b)
+{
+    const ps_config *c = b->config;
+    double cells = (double)b->n_cells;
+    char time[32];
+
+    printf("\n%s: %s, %d layers, width %d, %.3g billion weights, %.3g GB in 16 bits", b->shape,
+           c->family->model_type, (int)c->n_layers, (int)c->d_model, b->cost.weights / 1e9, b->cost.weights * 2e-9);
+    if (b->disk > 0)
+        printf(", %s to read", duration(b->cost.weights * 2 / b->disk, time));
+    printf("\n%ld pair%s of %ld tokens that differ from %ld on: %zu cells, %zu computed, %.4g TFLOP instead of %.4g\n\n",
+           b->pairs, b->pairs == 1 ? "" : "s", b->tokens, b->first_difference, b->n_cells, b->n_computed,
+           b->cost.flops / 1e12, b->cost.naive_flops / 1e12);
+    printf("ranks  efficiency");
+    for (int i = 0; i < N_PRODUCTS; i++)
+        if (products[i].sweeps && b->flops[i] > 0)
+            printf("  %9s    cells/s", products[i].name);
+    printf("\n");
+    for (size_t n = 0; n < N_RANK_COUNTS; n++) {
+        printf("%5d  %10.4f", rank_counts[n], b->efficiency[n]);
+        for (int i = 0; i < N_PRODUCTS; i++)
+            if (products[i].sweeps && b->flops[i] > 0) {
+                double seconds = b->cost.flops / b->flops[i] / rank_counts[n] / b->efficiency[n];
+                printf("  %9s  %9.4g", duration(seconds, time), cells / seconds);
+            }
+        printf("\n");
+    }
+    printf("each rank as fast as this process; up to %d ranks work more than they wait\n", b->useful);
+    for (int i = 0; i < N_PRODUCTS; i++)
+        if (b->seconds[i] > 0)
+            printf("run here with random weights, %s: %s, %.4g cells/s, %.3f of what the product rate allows\n",
+                   products[i].name, duration(b->seconds[i], time), cells / b->seconds[i],
+                   b->cost.flops / b->flops[i] / b->seconds[i]);
+}
+
+static void print_json(const bench *b)
+{
+    printf("{\"processor\": \"%s\", \"threads\": %d, \"products\": {", ps_host_cpu(), b->n_threads);
+    const char *comma = "";
+    for (int i = 0; i < N_PRODUCTS; i++)
+        if (b->flops[i] > 0) {
+            printf("%s\"%s\": {\"gflops\": %.4g, \"by\": \"%s\"}", comma, products[i].name, b->flops[i] / 1e9, b->words[i]);
+            comma = ", ";
+        }
+    printf("}, \"memory_gbytes\": %.4g", b->memory / 1e9);
+    if (b->disk > 0)
+        printf(", \"disk_gbytes\": %.4g", b->disk / 1e9);
+    if (b->config) {
+        printf(", \"shape\": {\"weights\": %.0f, \"cells\": %zu, \"computed\": %zu, \"flops\": %.6g, \"naive_flops\": %.6g, "
+               "\"useful_ranks\": %d, \"ranks\": {", b->cost.weights, b->n_cells, b->n_computed, b->cost.flops,
+               b->cost.naive_flops, b->useful);
+        for (size_t n = 0; n < N_RANK_COUNTS; n++)
+            printf("%s\"%d\": %.6f", n ? ", " : "", rank_counts[n], b->efficiency[n]);
+        printf("}, \"synthetic_seconds\": {");
+        comma = "";
+        for (int i = 0; i < N_PRODUCTS; i++)
+            if (b->seconds[i] > 0) {
+                printf("%s\"%s\": %.6g", comma, products[i].name, b->seconds[i]);
+                comma = ", ";
+            }
+        printf("}}");
+    }
+    printf("}\n");
+}
+
+/* ---- the command ---- */
+
+static int bench_all(bench *b, ps_err *err)
+{
+    int rc = b->shape ? open_shape(b, err) : 0;
+
+    if (rc == 0 && b->synthetic)
+        rc = ps_comm_open(&b->comm, err);
+    if (rc == 0) {
+        b->n_threads = ps_host_threads(b->comm ? ps_comm_node_size(b->comm) : 1);
+        rc = measure(b, err);
+    }
+    if (b->comm)
+        rc = ps_comm_agree(b->comm, err) < 0 ? -1 : try_shape(b, err);
+    bool speaks = !b->comm || ps_comm_rank(b->comm) == 0;
+    if (rc < 0 && speaks)
+        ps_fail(err);
+    else if (speaks && b->json)
+        print_json(b);
+    else if (speaks) {
+        print_machine(b);
+        if (b->shape)
+            print_shape(b);
+    }
+    ps_grid_free(b->grid);
+    ps_config_free(b->config);
+    ps_comm_close(b->comm);
+    return rc < 0 ? (int)err->code : 0;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    bench b = {.tokens = 28, .first_difference = 14, .pairs = 1};
+    ps_err err = PS_ERR_INIT;
+    int n_args = 0;
+    const ps_opt opts[] = {
+        {0, "shape", PS_OPT_STRING, &b.shape, "NAME",
+         "count a sweep for this shape: llama-3.2-1b, llama-3.3-70b, a config.json\n"
+         "or a model directory"},
+        {0, "tokens", PS_OPT_INT, &b.tokens, "T", "tokens of its prompts (default 28)"},
+        {0, "first-difference", PS_OPT_INT, &b.first_difference, "D", "where the two runs part (default 14)"},
+        {0, "pairs", PS_OPT_INT, &b.pairs, "N", "pairs of prompts (default 1)"},
+        {0, "synthetic", PS_OPT_FLAG, &b.synthetic, NULL,
+         "run that sweep too, with random weights; under mpirun, over its ranks"},
+        {0, "read", PS_OPT_STRING, &b.read, "FILE", "time reading this file, past the page cache"},
+        {0, "quick", PS_OPT_FLAG, &b.quick, NULL, "small products: rough, and soon done"},
+        {0, "no-disk", PS_OPT_FLAG, &b.no_disk, NULL, "time no file"},
+        {0, "json", PS_OPT_FLAG, &b.json, NULL, "one JSON object instead of text"},
+        {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
+    };
+    const ps_usage usage = {
+        "patchsweep bench [options]",
+        "Time this machine's matrix products, memory and disk, and say what sweep rate they\n"
+        "imply for the shape of a model, so that a job can be sized before it is queued.",
+        opts,
+        "examples:\n"
+        "  patchsweep bench --shape llama-3.3-70b\n"
+        "  patchsweep bench --shape llama-3.2-1b --synthetic"};
+
+    int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
+    if (rc == 0 && n_args)
+        rc = ps_err_set(&err, PS_EINPUT, "bench takes no '%s'; see 'patchsweep bench --help'", argv[0]);
+    if (rc == 0 && (b.pairs < 1 || b.pairs > 10000 || b.tokens < 1 || b.tokens > 100000))
+        rc = ps_err_set(&err, PS_EINPUT, "--pairs is 1 to 10000, --tokens 1 to 100000");
+    if (rc == 0 && b.synthetic && !b.shape)
+        rc = ps_err_set(&err, PS_EINPUT, "--synthetic runs the sweep of a shape: name one with --shape");
+    if (rc)
+        return rc > 0 ? 0 : ps_fail(&err);
+    return bench_all(&b, &err);
+}

@@ -1,0 +1,96 @@
+/* trial.c - a grid out of numbers, and a run of it without files. */
+#include "patchsweep/trial.h"
+
+#include "patchsweep/backend.h"
+#include "patchsweep/cost.h"
+#include "patchsweep/forward.h"
+#include "patchsweep/host.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/plan.h"
+#include "patchsweep/wave.h"
+#include "patchsweep/weights.h"
+
+/* Tokens of pair p: no two pairs begin alike. */
+static void make_ids(int32_t *clean, int32_t *corrupt, const ps_config *c, int32_t p, int32_t T, int32_t D)
+{
+    for (int32_t t = 0; t < T; t++) {
+        clean[t] = (int32_t)((p + 1 + 7919 * (int64_t)t) % c->vocab);
+        corrupt[t] = t == D ? (clean[t] + 1) % c->vocab : clean[t];
+    }
+}
+
+int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32_t T, int32_t D, ps_err *err)
+{
+    size_t n = (size_t)n_pairs;
+    ps_job job = {.n_pairs = n, .layers = {.all = true}, .positions = {.all = true},
+                  .sites = 1u << PS_RESID_POST, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
+    ps_job_pair named = {.where = (char[]){"a made-up pair"}};
+    int rc = -1;
+
+    if (T < 1 || D < 0 || D >= T)
+        return ps_err_set(err, PS_EINPUT, "prompts of %d tokens cannot differ from position %d on", (int)T, (int)D);
+    ps_pair *pairs = ps_calloc(n, sizeof *pairs, err);
+    int32_t *ids = ps_malloc(2 * n * (size_t)T, sizeof *ids, err);
+    for (int32_t p = 0; pairs && ids && p < n_pairs; p++) {
+        int32_t *clean = ids + 2 * (size_t)p * (size_t)T;
+        make_ids(clean, clean + T, config, p, T, D);
+        pairs[p] = (ps_pair){.job = &named, .n_positions = T, .first_difference = D,
+                             .ids = {clean, clean + T}, .answer_id = 0, .foil_id = -1};
+    }
+    if (pairs && ids)
+        rc = ps_grid_build(out, &job, pairs, config->n_layers, err);
+    ps_free(pairs);
+    ps_free(ids);
+    return rc;
+}
+
+typedef struct trial {
+    ps_backend *backend;
+    ps_weights *weights;
+    ps_plan *plan;
+    ps_wave *wave;
+} trial;
+
+static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm *comm,
+                      enum ps_dtype operand, int n_threads, ps_err *err)
+{
+    size_t T = (size_t)ps_grid_max_positions(grid);
+    const ps_backend_needs needs = {
+        .n_threads = n_threads, .operand = operand, .max_positions = T,
+        .max_rows = PS_WAVE_PANEL_ROWS > T ? PS_WAVE_PANEL_ROWS : T,
+        .max_depth = ps_forward_max_depth(c), .max_matrix = ps_forward_max_matrix(c)};
+
+    if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, false, err) < 0)
+        return -1;
+    ps_cost cost = ps_cost_of(t->plan, grid, c);
+    double wanted = 2 * cost.weights + cost.rows * (double)ps_wave_row_bytes(c);
+    double have = (double)ps_host_memory() / ps_comm_node_size(comm);
+    if (have > 0 && wanted > 0.9 * have)
+        return ps_err_set(err, PS_EINPUT, "--synthetic: the weights of this shape and a wave take %.0f GB of each rank, and "
+                          "%.0f GB are free; without it the sweep is only counted", wanted / 1e9, have / 1e9);
+    if (ps_backend_open(&t->backend, "auto", &needs, err) < 0 ||
+        ps_weights_synthetic(&t->weights, c, PS_DTYPE_BF16, t->backend, err) < 0)
+        return -1;
+    return ps_wave_open(&t->wave, grid, t->plan, c, t->weights, t->backend, comm, 0, err);
+}
+
+int ps_trial_run(const ps_config *config, const ps_grid *grid, ps_comm *comm, enum ps_dtype operand,
+                 int n_threads, double *seconds, ps_err *err)
+{
+    trial t = {0};
+    ps_wave_sink sink = {0};
+
+    open_trial(&t, config, grid, comm, operand, n_threads, err);
+    int rc = ps_comm_agree(comm, err);
+    double start = ps_seconds();
+    for (size_t i = 0; rc == 0 && i < t.plan->n_waves; i++) {
+        ps_wave_values values;
+        rc = ps_wave_run(t.wave, i, &sink, &values, err);
+    }
+    *seconds = ps_seconds() - start;
+    ps_wave_close(t.wave);
+    ps_weights_close(t.weights);
+    ps_backend_close(t.backend);
+    ps_plan_free(t.plan);
+    return rc;
+}
