@@ -10,6 +10,10 @@ models/.cache (165 MB) for the next time. Every cell's logits of answer and
 foil are compared, and where the job asked for `patched_final`, all 49,152
 logits of every cell.
 
+With --bf16, a second result of the same job in precision bf16 is compared with the
+first: how far scores move, and which cells predict another token though the
+fp32 margin exceeds 0.5.
+
 The time of the sweep is set against one plain forward pass of the same
 prompt, at the same number of threads: a sweep of 840 cells should cost no
 more than 25 of them. That is printed, and an error only with --time, since a
@@ -153,6 +157,30 @@ def compare_values(model, result, prompts):
     return all(good)
 
 
+# ---- precision bf16
+
+BF16_MOST, BF16_MEDIAN, BF16_MARGIN = 0.10, 0.03, 0.5
+
+
+def compare_bf16(model, fp32, bf16, prompts):
+    """Two results of one job: do bfloat16 operands move scores or predictions too far?"""
+    grids = [result[f"{prompts.id}/resid_post/denoise"] for result in (fp32, bf16)]
+    moved = np.abs(grids[0]["score"][()] - grids[1]["score"][()])
+    computed = moved[:-1, fp32[prompts.id].attrs["first_difference"]:]  # the rest is known beforehand
+    flips = 0
+    for layer in range(len(moved)):
+        exact, rounded = (rebuilt(model, grid["patched_final"][layer]) for grid in grids)
+        first, second = np.sort(exact, axis=-1)[:, :-3:-1].T
+        flips += int(((exact.argmax(-1) != rounded.argmax(-1)) & (first - second > BF16_MARGIN)).sum())
+    good = bool(moved.max() <= BF16_MOST and np.median(computed) <= BF16_MEDIAN and flips == 0)
+    print(f"{'ok    ' if good else 'not ok'}  bf16: scores move by {moved.max():.3f} at most (allowed {BF16_MOST}), "
+          f"{np.median(computed):.3f} in the median of computed cells (allowed {BF16_MEDIAN}); "
+          f"{flips} predictions change past a margin of {BF16_MARGIN}")
+    print(f"        bf16 sweep {float(bf16.attrs['sweep_seconds']):.2f} s, "
+          f"fp32 {float(fp32.attrs['sweep_seconds']):.2f} s")
+    return good
+
+
 # ---- timing
 
 def forward_seconds(model, ids, n=15):
@@ -179,6 +207,7 @@ def compare_time(model, result, prompts, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("result", type=Path, nargs="?", default=Path("smollm2.h5"))
+    parser.add_argument("--bf16", type=Path, metavar="RESULT", help="the same job in precision bf16")
     parser.add_argument("--threads", type=int, default=os.cpu_count(),
                         help="those that the sweep had, over all its ranks")
     parser.add_argument("--time", action="store_true", help="a slow sweep is an error")
@@ -202,6 +231,9 @@ def main():
     with h5py.File(options.result) as result:
         good = compare_values(model, result, prompts)
         good = compare_time(model, result, prompts, options) and good
+        if options.bf16:
+            with h5py.File(options.bf16) as rounded:
+                good = compare_bf16(model, result, rounded, prompts) and good
     return 0 if good else 1
 
 

@@ -142,6 +142,13 @@ static void add(float *x, const float *y, size_t n)
         x[i] += y[i];
 }
 
+static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows, size_t d)
+{
+#pragma omp parallel for if (rows > FEW_ROWS)
+    for (size_t r = 0; r < rows; r++)
+        memcpy(out + (to ? (size_t)to[r] : r) * d, x + (from ? (size_t)from[r] : r) * d, d * sizeof *out);
+}
+
 void ps_backend_cpu(ps_backend_ops *ops)
 {
     ops->name = "cpu";
@@ -150,4 +157,5 @@ void ps_backend_cpu(ps_backend_ops *ops)
     ops->attend = attend;
     ops->swiglu = swiglu;
     ops->add = add;
+    ops->move = move;
 }

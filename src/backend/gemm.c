@@ -39,6 +39,7 @@
 #define DEPTH 512
 #define GROUP (256 / STRIP) /* strips that a thread takes at once: [DEPTH, 256] of w stay in its cache */
 #define BLOCK_ROWS 336      /* rows of x that it takes them for */
+#define ITEMS 16            /* such pieces of work a thread, at least, where there is enough */
 
 typedef float vec __attribute__((vector_size(VECTOR * sizeof(float))));
 typedef uint32_t words __attribute__((vector_size(VECTOR * sizeof(uint32_t))));
@@ -222,11 +223,15 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static void multiply(const product *p, const float *x)
+/* The work as items that threads take in turn: enough of them that none waits long for the last. */
+static void multiply(const product *p, const float *x, int n_threads)
 {
-    const size_t block = BLOCK_ROWS / TILE_ROWS;
-    size_t blocks = (p->tiles + block - 1) / block, groups = (p->strips + GROUP - 1) / GROUP;
+    size_t blocks = (p->tiles * TILE_ROWS + BLOCK_ROWS - 1) / BLOCK_ROWS, block = (p->tiles + blocks - 1) / blocks;
+    size_t group = GROUP;
 
+    while (group > 2 && (p->strips + group - 1) / group * blocks < ITEMS * (size_t)n_threads)
+        group /= 2;
+    size_t items = (p->strips + group - 1) / group * blocks;
 #pragma omp parallel
     {
 #pragma omp for
@@ -237,9 +242,9 @@ static void multiply(const product *p, const float *x)
                           p->rows - first, p->k, depth);
             }
 #pragma omp for schedule(dynamic)
-        for (size_t i = 0; i < groups * blocks; i++) {
-            size_t group = i / blocks * GROUP, tile = i % blocks * block;
-            take(p, tile, least(tile + block, p->tiles), group, least(group + GROUP, p->strips));
+        for (size_t i = 0; i < items; i++) {
+            size_t strip = i / blocks * group, tile = i % blocks * block;
+            take(p, tile, least(tile + block, p->tiles), strip, least(strip + group, p->strips));
         }
     }
 }
@@ -252,7 +257,7 @@ static void matmul(const ps_backend *backend, float *out, const float *x, const 
         product p = {.out = out + at * w->n, .packed = backend->scratch, .w = w->data, .bias = bias,
                      .dtype = w->dtype, .rows = some, .n = w->n, .k = w->k,
                      .tiles = (some + TILE_ROWS - 1) / TILE_ROWS, .strips = (w->n + STRIP - 1) / STRIP};
-        multiply(&p, x + at * w->k);
+        multiply(&p, x + at * w->k, backend->n_threads);
     }
 }
 

@@ -19,11 +19,13 @@ static size_t row_floats(const ps_trunk *t)
 /* Number the wave's rows, as they come.  Returns how many pieces the most scattered run has. */
 static int32_t number_rows(ps_trunk *t, ps_trunk_visit *visit, void *context)
 {
-    int32_t row = 0, most = 0;
+    int32_t row = 0, most = 0, first_pair = t->wave->first_pair, end_pair = first_pair + t->wave->n_pairs;
 
-    for (int32_t n = 0; n < t->grid->n_nodes; n++)
-        t->row_of[n] = -1;
-    for (int32_t pair = t->wave->first_pair; pair < t->wave->first_pair + t->wave->n_pairs; pair++)
+    for (int32_t pair = first_pair; pair < end_pair; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++)
+            for (int32_t i = 0; i < t->grid->pairs[pair].n_positions; i++)
+                t->row_of[t->grid->pairs[pair].nodes[which][i]] = -1;
+    for (int32_t pair = first_pair; pair < end_pair; pair++)
         for (int which = 0; which < PS_N_WHICH; which++) {
             const int32_t *nodes = t->grid->pairs[pair].nodes[which];
             int32_t T = t->grid->pairs[pair].n_positions, pieces = 0, first = 0;

@@ -1,8 +1,8 @@
 /*
  * wave.c - the walk through the layers.
  *
- * What advances is a strand: consecutive rows of one run, from some position to its end.  Base runs are
- * strands (shared prefix, clean, corrupt), and so is each cell above its entry.  Strands are sorted by
+ * What advances is a strand: consecutive rows of one run, from some position to its end.  Of a base run
+ * the rows that no other had before are a strand, and so is each cell above its entry.  Strands are sorted by
  * entry, so the live ones are always the first ones, and their rows one block of x.
  *
  * A layer takes the live strands panel by panel:

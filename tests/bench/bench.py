@@ -10,8 +10,8 @@ One pair of prompts, resid_post, denoise, every layer and position, the answer's
     loop         transformers with a forward hook, one forward pass a cell
     batched      transformers with a forward hook, the T cells of a layer in one batch
 
-The Python tools have eager attention, no cache, no gradients, the LM head at the last position only, as
-many threads as patchsweep, and the clean states for nothing. Their cells all cost about the same, so by
+The Python tools have eager attention, no cache, no gradients, as many threads as patchsweep, and the clean
+states for nothing. Their cells all cost about the same, so by
 default some are timed, spread over layers and positions, and the sweep's time is their median times the cells.
 
 Values come first: each tool's are compared with the loop's, and in fp32 a difference stops the run; that
@@ -103,8 +103,9 @@ def weight_bytes(folder):
 class Sweep:
     """What every tool computes: two prompts that differ at one position, and an answer."""
 
-    def __init__(self, folder, tokens, first_difference):
+    def __init__(self, folder, tokens, first_difference, last_logits):
         draw = random.Random(SEED)
+        self.keep = 1 if last_logits else 0  # transformers' logits_to_keep; 0: all
         self.folder = folder
         self.config = AutoConfig.from_pretrained(folder)
         vocab = self.config.vocab_size
@@ -281,7 +282,7 @@ class Loop(Tool):
 
     def forward(self, ids):
         """[rows, vocab], at the last position."""
-        return self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[:, -1]
+        return self.model(input_ids=ids, use_cache=False, logits_to_keep=self.sweep.keep).logits[:, -1]
 
     def patched(self, ids, layer, positions):
         """The answer's logit of every row of ids, patched at its own position."""
@@ -324,7 +325,7 @@ class Nnsight(Loop):
         self.net = NNsight(copy.deepcopy(model, shared))
 
     def traced(self, layer, position):
-        with self.net.trace(input_ids=self.corrupt, use_cache=False, logits_to_keep=1):
+        with self.net.trace(input_ids=self.corrupt, use_cache=False, logits_to_keep=self.sweep.keep):
             self.net.model.layers[layer].output[0, position] = self.states[layer][position]
             logit = self.net.lm_head.output[0, -1, self.sweep.answer].save()
         return float(logit)
@@ -483,6 +484,8 @@ def parse():
     parser.add_argument("--samples", type=count, default=24, metavar="N",
                         help="cells to time of the tools that take one at a time")
     parser.add_argument("--all-cells", action="store_true", help="time every cell")
+    parser.add_argument("--last-logits", action="store_true",
+                        help="the Python tools' LM head at the last position only, which few think of")
     parser.add_argument("--repeat", type=count, default=3, metavar="N", help="sweeps by patchsweep")
     parser.add_argument("--threads", type=count, default=len(os.sched_getaffinity(0)), metavar="N")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("results.csv"), metavar="FILE",
@@ -507,7 +510,7 @@ def main():
     torch.set_num_threads(options.threads)
 
     sweep = Sweep(options.model.resolve() if options.model else random_model(options.shape),
-                  options.tokens, options.first_difference)
+                  options.tokens, options.first_difference, options.last_logits)
     rates = Rates(options.repeat, options.threads)
     with tempfile.TemporaryDirectory() as folder:
         tools, loops = make_tools(sweep, options, Path(folder))

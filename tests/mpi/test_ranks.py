@@ -12,11 +12,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness
 
 GOLDEN = harness.ROOT / "tests" / "golden"
-# Of the largest logit: products of other shapes sum in another order, and a float32 logit of
-# that size is itself known to 6e-8 of it only.
-TOLERANCE = 1e-6
-
-
 def datasets(path):
     """Every numeric dataset of the file but those of /run, which tells how it was made."""
     found = {}
@@ -28,18 +23,14 @@ def datasets(path):
     return found
 
 
-def tolerance(path, name):
-    """What a dataset may move by: nothing, where the file says that products give the same bits in any
-    company; else a score divides by the difference of its baselines."""
+def assert_same_bits(path, wanted, why):
+    """Every dataset of `path` is `wanted`'s, bit by bit, as the file itself promises."""
+    seen = datasets(path)
+    assert seen.keys() == wanted.keys(), why
+    for name, values in wanted.items():
+        numpy.testing.assert_array_equal(seen[name], values, err_msg=f"{name} with {why}", strict=True)
     with h5py.File(path) as file:
-        if file["run"].attrs["same_bits"]:
-            return 0
-        pair = file[name.split("/")[0]].attrs
-        bound = TOLERANCE * max(abs(pair["clean_predicts_logit"]), abs(pair["corrupt_predicts_logit"]))
-        if name.endswith("/score"):
-            difference = abs(pair["clean_logit_answer"] - pair["corrupt_logit_answer"])
-            return bound / difference if difference else 0
-        return bound
+        assert file["run"].attrs["same_bits"] == 1, why
 
 
 class Ranks(unittest.TestCase):
@@ -48,24 +39,22 @@ class Ranks(unittest.TestCase):
     precision = "fp32"
 
     def run_job(self, job, out, *options, **more):
-        return harness.run("run", job, "-o", out, "--set", f"precision={self.precision}", *options, **more)
+        return harness.run("run", job, "-o", out, "--set", f"precision={self.precision}", "--set", "backend=cpu",
+                           *options, **more)
 
     def compare(self, fixture):
-        """All rank counts against one rank without a launcher."""
+        """All rank counts against one rank without a launcher, whatever kernels OpenBLAS is made to use."""
         with tempfile.TemporaryDirectory() as folder:
-            for ranks in (0, 1, 2, 3, 5, 7):
-                out = f"{folder}/{ranks}.h5"
-                done = self.run_job(GOLDEN / f"{fixture}.job.json", out, "-q", ranks=ranks)
+            out = f"{folder}/o.h5"
+            job = GOLDEN / f"{fixture}.job.json"
+            for ranks, kernels in ((0, ""), (1, ""), (2, ""), (3, ""), (5, ""), (7, ""), (0, "Haswell"), (3, "Haswell")):
+                env = {"OPENBLAS_CORETYPE": kernels} if kernels else {}
+                done = self.run_job(job, out, "-q", "--force", ranks=ranks, env=env)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                seen = datasets(out)
-                if ranks == 0:
-                    wanted = seen
+                if (ranks, kernels) == (0, ""):
+                    wanted = datasets(out)
                     self.assertGreater(sum("score" in name for name in wanted), 0)
-                self.assertEqual(seen.keys(), wanted.keys())
-                for name, values in wanted.items():
-                    numpy.testing.assert_allclose(seen[name], values, rtol=0, equal_nan=True,
-                                                  atol=tolerance(out, name),
-                                                  err_msg=f"{name} with {ranks} ranks")
+                assert_same_bits(out, wanted, f"{ranks} ranks {kernels}")
 
     def test_base(self):
         self.compare("base")
@@ -79,11 +68,8 @@ class Ranks(unittest.TestCase):
             job = harness.ROOT / "jobs" / "similarity.json"
             for rows in (0, 29, 100):
                 self.assertEqual(self.run_job(job, f"{folder}/{rows}.h5", "--panel-rows", rows).returncode, 0)
-            wanted = datasets(f"{folder}/0.h5")
             for rows in (29, 100):
-                for name, values in datasets(f"{folder}/{rows}.h5").items():
-                    numpy.testing.assert_allclose(values, wanted[name], rtol=0, equal_nan=True, err_msg=name,
-                                                  atol=tolerance(f"{folder}/0.h5", name))
+                assert_same_bits(f"{folder}/{rows}.h5", datasets(f"{folder}/0.h5"), f"panels of {rows} rows")
 
     def test_memory(self):
         """Nor on how many waves the memory makes of a job; too little is refused before any wave."""
@@ -95,14 +81,25 @@ class Ranks(unittest.TestCase):
             with h5py.File(f"{folder}/2G.h5") as one, h5py.File(f"{folder}/12M.h5") as many:
                 self.assertEqual(one["run"].attrs["waves"], 1)
                 self.assertGreater(many["run"].attrs["waves"], 1)
-            wanted = datasets(f"{folder}/2G.h5")
-            for name, values in datasets(f"{folder}/12M.h5").items():
-                numpy.testing.assert_allclose(values, wanted[name], rtol=0, equal_nan=True, err_msg=name,
-                                              atol=tolerance(f"{folder}/2G.h5", name))
+            assert_same_bits(f"{folder}/12M.h5", datasets(f"{folder}/2G.h5"), "many waves")
             refused = self.run_job(job, f"{folder}/no.h5", "--memory", "1M")
             self.assertEqual(refused.returncode, 2)
             self.assertIn("--memory", refused.stderr)
             self.assertIn("--memory", harness.run("run", job, "--memory", "much").stderr)
+
+
+class OpenBlas(unittest.TestCase):
+    """Its products are another opinion on ours: the same to float32's resolution."""
+
+    def test_agrees(self):
+        with tempfile.TemporaryDirectory() as folder:
+            job = harness.ROOT / "jobs" / "similarity.json"
+            for backend in ("cpu", "openblas"):
+                done = harness.run("run", job, "-o", f"{folder}/{backend}.h5", "--set", f"backend={backend}")
+                self.assertEqual(done.returncode, 0, done.stderr)
+            name = "einstein-swift/resid_post/denoise/logit_answer"
+            own, theirs = (datasets(f"{folder}/{backend}.h5")[name] for backend in ("cpu", "openblas"))
+            numpy.testing.assert_allclose(own, theirs, rtol=0, atol=1e-6 * 20)  # of the largest logit
 
 
 class RanksBf16(Ranks):

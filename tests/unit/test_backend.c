@@ -182,6 +182,23 @@ static void elementwise_equals_ref(void)
     }
 }
 
+static void move_equals_ref(void)
+{
+    enum { ROWS = 70, D = 13 };
+    float *x = numbers(ROWS * D), *a = numbers(ROWS * D), *b = numbers(ROWS * D);
+    int32_t there[ROWS];
+
+    for (int i = 0; i < ROWS; i++)
+        there[i] = (i * 29 + 5) % ROWS; /* each once */
+    for (int how = 0; how < 4; how++) {
+        const int32_t *to = how & 1 ? there : NULL, *from = how & 2 ? there : NULL;
+        ref->ops.move(a, to, x, from, ROWS, D);
+        cpu->ops.move(b, to, x, from, ROWS, D);
+        CHECK(!memcmp(a, b, ROWS * D * sizeof *a));
+    }
+    free(x), free(a), free(b);
+}
+
 static void vexp_is_exp(void)
 {
     double most = 0;
@@ -292,6 +309,7 @@ int main(void)
     RUN(rope_equals_ref);
     RUN(attend_equals_ref);
     RUN(elementwise_equals_ref);
+    RUN(move_equals_ref);
     RUN(vexp_is_exp);
     RUN(rows_do_not_see_each_other);
     RUN(products_do_not_see_each_other);
