@@ -18,10 +18,12 @@
 /* Versions 2 and 3 have the same matmul behind two interfaces. */
 #if DNNL_VERSION_MAJOR < 3
 #define LIBRARY "libdnnl.so.2"
+#define PACKAGE "libdnnl2"
 #define OF_VERSION(X) \
     X(dnnl_memory_desc_init_by_tag) X(dnnl_matmul_desc_init) X(dnnl_primitive_desc_create)
 #else
 #define LIBRARY "libdnnl.so.3"
+#define PACKAGE "libdnnl3"
 #define OF_VERSION(X) \
     X(dnnl_memory_desc_create_with_tag) X(dnnl_memory_desc_destroy) X(dnnl_matmul_primitive_desc_create)
 #endif
@@ -166,7 +168,7 @@ int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
 
     if (!handle)
         return ps_err_set(err, PS_EINPUT, "precision bf16 needs oneDNN, and %s is not installed here; install it "
-                          "(Debian: libdnnl2) or use fp32", LIBRARY);
+                          "(Debian: %s) or use fp32", LIBRARY, PACKAGE);
     if (find_functions(handle, err) < 0)
         return -1;
     int isa = (int)lib.dnnl_get_effective_cpu_isa();
