@@ -31,9 +31,10 @@ uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_p
 /* The most tokens of the LM head that one product has. */
 #define PS_HEAD_PANEL_TOKENS 4096
 
-/* k of the deepest product and n * k of the largest: what ps_backend_open() wants to know. */
-size_t ps_forward_max_depth(const ps_config *config);
-size_t ps_forward_max_matrix(const ps_config *config);
+/* What a backend must be opened for to run `config` on at most `max_rows` rows (a position's run at least). */
+ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand, int n_threads,
+                                  size_t max_rows, size_t max_positions);
+
 size_t ps_forward_q_width(const ps_forward *forward);  /* n_heads * head_dim */
 size_t ps_forward_kv_width(const ps_forward *forward); /* n_kv_heads * head_dim */
 

@@ -16,6 +16,8 @@ int ps_host_threads(int node_size);
  * control groups above this process leave (Slurm's --mem is one), whichever is less.  0 where the system does not say.
  */
 uint64_t ps_host_memory(void);
+/* Bytes of the widest vectors that this processor computes with: 64, 32 or 16. */
+int ps_host_vector_bytes(void);
 /* The processor's name, or "unknown". A static string. */
 const char *ps_host_cpu(void);
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "patchsweep/backend.h"
+#include "patchsweep/host.h"
 
 #if defined(__F16C__)
 #include <immintrin.h>
@@ -287,20 +288,12 @@ void ps_backend_gemm_describe(char *text, size_t bytes)
     snprintf(text, bytes, "own kernels, vectors of %d bytes, tiles of %d x %d", VECTOR * 4, TILE_ROWS, STRIP);
 }
 
-/* The widest vectors of this processor, in bytes. */
-static int widest(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") ? 64 : __builtin_cpu_supports("avx2") ? 32 : 16;
-#else
-    return 16;
-#endif
-}
-
 void ps_backend_gemm_advise(char *text, size_t bytes)
 {
+    int widest = ps_host_vector_bytes();
+
     text[0] = '\0';
-    if (VECTOR * 4 < widest())
+    if (VECTOR * 4 < widest)
         snprintf(text, bytes, "built for vectors of %d bytes on a processor with %d, which may cost a factor of two; "
-                 "build it here, or with ARCH= naming this processor", VECTOR * 4, widest());
+                 "build it here, or with ARCH= naming this processor", VECTOR * 4, widest);
 }

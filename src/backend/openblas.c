@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "patchsweep/backend.h"
+#include "patchsweep/host.h"
 
 /* The elements of w, widened into the scratch where they are not float32 already. */
 static const float *widened(const ps_backend *backend, const ps_matrix *w)
@@ -59,39 +60,29 @@ void ps_backend_openblas_describe(char *text, size_t bytes)
              openblas_get_corename(), omp_get_max_threads());
 }
 
-/* Kernels by the vectors they use, and whether this processor has those. */
-static int generation_of_kernel(const char *core)
+/* Bytes of the vectors that a kernel computes with. */
+static int vector_bytes(const char *kernel)
 {
     static const char *const avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
     static const char *const avx2[] = {"Haswell", "Zen", "Excavator"};
 
     for (size_t i = 0; i < sizeof avx512 / sizeof *avx512; i++)
-        if (!strcasecmp(core, avx512[i]))
-            return 2;
+        if (!strcasecmp(kernel, avx512[i]))
+            return 64;
     for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++)
-        if (!strcasecmp(core, avx2[i]))
-            return 1;
-    return 0;
-}
-
-static int generation_of_processor(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") ? 2 : __builtin_cpu_supports("avx2") ? 1 : 0;
-#else
-    return 0;
-#endif
+        if (!strcasecmp(kernel, avx2[i]))
+            return 32;
+    return 16;
 }
 
 void ps_backend_openblas_advise(char *text, size_t bytes)
 {
-    static const char *const vectors[] = {"", "AVX2", "AVX-512"};
-    const char *core = openblas_get_corename();
-    int have = generation_of_processor();
+    const char *kernel = openblas_get_corename();
+    int widest = ps_host_vector_bytes();
 
     text[0] = '\0';
-    if (generation_of_kernel(core) < have)
-        snprintf(text, bytes, "OpenBLAS uses its %s kernels on a processor with %s, which may cost a factor of two; %s",
-                 core, vectors[have], getenv("OPENBLAS_CORETYPE") ? "unset OPENBLAS_CORETYPE"
-                                                                  : "a newer OpenBLAS may know it");
+    if (vector_bytes(kernel) < widest)
+        snprintf(text, bytes, "OpenBLAS uses its %s kernels on a processor with vectors of %d bytes, which may cost a "
+                 "factor of two; %s", kernel, widest,
+                 getenv("OPENBLAS_CORETYPE") ? "unset OPENBLAS_CORETYPE" : "a newer OpenBLAS may know it");
 }

@@ -117,6 +117,15 @@ uint64_t ps_host_memory(void)
     return available < groups ? available : groups;
 }
 
+int ps_host_vector_bytes(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") ? 64 : __builtin_cpu_supports("avx2") ? 32 : 16;
+#else
+    return 16;
+#endif
+}
+
 const char *ps_host_cpu(void)
 {
     static char name[128];

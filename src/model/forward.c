@@ -92,16 +92,15 @@ static size_t largest(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-size_t ps_forward_max_depth(const ps_config *c)
-{
-    return largest((size_t)c->n_heads * (size_t)c->head_dim, largest((size_t)c->d_model, (size_t)c->d_mlp));
-}
-
-size_t ps_forward_max_matrix(const ps_config *c)
+ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int n_threads,
+                                  size_t max_rows, size_t max_positions)
 {
     size_t vocab = (size_t)c->vocab, panel = vocab < PS_HEAD_PANEL_TOKENS ? vocab : PS_HEAD_PANEL_TOKENS;
+    size_t depth = largest((size_t)c->n_heads * (size_t)c->head_dim, largest((size_t)c->d_model, (size_t)c->d_mlp));
 
-    return (size_t)c->d_model * largest(panel, ps_forward_max_depth(c));
+    return (ps_backend_needs){.n_threads = n_threads, .operand = operand, .max_positions = max_positions,
+                              .max_rows = largest(max_rows, max_positions), .max_depth = depth,
+                              .max_matrix = (size_t)c->d_model * largest(panel, depth)};
 }
 
 size_t ps_forward_q_width(const ps_forward *f)

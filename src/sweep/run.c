@@ -213,18 +213,16 @@ static int affordable_rows(run *r, uint64_t memory, ps_err *err)
 
 static int load_model(run *r, ps_err *err)
 {
-    size_t T = (size_t)ps_grid_max_positions(r->grid), rows = panel_rows(r);
+    size_t T = (size_t)ps_grid_max_positions(r->grid);
 
     if (!r->config && ps_config_read(&r->config, r->model_dir, err) < 0)
         return -1;
     if ((int64_t)T > r->config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
                 (int)r->config->max_positions);
-    const ps_backend_needs needs = {
-        .n_threads = ps_host_threads(ps_comm_node_size(r->comm)),
-        .operand = r->grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
-        .max_positions = T, .max_rows = rows > T ? rows : T,
-        .max_depth = ps_forward_max_depth(r->config), .max_matrix = ps_forward_max_matrix(r->config)};
+    const ps_backend_needs needs = ps_forward_needs(
+        r->config, r->grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
+        ps_host_threads(ps_comm_node_size(r->comm)), panel_rows(r), T);
     if (ps_backend_open(&r->backend, r->backend_name, &needs, err) < 0)
         return -1;
     return ps_weights_open(&r->weights, r->config, r->model_dir, r->backend, err);

@@ -54,11 +54,8 @@ typedef struct trial {
 static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm *comm,
                       enum ps_dtype operand, int n_threads, ps_err *err)
 {
-    size_t T = (size_t)ps_grid_max_positions(grid);
-    const ps_backend_needs needs = {
-        .n_threads = n_threads, .operand = operand, .max_positions = T,
-        .max_rows = PS_WAVE_PANEL_ROWS > T ? PS_WAVE_PANEL_ROWS : T,
-        .max_depth = ps_forward_max_depth(c), .max_matrix = ps_forward_max_matrix(c)};
+    const ps_backend_needs needs = ps_forward_needs(c, operand, n_threads, PS_WAVE_PANEL_ROWS,
+                                                    (size_t)ps_grid_max_positions(grid));
 
     if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, false, err) < 0)
         return -1;

@@ -288,10 +288,8 @@ static void check_setup(world *w, const char *dir, const setup *s)
     ps_plan *plan = NULL;
     ps_backend *backend = NULL;
     ps_weights *weights = NULL;
-    const ps_backend_needs needs = {.n_threads = 2, .operand = s->operand, .max_rows = 1024,
-                                    .max_positions = (size_t)ps_grid_max_positions(w->grid),
-                                    .max_depth = ps_forward_max_depth(w->config),
-                                    .max_matrix = ps_forward_max_matrix(w->config)};
+    const ps_backend_needs needs = ps_forward_needs(w->config, s->operand, 2, 1024,
+                                                    (size_t)ps_grid_max_positions(w->grid));
 
     if (ps_backend_open(&backend, s->backend, &needs, &err) < 0) {
         printf("# %s\n", err.text);
