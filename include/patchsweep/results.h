@@ -72,6 +72,9 @@ int ps_results_put_attrs(ps_results *results, const char *group, const ps_attr *
 int ps_results_put_ranks(ps_results *results, const char *name, const char *long_name,
                          const double *values, size_t n, ps_err *err);
 
+/* Read back what was written, and leave a checksum of each dataset for `inspect --verify`: the last thing
+ * before closing. */
+int ps_results_seal(ps_results *results, ps_err *err);
 /* Close the file; its last writes may fail here.  results is gone either way; NULL is fine. */
 int ps_results_close(ps_results *results, ps_err *err);
 
@@ -103,6 +106,8 @@ void ps_result_grid_release(ps_result_grid *grid);
 /* Its names alone: borrowed from the file. */
 void ps_result_grid_name(const ps_result_file *file, size_t i, const char **pair, const char **site,
                          const char **direction);
+/* Compare every dataset with its checksum: *n of them are good; PS_EINPUT names the first that is not. */
+int ps_result_verify(const ps_result_file *file, size_t *n, ps_err *err);
 /* An attribute of object `path` as text ("%.9g" for a number); owned by the caller, NULL when absent. */
 char *ps_result_attr(const ps_result_file *file, const char *path, const char *name);
 

@@ -28,6 +28,7 @@ typedef struct answer {
     ps_text text;
     bool json;
     bool tensors; /* list them too */
+    bool verify;  /* a result: compare checksums */
     size_t n;     /* rows so far */
 } answer;
 
@@ -392,6 +393,11 @@ static int inspect_result(answer *a, const char *path, ps_err *err)
         ps_result_grid_release(&grid);
     }
     bracket(a, "]");
+    if (rc == 0 && a->verify) {
+        size_t n = 0;
+        rc = ps_result_verify(file, &n, err);
+        row_number(a, "verified", (double)n);
+    }
     ps_result_close(file);
     return rc < 0 ? ps_err_prefix(err, "result file '%s'", path) : 0;
 }
@@ -419,6 +425,8 @@ int cmd_inspect(int argc, char **argv)
     int n_args = 0;
     const ps_opt opts[] = {
         {0, "tensors", PS_OPT_FLAG, &a.tensors, NULL, "list a model's tensors: name, dtype, shape"},
+        {0, "verify", PS_OPT_FLAG, &a.verify, NULL,
+         "read a result's datasets and compare each with its checksum"},
         {0, "json", PS_OPT_FLAG, &a.json, NULL, "one JSON object instead of text"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
@@ -429,7 +437,8 @@ int cmd_inspect(int argc, char **argv)
         opts,
         "examples:\n"
         "  patchsweep inspect HuggingFaceTB/SmolLM2-135M --tensors\n"
-        "  patchsweep inspect sweep.h5 --json\n\n"
+        "  patchsweep inspect sweep.h5 --json\n"
+        "  patchsweep inspect sweep.h5 --verify\n\n"
         "exit status: 0 described, 1 failed, 2 bad usage, model or result"};
 
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);

@@ -16,6 +16,7 @@
 #include <hdf5_hl.h>
 
 #include "patchsweep/file.h"
+#include "patchsweep/crc.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 
@@ -537,6 +538,65 @@ out:
     H5Tclose(type);
     if (id >= 0)
         H5Dclose(id);
+    return rc;
+}
+
+/* Along the first axis, a slab at a time. */
+static int crc_numbers(hid_t id, hid_t type, const ps_h5_info *info, uint32_t *crc, ps_err *err)
+{
+    hsize_t from[PS_H5_MAX_AXES] = {0}, count[PS_H5_MAX_AXES];
+    size_t slab = H5Tget_size(type);
+    int rc = 0;
+
+    for (int i = 1; i < info->n_axes; i++)
+        slab *= (size_t)info->size[i];
+    for (int i = 0; i < info->n_axes; i++)
+        count[i] = i ? (hsize_t)info->size[i] : 1;
+    void *values = ps_malloc(slab, 1, err);
+    hid_t file = H5Dget_space(id), memory = H5Screate_simple(info->n_axes, count, NULL);
+    for (; values && rc == 0 && (int64_t)from[0] < info->size[0]; from[0]++) {
+        H5Sselect_hyperslab(file, H5S_SELECT_SET, from, NULL, count, NULL);
+        rc = H5Dread(id, type, memory, file, H5P_DEFAULT, values) < 0 ? -1 : 0;
+        if (rc == 0)
+            *crc = ps_crc32c(*crc, values, slab);
+    }
+    H5Sclose(memory);
+    H5Sclose(file);
+    ps_free(values);
+    return !values ? -1 : rc < 0 ? fail(err, PS_EINPUT, "cannot read it") : 0;
+}
+
+static int crc_texts(ps_h5 file, const char *path, size_t n, uint32_t *crc, ps_err *err)
+{
+    char **texts = ps_calloc(n, sizeof *texts, err);
+    int rc = texts ? ps_h5_read_texts(file, path, texts, n, err) : -1;
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        *crc = ps_crc32c(*crc, texts[i], strlen(texts[i]) + 1);
+        ps_free(texts[i]);
+    }
+    ps_free(texts);
+    return rc;
+}
+
+int ps_h5_crc(ps_h5 file, const char *path, uint32_t *crc, ps_err *err)
+{
+    ps_h5_info info;
+
+    *crc = 0;
+    if (ps_h5_info_read(file, path, &info, err) < 0)
+        return -1;
+    if (info.n_axes < 1 || info.n_axes > PS_H5_MAX_AXES || !(info.number || (info.text && info.n_axes == 1)))
+        return ps_err_set(err, PS_EINPUT, "not a dataset of ours");
+    if (info.text)
+        return crc_texts(file, path, (size_t)info.size[0], crc, err);
+    hid_t id = open_inside(file, path, err);
+    if (id < 0)
+        return -1;
+    hid_t type = H5Dget_type(id);
+    int rc = crc_numbers(id, type, &info, crc, err);
+    H5Tclose(type);
+    H5Dclose(id);
     return rc;
 }
 

@@ -82,6 +82,8 @@ int ps_h5_info_read(ps_h5 file, const char *path, ps_h5_info *info, ps_err *err)
 int ps_h5_read_numbers(ps_h5 file, const char *path, double *values, ps_err *err);
 /* All of a 1-D dataset of n strings: texts[n], valid UTF-8, each owned; all or none. */
 int ps_h5_read_texts(ps_h5 file, const char *path, char **texts, size_t n, ps_err *err);
+/* CRC32C of a dataset's values as the file has them; of strings, with a zero byte behind each. */
+int ps_h5_crc(ps_h5 file, const char *path, uint32_t *crc, ps_err *err);
 /* A scalar attribute as text, valid UTF-8, owned; NULL where it is absent or neither text nor number. */
 char *ps_h5_attr_read(ps_h5 file, const char *path, const char *name);
 

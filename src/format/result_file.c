@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "h5.h"
 #include "patchsweep/mem.h"
 
@@ -125,6 +126,11 @@ int ps_result_open(ps_result_file **out, const char *path, ps_err *err)
 fail:
     ps_result_close(file);
     return -1;
+}
+
+int ps_result_verify(const ps_result_file *file, size_t *n, ps_err *err)
+{
+    return ps_digests_check(file->file, n, err);
 }
 
 void ps_result_close(ps_result_file *file)

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "digest.h"
 #include "h5.h"
 #include "patchsweep/mem.h"
 
@@ -536,6 +537,11 @@ out:
     ps_h5_close(id);
     ps_h5_close(group);
     return rc;
+}
+
+int ps_results_seal(ps_results *results, ps_err *err)
+{
+    return ps_digests_write(results->file, err);
 }
 
 int ps_results_close(ps_results *results, ps_err *err)

@@ -521,6 +521,8 @@ static int publish(run *r, ps_err *err)
 {
     ps_results *results = r->results;
 
+    if (ps_results_seal(results, err) < 0)
+        return ps_err_prefix(err, "result '%s'", r->output);
     r->results = NULL;
     if (ps_results_close(results, err) < 0 || ps_file_part_commit(r->part, r->output, err) < 0)
         return ps_err_prefix(err, "result '%s'", r->output);
