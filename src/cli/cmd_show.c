@@ -375,8 +375,10 @@ static void add_csv_cell(show *s, const ps_result_grid *grid, int32_t layer, int
     }
     ps_text_printf(&s->out, "%d,%d", (int)layer, (int)position);
     for (int i = 0; i < 3; i++) {
+        char shown[1024]; /* files get tokens as they are, terminals nothing that would move the cursor */
+        ps_printable(shown, sizeof shown, behind[i]);
         ps_text_puts(&s->out, ",");
-        add_field(&s->out, behind[i]);
+        add_field(&s->out, isatty(STDOUT_FILENO) ? shown : behind[i]);
     }
     for (size_t i = 0; i < s->n_names; i++) {
         ps_text_puts(&s->out, ",");

@@ -24,6 +24,7 @@
 #include "patchsweep/host.h"
 #include "patchsweep/hub.h"
 #include "patchsweep/job.h"
+#include "patchsweep/lock.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
@@ -33,6 +34,8 @@
 #include "patchsweep/weights.h"
 #include "report.h"
 #include "scores.h"
+
+#define LOCK_PATIENCE 15 /* seconds: a killed mpirun's ranks are gone by then */
 
 typedef struct run {
     const ps_run_options *options;
@@ -44,6 +47,7 @@ typedef struct run {
     ps_tokenizer *tokenizer;
     ps_pair *pairs;
     char *output, *part, *revision;
+    ps_lock *lock;
     bool complete; /* the output holds this job's result already */
     ps_results *results;
     ps_scores scores;
@@ -146,6 +150,11 @@ static int prepare(run *r, ps_err *err)
         return -1;
     r->output = output_name(r, err);
     if (!r->output || check_output(r, err) < 0)
+        return -1;
+    if (r->complete)
+        return 0;
+    /* ... and once more, for a run that was waited for may have published it. */
+    if (ps_lock_take(&r->lock, r->output, LOCK_PATIENCE, err) < 0 || check_output(r, err) < 0)
         return -1;
     if (r->complete)
         return 0;
@@ -539,6 +548,7 @@ static void release(run *r)
     ps_results_close(r->results, &ignored);
     if (r->part)
         unlink(r->part); /* published under its own name, or of no use */
+    ps_lock_release(r->lock);
     ps_wave_close(r->wave);
     ps_plan_free(r->plan);
     ps_scores_release(&r->scores);
@@ -614,6 +624,7 @@ int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err)
         ps_error("%s", err->text);
         if (r.part)
             unlink(r.part);
+        ps_lock_release(r.lock);
         ps_comm_abort(comm, err->code);
     }
     release(&r);

@@ -233,6 +233,14 @@ class Tables(unittest.TestCase):
     def test_csv_of_hostile_tokens(self):
         self.check_csv(edited("hostile-csv.h5", rename_tokens))
 
+    def test_csv_on_a_terminal(self):
+        """A file gets tokens as they are; a terminal no byte that would move its cursor or colour."""
+        path = edited("hostile-tty.h5", rename_tokens)
+        self.assertIn("\x1b", only(path, "--csv"))
+        seen = on_terminal(path, "--csv").replace("\r\n", "\n")
+        for control in ("\x1b", "\r", "\u202e", "\x7f"):
+            self.assertNotIn(control, seen)
+
     def test_csv_not_done(self):
         def undo(file):
             file["one/resid_pre/denoise/score"][1, 3] = numpy.nan
