@@ -30,6 +30,7 @@ uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_p
 
 /* The most tokens of the LM head that one product has. */
 #define PS_HEAD_PANEL_TOKENS 4096
+int32_t ps_forward_panel_tokens(const ps_config *config); /* that, or the whole vocabulary */
 
 /* What a backend must be opened for to run `config` on at most `max_rows` rows (a position's run at least). */
 ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand, int n_threads,

@@ -129,13 +129,13 @@ static int open_shape(bench *b, ps_err *err)
     return rc;
 }
 
-/* Collective. */
+/* Collective.  A precision that one rank's processor has not is tried on none. */
 static int try_shape(bench *b, ps_err *err)
 {
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < N_PRODUCTS; i++)
-        if (products[i].sweeps && b->flops[i] > 0)
+        if (products[i].sweeps && ps_comm_min(b->comm, b->flops[i]) > 0)
             rc = ps_trial_run(b->config, b->grid, b->comm, products[i].operand, b->n_threads,
                               &b->seconds[i], err);
     return rc;

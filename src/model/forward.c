@@ -92,10 +92,15 @@ static size_t largest(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+int32_t ps_forward_panel_tokens(const ps_config *c)
+{
+    return c->vocab < PS_HEAD_PANEL_TOKENS ? c->vocab : PS_HEAD_PANEL_TOKENS;
+}
+
 ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int n_threads,
                                   size_t max_rows, size_t max_positions)
 {
-    size_t vocab = (size_t)c->vocab, panel = vocab < PS_HEAD_PANEL_TOKENS ? vocab : PS_HEAD_PANEL_TOKENS;
+    size_t panel = (size_t)ps_forward_panel_tokens(c);
     size_t depth = largest((size_t)c->n_heads * (size_t)c->head_dim, largest((size_t)c->d_model, (size_t)c->d_mlp));
 
     return (ps_backend_needs){.n_threads = n_threads, .operand = operand, .max_positions = max_positions,

@@ -33,8 +33,7 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
     if (!head)
         return -1;
     *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
-                      .d = d, .max_rows = max_rows, .panel_tokens = config->vocab < PS_HEAD_PANEL_TOKENS ? config->vocab
-                                                                          : PS_HEAD_PANEL_TOKENS};
+                      .d = d, .max_rows = max_rows, .panel_tokens = ps_forward_panel_tokens(config)};
     size_t tokens = (size_t)head->panel_tokens;
     size_t chunk = max_rows < CHUNK_ROWS ? max_rows : CHUNK_ROWS;
     head->h = ps_malloc_aligned(max_rows * d, sizeof(float), err);
