@@ -24,6 +24,14 @@ int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps
 /* Read exactly n bytes at `offset`; `path` is for the message. */
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
 
+/* Write all of it there; `path` is for the message. */
+int ps_file_pwrite(int fd, const void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
+/* What was written is on the disk, as far as the system tells.  After a failure nobody knows what is: do not
+ * try again. */
+int ps_file_sync(int fd, const char *path, ps_err *err);
+/* So is the folder's entry of `path`: that it is there, or is gone. */
+int ps_file_sync_entry(const char *path, ps_err *err);
+
 /* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
 int ps_file_kind(const char *path);
 

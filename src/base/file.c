@@ -32,6 +32,29 @@ int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path
     return 0;
 }
 
+int ps_file_pwrite(int fd, const void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
+{
+    const char *p = buf;
+    const size_t most = (size_t)64 << 20;
+
+    while (n > 0) {
+        ssize_t put = pwrite(fd, p, n < most ? n : most, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return ps_err_errno(err, "cannot write '%s' at byte %llu", path, (unsigned long long)offset);
+        p += put;
+        offset += (uint64_t)put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+int ps_file_sync(int fd, const char *path, ps_err *err)
+{
+    return fsync(fd) == 0 ? 0 : ps_err_errno(err, "cannot flush '%s' to the disk", path);
+}
+
 /* Open for reading, sure that it is a regular file. */
 static int open_regular(const char *path, struct stat *st, ps_err *err)
 {
@@ -131,8 +154,17 @@ static int sync_path(const char *path, int flags, ps_err *err)
 
     if (fd < 0)
         return ps_err_errno(err, "cannot open '%s'", path);
-    int rc = fsync(fd) == 0 ? 0 : ps_err_errno(err, "cannot flush '%s' to the disk", path);
+    int rc = ps_file_sync(fd, path, err);
     close(fd);
+    return rc;
+}
+
+int ps_file_sync_entry(const char *path, ps_err *err)
+{
+    char *dir = ps_path_dir(path, err);
+    int rc = dir ? sync_path(dir, O_RDONLY | O_DIRECTORY, err) : -1;
+
+    ps_free(dir);
     return rc;
 }
 
@@ -142,8 +174,5 @@ int ps_file_part_commit(const char *part, const char *path, ps_err *err)
         return -1;
     if (rename(part, path) < 0)
         return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
-    char *dir = ps_path_dir(path, err);
-    int rc = dir ? sync_path(dir, O_RDONLY | O_DIRECTORY, err) : -1;
-    ps_free(dir);
-    return rc;
+    return ps_file_sync_entry(path, err);
 }

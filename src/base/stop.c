@@ -1,0 +1,66 @@
+/* stop.c - signal handlers that set a flag. */
+#include "patchsweep/stop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "patchsweep/err.h"
+
+static const struct {
+    int signal;
+    const char *name;
+} signals[] = {{SIGUSR1, "SIGUSR1"}, {SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}};
+
+#define N_SIGNALS (sizeof signals / sizeof *signals)
+
+static volatile sig_atomic_t caught;
+static struct timespec first; /* when; written once, by the handler */
+
+/* A launcher may pass on what the terminal has sent already: what comes within a second is one word. */
+static void handle(int signal)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!caught) {
+        first = now;
+        caught = signal;
+        return;
+    }
+    double since = (double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec);
+    if (since >= 1)
+        _exit(PS_ESTOPPED);
+}
+
+void ps_stop_catch(void)
+{
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+
+    for (size_t i = 0; i < N_SIGNALS; i++)
+        sigaddset(&action.sa_mask, signals[i].signal);
+    for (size_t i = 0; i < N_SIGNALS; i++)
+        sigaction(signals[i].signal, &action, NULL);
+}
+
+int ps_stop_signal(void)
+{
+    return caught;
+}
+
+const char *ps_stop_name(int signal)
+{
+    for (size_t i = 0; i < N_SIGNALS; i++)
+        if (signals[i].signal == signal)
+            return signals[i].name;
+    return "a signal";
+}
+
+double ps_stop_slurm_end(void)
+{
+    const char *s = getenv("SLURM_JOB_END_TIME");
+
+    return s ? strtod(s, NULL) : 0;
+}

@@ -1,0 +1,322 @@
+/* journal.c - frames: written whole in one call, read one at a time. */
+#include "patchsweep/journal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "patchsweep/crc.h"
+#include "patchsweep/file.h"
+#include "patchsweep/mem.h"
+
+static const char file_magic[8] = "psjrnl1\n";
+
+#define FRAME_MAGIC 0x6d726650u /* "Pfrm" */
+#define ALIGN 8
+
+typedef struct head {
+    uint32_t magic, type;
+    uint64_t bytes, synced;
+    uint32_t payload_crc, head_crc;
+} head;
+
+struct ps_journal {
+    int fd;
+    char *path;
+    uint64_t size, synced;
+    char *frame; /* the one being written */
+    size_t room;
+    bool failed; /* a sync has failed: nobody knows what is on the disk */
+};
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static uint32_t head_crc(const head *h)
+{
+    return ps_crc32c(0, h, offsetof(head, head_crc));
+}
+
+/* ---- reading ---- */
+
+/* A file being read, and the frame in hand. */
+typedef struct reader {
+    int fd;
+    const char *path;
+    uint64_t size, at;
+    head head;
+    char *payload;
+    size_t room;
+} reader;
+
+/* Is this the head of a frame that fits into the file at `at`? */
+static bool sound(const head *h, uint64_t at, uint64_t size)
+{
+    return h->magic == FRAME_MAGIC && h->head_crc == head_crc(h) && size - at >= sizeof *h &&
+           h->bytes <= size - at - sizeof *h && padded(h->bytes) <= size - at - sizeof *h;
+}
+
+/* 1: the frame at r->at is in hand, and r->at behind it.  0: there is no good frame there.  -1: failure. */
+static int next_frame(reader *r, ps_err *err)
+{
+    head *h = &r->head;
+
+    if (r->size - r->at < sizeof *h)
+        return 0;
+    if (ps_file_pread(r->fd, h, sizeof *h, r->at, r->path, err) < 0)
+        return -1;
+    if (!sound(h, r->at, r->size))
+        return 0;
+    size_t bytes = padded(h->bytes);
+    if (bytes > r->room) {
+        ps_free(r->payload);
+        r->room = 0;
+        r->payload = ps_malloc_aligned(bytes, 1, err);
+        if (!r->payload)
+            return -1;
+        r->room = bytes;
+    }
+    if (ps_file_pread(r->fd, r->payload, bytes, r->at + sizeof *h, r->path, err) < 0)
+        return -1;
+    if (ps_crc32c(0, r->payload, bytes) != h->payload_crc)
+        return 0;
+    r->at += sizeof *h + bytes;
+    return 1;
+}
+
+/* Does a frame behind the bad one at r->at know it to have been synced?  1, 0, or -1 on failure. */
+static int known_synced(reader *r, ps_err *err)
+{
+    enum { BLOCK = 1 << 20 };
+    char *block = ps_malloc_aligned(BLOCK, 1, err);
+    int found = block ? 0 : -1;
+
+    for (uint64_t at = r->at; found == 0 && r->size - at >= sizeof(head); at += BLOCK - sizeof(head)) {
+        size_t n = r->size - at < BLOCK ? (size_t)(r->size - at) : BLOCK;
+        if (ps_file_pread(r->fd, block, n, at, r->path, err) < 0)
+            found = -1;
+        for (size_t i = 0; found == 0 && i + sizeof(head) <= n; i += ALIGN) {
+            head h;
+            memcpy(&h, block + i, sizeof h);
+            found = sound(&h, at + i, r->size) && h.synced > r->at;
+        }
+        if (n < BLOCK)
+            break;
+    }
+    ps_free(block);
+    return found;
+}
+
+/* Whether `fd` holds a journal, in one read. */
+static bool begins_well(int fd)
+{
+    char magic[sizeof file_magic];
+
+    return pread(fd, magic, sizeof magic, 0) == sizeof magic && !memcmp(magic, file_magic, sizeof magic);
+}
+
+static int scan(reader *r, ps_journal_visit *visit, void *context, ps_journal_report *report, ps_err *err)
+{
+    int got;
+
+    *report = (ps_journal_report){.state = PS_JOURNAL_WHOLE, .size = r->size};
+    r->at = sizeof file_magic;
+    while ((got = next_frame(r, err)) > 0) {
+        if (r->head.type == PS_JOURNAL_SYNC)
+            continue;
+        report->frames++;
+        if (visit && visit(context, r->head.type, r->payload, r->head.bytes, err) < 0)
+            return -1;
+    }
+    report->good = r->at;
+    if (got == 0 && r->at < r->size) {
+        got = known_synced(r, err);
+        report->state = got > 0 ? PS_JOURNAL_DAMAGED : PS_JOURNAL_TORN;
+    }
+    return got < 0 ? -1 : 0;
+}
+
+int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps_journal_report *report,
+                    ps_err *err)
+{
+    reader r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .path = path};
+    struct stat st;
+    int rc = -1;
+
+    if (r.fd < 0 || fstat(r.fd, &st) < 0)
+        ps_err_errno(err, "cannot open '%s'", path);
+    else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
+        ps_err_set(err, PS_EINPUT, "'%s' is no journal of patchsweep", path);
+    else {
+        r.size = (uint64_t)st.st_size;
+        rc = scan(&r, visit, context, report, err);
+    }
+    ps_free(r.payload);
+    if (r.fd >= 0)
+        close(r.fd);
+    return rc;
+}
+
+bool ps_journal_is(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return false;
+    bool is = begins_well(fd);
+    close(fd);
+    return is;
+}
+
+int ps_journal_cut(const char *path, uint64_t bytes, ps_err *err)
+{
+    ps_journal *journal;
+
+    if (ps_journal_open(&journal, path, bytes, err) < 0)
+        return -1;
+    ps_journal_close(journal);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static int open_at(ps_journal **out, const char *path, int flags, ps_err *err)
+{
+    ps_journal *j = ps_calloc(1, sizeof *j, err);
+
+    if (!j)
+        return -1;
+    j->fd = -1;
+    j->path = ps_strdup(path, err);
+    if (j->path && (j->fd = open(path, O_RDWR | O_CLOEXEC | flags, 0666)) < 0)
+        ps_err_errno(err, "cannot open '%s'", path);
+    if (j->fd < 0) {
+        ps_journal_close(j);
+        return -1;
+    }
+    *out = j;
+    return 0;
+}
+
+int ps_journal_create(ps_journal **out, const char *path, ps_err *err)
+{
+    ps_journal *j;
+
+    if (open_at(&j, path, O_CREAT | O_TRUNC, err) < 0)
+        return -1;
+    j->size = sizeof file_magic;
+    if (ps_file_pwrite(j->fd, file_magic, sizeof file_magic, 0, path, err) < 0 ||
+        ps_file_sync(j->fd, path, err) < 0 || ps_file_sync_entry(path, err) < 0) {
+        ps_journal_close(j);
+        return -1;
+    }
+    j->synced = j->size;
+    *out = j;
+    return 0;
+}
+
+int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *err)
+{
+    ps_journal *j;
+
+    if (open_at(&j, path, 0, err) < 0)
+        return -1;
+    if (ftruncate(j->fd, (off_t)good) < 0) {
+        ps_err_errno(err, "cannot cut '%s' to %llu bytes", path, (unsigned long long)good);
+        ps_journal_close(j);
+        return -1;
+    }
+    j->size = good;
+    /* Frames that were read may be in memory alone: they count from here on. */
+    if (ps_journal_sync(j, err) < 0) {
+        ps_journal_close(j);
+        return -1;
+    }
+    *out = j;
+    return 0;
+}
+
+void ps_journal_close(ps_journal *j)
+{
+    if (!j)
+        return;
+    if (j->fd >= 0)
+        close(j->fd);
+    ps_free(j->frame);
+    ps_free(j->path);
+    ps_free(j);
+}
+
+const char *ps_journal_path(const ps_journal *j)
+{
+    return j->path;
+}
+
+/* Room for a frame of so many payload bytes. */
+static int make_room(ps_journal *j, size_t bytes, ps_err *err)
+{
+    size_t all = sizeof(head) + padded(bytes);
+
+    if (all <= j->room)
+        return 0;
+    ps_free(j->frame);
+    j->room = 0;
+    j->frame = ps_malloc_aligned(all, 1, err);
+    if (!j->frame)
+        return -1;
+    j->room = all;
+    return 0;
+}
+
+int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t n, ps_err *err)
+{
+    size_t bytes = 0;
+
+    if (j->failed)
+        return ps_err_set(err, PS_EFAIL, "'%s' could not be flushed; nothing more goes into it", j->path);
+    for (size_t i = 0; i < n; i++)
+        bytes += spans[i].bytes;
+    if (make_room(j, bytes, err) < 0)
+        return -1;
+    char *at = j->frame + sizeof(head);
+    for (size_t i = 0; i < n; at += spans[i].bytes, i++)
+        if (spans[i].bytes)
+            memcpy(at, spans[i].at, spans[i].bytes);
+    memset(at, 0, padded(bytes) - bytes);
+    head h = {.magic = FRAME_MAGIC, .type = type, .bytes = bytes, .synced = j->synced,
+              .payload_crc = ps_crc32c(0, j->frame + sizeof h, padded(bytes))};
+    h.head_crc = head_crc(&h);
+    memcpy(j->frame, &h, sizeof h);
+    if (ps_file_pwrite(j->fd, j->frame, sizeof h + padded(bytes), j->size, j->path, err) < 0)
+        return -1; /* the next frame goes over what may be there of this one */
+    j->size += sizeof h + padded(bytes);
+    return 0;
+}
+
+int ps_journal_sync(ps_journal *j, ps_err *err)
+{
+    if (!j->failed && ps_file_sync(j->fd, j->path, err) == 0) {
+        j->synced = j->size;
+        return ps_journal_append(j, PS_JOURNAL_SYNC, NULL, 0, err);
+    }
+    if (j->failed)
+        return ps_err_set(err, PS_EFAIL, "'%s' could not be flushed before", j->path);
+    j->failed = true;
+    return -1;
+}
+
+int ps_journal_read(ps_journal *j, ps_journal_visit *visit, void *context, ps_err *err)
+{
+    ps_journal_report report;
+
+    if (ps_journal_scan(j->path, visit, context, &report, err) < 0)
+        return -1;
+    if (report.state == PS_JOURNAL_WHOLE && report.size == j->size)
+        return 0;
+    return ps_err_set(err, PS_EFAIL, "'%s' is not as it was written, from byte %llu on", j->path,
+                      (unsigned long long)report.good);
+}
