@@ -1,4 +1,5 @@
 """Each allocation fails in turn: a line that says so and status 1, or no harm done; never a signal, never a hang."""
+import json
 import pathlib
 import sys
 import tempfile
@@ -51,9 +52,14 @@ class Alone(unittest.TestCase):
         self.try_all(sweeps.small(), 24)
 
     def test_texts(self):
-        """With a tokenizer, a template, a file of pairs."""
-        job = harness.ROOT / "jobs" / "similarity-many.json"
-        self.try_all(sweeps.Sweep(job, "--set", "layers=[1]", "--set", "positions=[-1]"), 16)
+        """With a tokenizer, a template, a file of pairs, of which two are enough."""
+        jobs = harness.ROOT / "jobs"
+        with tempfile.TemporaryDirectory() as folder:
+            job = json.loads((jobs / "similarity-many.json").read_text(encoding="utf-8"))
+            job |= {"model": str(jobs / job["model"]), "layers": [1], "positions": [-1], "pairs_file": "pairs.jsonl"}
+            lines = (jobs / "similarity-many.jsonl").read_text(encoding="utf-8").splitlines(True)
+            (pathlib.Path(folder) / "pairs.jsonl").write_text("".join(lines[:2]), encoding="utf-8")
+            self.try_all(sweeps.Sweep(harness.write_json(f"{folder}/job.json", job)), 16)
 
 
 class AmongRanks(unittest.TestCase):
