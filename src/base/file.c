@@ -96,6 +96,16 @@ out:
     return rc;
 }
 
+int ps_file_open_code(int error)
+{
+    static const int machine[] = {EIO, ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EINTR, ESTALE};
+
+    for (size_t i = 0; i < sizeof machine / sizeof *machine; i++)
+        if (error == machine[i])
+            return PS_EFAIL;
+    return PS_EINPUT;
+}
+
 int ps_file_kind(const char *path)
 {
     struct stat st;
@@ -137,7 +147,7 @@ int ps_file_part_begin(char **part, const char *path, ps_err *err)
     int fd = ps_file_kind(path) == 2 ? (errno = EISDIR, -1)
                                      : open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
-        ps_err_set(err, PS_EINPUT, "cannot write '%s': %s; name another file with -o", path,
+        ps_err_set(err, ps_file_open_code(errno), "cannot write '%s': %s; name another file with -o", path,
                    strerror(errno));
         ps_free(name);
         return -1;

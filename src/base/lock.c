@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "patchsweep/file.h"
 #include "patchsweep/host.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
@@ -59,9 +60,9 @@ static int write_holder(int fd, const char *path, ps_err *err)
     ps_utc(utc);
     int n = snprintf(text, sizeof text, "host %s pid %ld job %.60s since %s\n", host, (long)getpid(),
                      job && *job ? job : "-", utc);
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n || fsync(fd) < 0)
+    if (ftruncate(fd, 0) < 0)
         return ps_err_errno(err, "cannot write '%s'", path);
-    return 0;
+    return ps_file_pwrite(fd, text, (size_t)n, 0, path, err) < 0 ? -1 : ps_file_sync(fd, path, err);
 }
 
 static bool on_this_host(const holder *h)
@@ -111,9 +112,10 @@ static int open_lock(ps_lock *lock, ps_err *err)
     if (lock->fd >= 0)
         close(lock->fd);
     lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    return lock->fd < 0 ? ps_err_set(err, PS_EINPUT, "cannot write '%.*s': %s; name another file with -o",
-                                     (int)(strlen(lock->path) - strlen(SUFFIX)), lock->path, strerror(errno))
-                        : 0;
+    if (lock->fd >= 0)
+        return 0;
+    return ps_err_set(err, ps_file_open_code(errno), "cannot write '%.*s': %s; name another file with -o",
+                      (int)(strlen(lock->path) - strlen(SUFFIX)), lock->path, strerror(errno));
 }
 
 /* Try until it is taken, or is not to be had. */

@@ -139,9 +139,23 @@ static hid_t file_access(void)
     return access;
 }
 
+/*
+ * Chunks are written when their dataset is closed.  Who closes one has no way to tell of a failure,
+ * and the library forgets it: the first is kept here, for the next write and for the file's own close.
+ */
+static ps_err lost;
+
+static int check_lost(ps_err *err)
+{
+    if (lost.code != PS_OK)
+        *err = lost;
+    return lost.code == PS_OK ? 0 : -1;
+}
+
 int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err)
 {
     start();
+    lost = (ps_err)PS_ERR_INIT;
     hid_t create = H5Pcreate(H5P_FILE_CREATE), access = file_access();
     H5Pset_link_creation_order(create, ORDER);
     H5Pset_attr_creation_order(create, ORDER);
@@ -174,7 +188,9 @@ int ps_h5_file_close(ps_h5 file, ps_err *err)
 {
     if (file == PS_H5_NONE)
         return 0;
-    int rc = H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ? fail(err, PS_EFAIL, "cannot write all of the file") : 0;
+    int rc = check_lost(err);
+    if (H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 && rc == 0)
+        rc = fail(err, PS_EFAIL, "cannot write all of the file");
     if (H5Fclose(file) < 0 && rc == 0)
         rc = fail(err, PS_EFAIL, "cannot close the file");
     return rc;
@@ -270,16 +286,19 @@ int ps_h5_dataset_open(ps_h5 *dataset, ps_h5 at, const char *path, ps_err *err)
 
 void ps_h5_close(ps_h5 id)
 {
-    if (id != PS_H5_NONE)
-        H5Oclose(id);
+    if (id != PS_H5_NONE && H5Oclose(id) < 0 && lost.code == PS_OK)
+        fail(&lost, PS_EFAIL, "cannot write all of a dataset");
 }
 
 int ps_h5_write(ps_h5 dataset, enum ps_h5_type type, const void *values, const int64_t *start,
                 const int64_t *count, ps_err *err)
 {
     hsize_t from[PS_H5_MAX_AXES], n[PS_H5_MAX_AXES];
-    hid_t memory = H5S_ALL, file = H5S_ALL, in_memory = type_of(type, true);
+    hid_t memory = H5S_ALL, file = H5S_ALL, in_memory;
 
+    if (check_lost(err) < 0)
+        return -1;
+    in_memory = type_of(type, true);
     if (start) {
         file = H5Dget_space(dataset);
         int n_axes = H5Sget_simple_extent_ndims(file);

@@ -10,25 +10,14 @@ import numpy
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness
+from bits import datasets, difference
 
 GOLDEN = harness.ROOT / "tests" / "golden"
-def datasets(path):
-    """Every numeric dataset of the file but those of /run, which tells how it was made."""
-    found = {}
-    with h5py.File(path) as file:
-        def visit(name, item):
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and not name.startswith("run/"):
-                found[name] = item[()]
-        file.visititems(visit)
-    return found
 
 
 def assert_same_bits(path, wanted, why):
     """Every dataset of `path` is `wanted`'s, bit by bit, as the file itself promises."""
-    seen = datasets(path)
-    assert seen.keys() == wanted.keys(), why
-    for name, values in wanted.items():
-        numpy.testing.assert_array_equal(seen[name], values, err_msg=f"{name} with {why}", strict=True)
+    assert not difference(path, wanted), f"{difference(path, wanted)} with {why}"
     with h5py.File(path) as file:
         assert file["run"].attrs["same_bits"] == 1, why
 

@@ -1,0 +1,100 @@
+"""Each write, sync, rename and so on fails, is cut short, or is the last before the power goes; then it runs again."""
+import collections
+import errno
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import harness
+import sweeps
+
+SEED = int(os.environ.get("PS_SEED", "1"))
+TRIED = 15  # of each mode, unless all are
+
+
+def place(path):
+    """Which of the files it is: out.h5, .part, .journal, .rows/, or the folder."""
+    name = path.rpartition("out.h5")[2]
+    return ".rows/" if name.startswith(".rows/") else name if "out.h5" in path else "folder"
+
+
+class Io(unittest.TestCase):
+    """A small sweep alone, in several waves."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not sweeps.SHIM.exists():
+            raise unittest.SkipTest(f"no {sweeps.SHIM}; make check builds it")
+        cls.sweep = sweeps.small()
+        with tempfile.TemporaryDirectory() as folder:
+            done, cls.calls = cls.disturb(folder)
+            assert done.returncode == 0, done.stderr
+            assert cls.sweep.wrong(folder) == "", "not even undisturbed, under the shim"
+        of = collections.Counter((kind, place(path)) for _, kind, path, _ in cls.calls)
+        print(", ".join(f"{n} {kind} of {where}" for (kind, where), n in sorted(of.items())), flush=True)
+
+    @classmethod
+    def disturb(cls, folder, mode="", at=0, error=0):
+        """A run with that fault; returns it, and the calls that it made."""
+        with tempfile.NamedTemporaryFile("r") as log:
+            sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
+            done = cls.sweep.run(folder, env={
+                "LD_PRELOAD": str(sweeps.SHIM), "ASAN_OPTIONS": sanitizer, "PS_SHIM_PATH": f"{folder}/out.h5",
+                "PS_SHIM_LOG": log.name, "PS_SHIM_MODE": mode, "PS_SHIM_AT": str(at), "PS_SHIM_ERRNO": str(error),
+                "PS_SHIM_SEED": str(SEED * 1000003 + at)})
+            return done, [line.split() for line in log.read().splitlines()]
+
+    def chosen(self, kinds=None):
+        """Numbers of calls: all, or the first, the last and one between of each kind and file, and some more."""
+        groups = collections.defaultdict(list)
+        for number, kind, path, _ in self.calls:
+            if not kinds or kind in kinds:
+                groups[kind, place(path)].append(int(number))
+        numbers = sorted(sum(groups.values(), []))
+        if sweeps.ALL:
+            return numbers
+        few = {group[i] for group in groups.values() for i in (0, len(group) // 2, -1)}
+        return sorted(few | {numbers[i - 1] for i in sweeps.strided(len(numbers), max(2, TRIED - len(few)))})
+
+    def try_all(self, mode, errors=("EIO",), kinds=None, statuses=(0, 1)):
+        """Each chosen call, with the errors in turn, or with each of them."""
+        numbers = self.chosen(kinds)
+        cases = [(mode, at, error) for at in numbers for error in errors] if sweeps.ALL else [
+            (mode, at, errors[i % len(errors)]) for i, at in enumerate(numbers)]
+        reached = []
+
+        def check(case, folder):
+            done, calls = self.disturb(folder, mode, case[1], getattr(errno, case[2]))
+            came = len(calls) >= case[1]
+            reached.append(came)
+            if done.returncode not in (statuses if came else (0,)):
+                return f"exit status {done.returncode}: {done.stderr[-800:]}"
+            complaint = sweeps.explained(done.stderr) if done.returncode == 1 else ""
+            if complaint:
+                return f"{' '.join(calls[case[1] - 1])}: {complaint}"
+            complaint = self.sweep.wrong_after(folder)
+            return f"{' '.join(calls[case[1] - 1]) if came else 'not reached'}: {complaint}" if complaint else ""
+
+        complaints = sweeps.each(cases, check)
+        self.assertEqual(complaints, [], sweeps.summary(complaints))
+        self.assertGreater(sum(reached), len(cases) * 3 // 4, "most faults never came")
+
+    def test_once(self):
+        self.try_all("fail", ("EIO", "ENOSPC", "EDQUOT"))
+
+    def test_from_then_on(self):
+        self.try_all("full", ("ENOSPC", "EIO"))
+
+    def test_short_writes(self):
+        """Nobody notices."""
+        self.try_all("short", kinds=("write",), statuses=(0,))
+
+    def test_power_cuts(self):
+        self.try_all("crash", statuses=(137,))
+
+
+if __name__ == "__main__":
+    harness.main()
