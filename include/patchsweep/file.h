@@ -9,6 +9,7 @@
 #ifndef PATCHSWEEP_FILE_H
 #define PATCHSWEEP_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,10 @@ int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path
 
 /* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
 int ps_file_kind(const char *path);
+
+/* Is `name` that of a file in a folder, as an index may give one: no path, nor anything that hides (a dot in
+ * front) or steers a terminal? */
+bool ps_file_is_name(const char *name);
 
 /* "<dir>/<name>", or `name` alone where it is absolute or dir is "". Owned by the caller. */
 char *ps_path_join(const char *dir, const char *name, ps_err *err);
