@@ -379,7 +379,7 @@ static int collect_files(const ps_node *map, const char **files, size_t *n, ps_e
     for (const ps_node *m = ps_json_first(map); m; m = ps_json_next(m)) {
         const char *file = ps_json_string(m);
         size_t i = *n;
-        if (!*file || strchr(file, '/') || strstr(file, ".."))
+        if (!ps_file_is_name(file))
             return ps_err_set(err, PS_EINPUT, "weight_map: '%.200s' names '%.200s', which is no file name",
                               ps_json_key(m), file);
         while (i > 0 && strcmp(files[i - 1], file)) /* neighbours mostly share a file */
