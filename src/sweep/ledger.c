@@ -88,6 +88,17 @@ static int take_session(ps_ledger *l, const char *text, size_t bytes, ps_err *er
     return ps_text_ok(&l->sessions, err);
 }
 
+/* Of another run: then what follows need not fit this one's grid. */
+static int check_identity(const ps_ledger *l, ps_err *err)
+{
+    ps_err why = PS_ERR_INIT;
+
+    if (ps_identity_compare(l->identity, l->own_identity, &why) == 0)
+        return 0;
+    return ps_err_set(err, why.code, "%s; run the command line that began it, name another output with -o, or start over with "
+                      "--force", why.text);
+}
+
 static int replay(void *context, uint32_t type, const void *payload, size_t bytes, ps_err *err)
 {
     ps_ledger *l = context;
@@ -98,8 +109,7 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
     if (type == PS_RECORD_IDENTITY) {
         ps_free(l->identity);
         l->identity = ps_strndup(payload, bytes, err);
-        /* of another run: what follows need not fit this one's grid */
-        return l->identity ? ps_identity_compare(l->identity, l->own_identity, err) : -1;
+        return l->identity ? check_identity(l, err) : -1;
     }
     if (type == PS_RECORD_SESSION)
         return take_session(l, payload, bytes, err);

@@ -579,8 +579,7 @@ static int prepare(run *r, ps_err *err)
     if (ps_ledger_open(&r->ledger, b->journal, ps_text_str(&b->identity), b->grid, (size_t)b->config->d_model,
                        b->job->activation_dtype, r->options->force, err) == 0)
         return 0;
-    return ps_err_prefix(err, "cannot go on with '%s'; run the command line that began it, name another output with -o, or "
-                         "start over with --force", b->output);
+    return ps_err_prefix(err, "cannot go on with '%s'", b->output);
 }
 
 /* Collective.  Everything that may fail without anyone waiting. */
