@@ -28,7 +28,8 @@ struct ps_ledger {
     struct snapshot {
         ps_snapshot_id id;
         ps_snapshot_part *parts;
-    } snapshots[PS_GENERATIONS]; /* the last one first */
+    } snapshots[PS_GENERATIONS]; /* by generation */
+    int newest;
 };
 
 /* ---- state ---- */
@@ -72,11 +73,9 @@ static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapsh
     if (!copy)
         return -1;
     memcpy(copy, parts, bytes);
-    ps_free(l->snapshots[1].parts);
-    l->snapshots[1] = l->snapshots[0];
-    if (l->snapshots[1].id.generation == id->generation)
-        l->snapshots[1].id.n_parts = 0; /* its files are written over */
-    l->snapshots[0] = (struct snapshot){*id, copy};
+    ps_free(l->snapshots[id->generation].parts); /* its files are written over */
+    l->snapshots[id->generation] = (struct snapshot){*id, copy};
+    l->newest = id->generation;
     return 0;
 }
 
@@ -222,8 +221,10 @@ size_t ps_ledger_not_finite(const ps_ledger *l, ps_cell *first)
 
 const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *l, int i, const ps_snapshot_part **parts)
 {
-    *parts = l->snapshots[i].parts;
-    return &l->snapshots[i].id;
+    const struct snapshot *s = &l->snapshots[(l->newest + i) % PS_GENERATIONS];
+
+    *parts = s->parts;
+    return &s->id;
 }
 
 /* ---- what comes in ---- */
