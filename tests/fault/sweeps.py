@@ -106,6 +106,8 @@ def each(items, check):
                 complaint = check(item, folder)
             except subprocess.TimeoutExpired:
                 complaint = "hangs"
+        if complaint:
+            print(f"{item}: {complaint}", flush=True)  # now: all of them may take an hour
         return f"{item}: {complaint}" if complaint else ""
 
     with concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
