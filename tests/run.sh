@@ -3,7 +3,7 @@
 #
 #   PATCHSWEEP=./patchsweep UNIT=build/release/tests tests/run.sh [SCRIPT...]
 #
-# A test is a program (unit tests built from tests/unit, scripts in tests/cli, tests/mpi,
+# A test is a program (unit tests built from tests/unit, replays of tests/fuzz's corpora, scripts in tests/cli, tests/mpi,
 # tests/fault, tests/readers, tests/golden) that ends in a line "N passed, N failed[, N skipped]".  One
 # that ends without, or takes over TEST_SECONDS, has failed.  What a test says is shown when it fails.
 # Scripts that are named are run instead of all.
@@ -46,6 +46,10 @@ if [ $# = 0 ]; then
     for test in "$UNIT"/test_*; do
         case $test in *.d | *.o) continue ;; esac
         run "unit/$(basename "$test")" "$test"
+    done
+    for test in "$UNIT"/fuzz_*; do
+        target=$(basename "$test" | sed s/^fuzz_//)
+        run "fuzz/$target" "$test" "tests/fuzz/corpus/$target"
     done
     set -- tests/cli/test_*.py tests/mpi/test_*.py tests/fault/test_*.py tests/readers/test_*.py \
         tests/golden/test_*.py

@@ -24,15 +24,28 @@ typedef struct ps_site_kind {
 
 extern const ps_site_kind ps_site_kinds[PS_N_SITES];
 
+/* Cells that nobody asked for, whose score is known, and which go through the engine all the same (check.h). */
+enum ps_check {
+    PS_NO_CHECK,
+    PS_CHECK_SHARED, /* before D: patches in what is there already */
+    PS_CHECK_LAST,   /* the last row behind the last layer: scores the source */
+    PS_CHECK_SELF,   /* the base run's own state: changes nothing */
+    PS_N_CHECKS
+};
+
 typedef struct ps_cell {
     int32_t pair;
     int32_t layer, position;
     uint8_t site, direction; /* enum ps_site, enum ps_direction */
+    uint8_t check;           /* enum ps_check; 0 for the cells of the grid */
 } ps_cell;
 
 /* Base and source run of a direction. */
 enum ps_which ps_base_of(enum ps_direction direction);
 enum ps_which ps_source_of(enum ps_direction direction);
+/* Base and source run of a cell. */
+enum ps_which ps_cell_base(const ps_cell *cell);
+enum ps_which ps_cell_source(const ps_cell *cell);
 
 /* The boundary at which a cell's rows begin to differ from the base run's. */
 int32_t ps_cell_entry(const ps_cell *cell);

@@ -9,6 +9,7 @@
 #ifndef PATCHSWEEP_FILE_H
 #define PATCHSWEEP_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,10 @@ int ps_file_open_code(int error);
 
 /* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
 int ps_file_kind(const char *path);
+
+/* Is `name` that of a file in a folder, as an index may give one: no path, nor anything that hides (a dot in
+ * front) or steers a terminal? */
+bool ps_file_is_name(const char *name);
 
 /* "<dir>/<name>", or `name` alone where it is absolute or dir is "". Owned by the caller. */
 char *ps_path_join(const char *dir, const char *name, ps_err *err);

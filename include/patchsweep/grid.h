@@ -27,6 +27,7 @@ typedef struct ps_grid_pair {
     /* [T] each: a number for every prefix of tokens; the same prefix has the same number in all runs
      * of the grid, so that what is computed for a node is computed for all who begin so */
     int32_t *nodes[PS_N_WHICH];
+    int64_t first_key;        /* see ps_grid_key() */
 } ps_grid_pair;
 
 typedef struct ps_grid {
@@ -42,6 +43,7 @@ typedef struct ps_grid {
     size_t n_numbers;
     int32_t *nodes;      /* storage of the pairs' */
     int32_t n_nodes;     /* different ones */
+    int64_t n_keys;
 } ps_grid;
 
 /* PS_EINPUT where the job's layers or positions do not fit the model or a pair. */
@@ -58,6 +60,11 @@ bool ps_grid_asks(const ps_grid *grid, int site, int direction);
  * run that the cell scores as.
  */
 enum ps_known ps_grid_known(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
+/*
+ * A number for every cell that could be, checks included, 0 .. n_keys - 1, whatever layers and positions are swept;
+ * -1 where the cell does not fit the grid.
+ */
+int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell);
 /* Call `visit` for each cell (of a pair), in order; stops where it returns non-zero, and returns that. */
 int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,
                          int (*visit)(void *context, const ps_cell *cell), void *context);

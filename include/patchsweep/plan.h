@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "patchsweep/cell.h"
+#include "patchsweep/cellset.h"
 #include "patchsweep/err.h"
 #include "patchsweep/grid.h"
 
@@ -22,6 +23,7 @@ typedef struct ps_plan_wave {
     int32_t first_pair, n_pairs; /* consecutive */
     size_t first_cell, n_cells;  /* in ps_plan.cells */
     int64_t trunk_rows;          /* of the base runs: different prefixes of their tokens */
+    int32_t start;               /* the layer it begins with: 0 unless it goes on with a saved wave */
 } ps_plan_wave;
 
 /* The most pairs in a wave: their base rows go through the LM head in one piece. */
@@ -30,7 +32,7 @@ typedef struct ps_plan_wave {
 typedef struct ps_plan {
     ps_cell *cells;  /* [n_cells] the computed ones: by wave, then entry, then rows (most first) */
     int32_t *owner;  /* [n_cells] the rank of each */
-    size_t n_cells, n_free;
+    size_t n_cells, n_checks, n_free; /* n_checks of the n_cells are checks */
     ps_plan_wave *waves; /* [n_waves] */
     size_t n_waves;
     int size;
@@ -38,13 +40,21 @@ typedef struct ps_plan {
     double efficiency; /* mean over ranks / sum over layers of the busiest rank's rows */
 } ps_plan;
 
+/* What else is asked of a plan; all zero for a whole new sweep. */
+typedef struct ps_plan_options {
+    bool free_too; /* send cells of known score through the engine as well (for tests) */
+    bool checks;   /* ... and each pair's checks (check.h) */
+    const ps_cellset *done;   /* leave these cells out, and pairs whose base runs are in it and have no others; or NULL */
+    const ps_cellset *flight; /* these stand before `layer`: they go on from there in waves of their own; or NULL */
+    int32_t layer;
+} ps_plan_options;
+
 /*
  * Plan `grid` for `size` ranks.  A wave has at most `max_rows` rows in all, base runs
- * included, unless a single cell needs more.  `free_too` sends cells of known score through the engine as well (for
- * checks).
+ * included, unless a single cell needs more.  `options` may be NULL.
  */
-int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
-                  ps_err *err);
+int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows,
+                  const ps_plan_options *options, ps_err *err);
 void ps_plan_free(ps_plan *plan);
 
 /* Ranks are useful while the efficiency is at least that: the busiest rank of a layer carries no more than

@@ -21,11 +21,17 @@ typedef struct ps_run_options {
     bool quiet;                    /* no progress, no tables */
     uint64_t memory;               /* bytes a node's ranks may use together; 0: a share of what there is */
     long panel_rows;               /* rows of one product at most; 0: the default */
+    double save_minutes;           /* between saves of the rows in flight; 0: only when told to stop */
+    double max_hours;              /* stop before; 0: no bound */
 } ps_run_options;
 
+#define PS_SAVE_MINUTES 10 /* the default */
+
 /*
- * Collective.  Run the sweep.  0: done, or the output holds this job's complete result already.  -1: *err is
- * set, on all ranks alike where the failure came before the sweep; later ones abort the job.
+ * Collective.  Run the sweep, or go on with one that was interrupted: what it keeps until it is done stands beside
+ * the output, `<output>.journal` and `<output>.rows/`.  0: done, or the output holds this job's complete result already.
+ * -1: *err is set, on all ranks alike where the failure came before the sweep; later ones abort the job.  PS_ESTOPPED: a
+ * signal or the time said so, and all that was done is kept.
  */
 int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err);
 

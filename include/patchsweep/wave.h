@@ -9,6 +9,7 @@
 #ifndef PATCHSWEEP_WAVE_H
 #define PATCHSWEEP_WAVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,19 +26,38 @@
 
 typedef struct ps_wave ps_wave;
 
-/* What a run reports on its way; every call comes from rank 0, from one thread. */
+/* What ranks are told with the base runs' states at a layer: bits. */
+enum ps_word { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
+
+/* Rows of one strand between two layers: what would be lost if the run ended here. */
+enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_ROWS_MID, PS_ROWS_MLP, PS_N_ROWS_KINDS };
+typedef struct ps_rows {
+    enum ps_rows_kind kind;
+    ps_cell cell;         /* of a base run, or its branches: the pair, with direction an enum ps_which */
+    int32_t first, n;     /* positions first .. first + n - 1; n = 0: a cell that has not entered yet */
+    float *rows;          /* [n, d_model] */
+} ps_rows;
+
+/* What a wave says and asks on its way, from one thread.  Each may be NULL; a negative return with *err set ends it. */
 typedef struct ps_wave_sink {
     void *context;
-    /* resid_post of a base run: rows[n, d_model] of `layer` at positions first ..  May be NULL.
-     * A negative return with *err set ends the wave. */
+    /* Rank 0: resid_post of a base run, rows[n, d_model] of `layer` at positions first .. */
     int (*activations)(void *context, int32_t pair, enum ps_which which, int32_t layer,
                        int32_t first, int32_t n, const float *rows, ps_err *err);
-    /* So many token-layers more are done on this rank.  May be NULL. */
+    /* So many token-layers more are done on this rank. */
     void (*progress)(void *context, int64_t token_layers);
+    /* Rank 0: what is to be done before `layer`: enum ps_word bits. */
+    unsigned (*word)(void *context, int32_t layer);
+    /* Collective.  Save this rank's part of the wave, all of its cells and on rank 0 the base runs, as they stand
+     * before `layer`. */
+    int (*save)(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err);
+    /* Fill in what another run saved before the layer that the wave starts with. */
+    int (*restore)(void *context, ps_rows *rows, size_t n, ps_err *err);
 } ps_wave_sink;
 
 /* A wave's outcome on one rank; borrowed from the wave until the next run. */
 typedef struct ps_wave_values {
+    bool stopped;                         /* by PS_STOP: there are no values */
     size_t n_cells;                       /* of this rank, in the plan's order */
     const double (*cells)[PS_N_METRICS];  /* [n_cells] */
     const float *finals;                  /* [n_cells, d_model] last rows before the final norm */

@@ -1,4 +1,9 @@
-/* err.c - filling and prefixing a failure's one line. */
+/*
+ * err.c - filling and prefixing a failure's one line.
+ *
+ * Whatever goes into the line, names and values of hostile files among it, is made printable here: there
+ * is no message anywhere that a terminal would obey, or that is more than one line.
+ */
 #include "patchsweep/err.h"
 
 #include <errno.h>
@@ -7,13 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "patchsweep/text.h"
+
+/* The text that the format gives, fit for a terminal. */
+static void fill(char *out, size_t out_bytes, const char *fmt, va_list ap)
+{
+    char raw[sizeof((ps_err *)0)->text];
+
+    if (vsnprintf(raw, sizeof raw, fmt, ap) < 0)
+        raw[0] = '\0';
+    ps_printable(out, out_bytes, raw);
+}
+
 int ps_err_set(ps_err *err, int code, const char *fmt, ...)
 {
     va_list ap;
 
     err->code = code;
     va_start(ap, fmt);
-    vsnprintf(err->text, sizeof err->text, fmt, ap);
+    fill(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
     return -1;
 }
@@ -25,15 +42,13 @@ int ps_err_prefix(ps_err *err, const char *fmt, ...)
 
     memcpy(old, err->text, sizeof old);
     va_start(ap, fmt);
-    int n = vsnprintf(err->text, sizeof err->text, fmt, ap);
+    fill(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    size_t used = n < 0 ? 0 : (size_t)n, room = sizeof err->text - 1;
-    if (used + 2 > room)
+    size_t used = strlen(err->text);
+    if (used + 3 > sizeof err->text)
         return -1; /* the context alone fills the line */
-    size_t rest = strlen(old) < room - used - 2 ? strlen(old) : room - used - 2;
-    memcpy(err->text + used, ": ", 2);
-    memcpy(err->text + used + 2, old, rest);
-    err->text[used + 2 + rest] = '\0';
+    memcpy(err->text + used, ": ", 3);
+    ps_printable(err->text + used + 2, sizeof err->text - used - 2, old); /* which cuts between characters */
     return -1;
 }
 

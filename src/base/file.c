@@ -115,6 +115,14 @@ int ps_file_kind(const char *path)
     return S_ISREG(st.st_mode) ? 1 : S_ISDIR(st.st_mode) ? 2 : 0;
 }
 
+bool ps_file_is_name(const char *name)
+{
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || strchr("/\\\x7f", *c))
+            return false;
+    return *name && *name != '.';
+}
+
 char *ps_path_join(const char *dir, const char *name, ps_err *err)
 {
     size_t n = strlen(dir), bytes = n + strlen(name) + 2;

@@ -57,13 +57,45 @@ static int refuse(ps_err *err, const char *text, size_t at, const char *what)
     return ps_err_set(err, PS_EINPUT, "%zu:%zu: %s", line, at - start + 1, what);
 }
 
-/* The four digits of a \u escape: cJSON takes other characters for a zero, which would end the string. */
-static bool four_hex(const char *text, size_t n)
+/* The four digits behind a \u, or -1: cJSON takes other characters for a zero, which would end the string. */
+static int code_unit(const char *text, size_t n)
 {
-    for (size_t i = 0; i < 4; i++)
-        if (i >= n || !text[i] || !strchr("0123456789abcdefABCDEF", text[i]))
-            return false;
-    return true;
+    int unit = 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        char c = i < n ? text[i] : '\0';
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+/* text[*at] is a backslash; *at becomes the place of the escape's last character. */
+static int scan_escape(const char *text, size_t n, size_t *at, ps_err *err)
+{
+    const char *s = text + *at;
+    size_t left = n - *at;
+
+    if (left < 2 || s[1] != 'u') { /* cJSON knows the others */
+        ++*at;
+        return 0;
+    }
+    int unit = code_unit(s + 2, left - 2);
+    if (unit < 0)
+        return refuse(err, text, *at, "\\u without four hexadecimal digits");
+    if (unit == 0)
+        return refuse(err, text, *at, "\\u0000 in a string");
+    bool high = unit >= 0xd800 && unit < 0xdc00, low = unit >= 0xdc00 && unit < 0xe000;
+    int other = high && left > 7 && s[6] == '\\' && s[7] == 'u' ? code_unit(s + 8, left - 8) : -1;
+    if (low || (high && (other < 0xdc00 || other > 0xdfff)))
+        return refuse(err, text, *at, "half of a surrogate pair");
+    *at += high ? 11 : 5;
+    return 0;
 }
 
 /* text[at] is the character behind the opening quote; returns the closing quote's place. */
@@ -77,14 +109,22 @@ static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
         }
         if (c < 0x20)
             return refuse(err, text, i, "control character in a string; write it as \\uNNNN");
-        if (c == '\\' && n - i > 5 && !memcmp(text + i, "\\u0000", 6))
-            return refuse(err, text, i, "\\u0000 in a string");
-        if (c == '\\' && n - i > 1 && text[i + 1] == 'u' && !four_hex(text + i + 2, n - i - 2))
-            return refuse(err, text, i, "\\u without four hexadecimal digits");
-        if (c == '\\')
-            i++;
+        if (c == '\\' && scan_escape(text, n, &i, err) < 0)
+            return -1;
     }
     return refuse(err, text, n, "string without its closing quote");
+}
+
+/* cJSON reads 63 characters of a number, and takes 1e999 for infinity. */
+static int check_size(const char *text, size_t at, size_t end, ps_err *err)
+{
+    char copy[64];
+
+    if (end - at >= sizeof copy)
+        return refuse(err, text, at, "number of more than 63 characters");
+    memcpy(copy, text + at, end - at);
+    copy[end - at] = '\0';
+    return isfinite(strtod(copy, NULL)) ? 0 : refuse(err, text, at, "number past the largest double");
 }
 
 /* RFC 8259's number; cJSON takes 01 and 1. too. */
@@ -116,6 +156,8 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
         if (i == digits)
             return refuse(err, text, i, "number without digits in its exponent");
     }
+    if (check_size(text, *at, i, err) < 0)
+        return -1;
     *at = i - 1;
     if (ps_grow(&seen->integer, seen->n, &seen->cap, sizeof *seen->integer, err) < 0)
         return -1;
@@ -123,7 +165,8 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
     return 0;
 }
 
-/* Where the scan is: in which containers, and behind which character that is not blank. */
+/* Where the scan is: in which containers, and behind which character that is not blank ('"' for a
+ * string, '0' for a number). */
 typedef struct place {
     int depth;
     bool object[MAX_DEPTH + 1];
@@ -139,6 +182,12 @@ static bool lacks_key(const place *at, char c)
            !(first && c == '}');
 }
 
+/* The value is complete: only blanks may follow. */
+static bool is_behind(const place *at)
+{
+    return at->depth == 0 && at->behind && strchr("\"0]}", at->behind);
+}
+
 /* One character outside of strings, or all of a string or number that begins with it. */
 static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *seen, ps_err *err)
 {
@@ -148,14 +197,19 @@ static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *s
         return refuse(err, text, *i, "NUL byte");
     if (strchr(" \t\n\r", c))
         return 0;
+    if ((unsigned char)c > 0x7e || (unsigned char)c < 0x20)
+        return refuse(err, text, *i, "unexpected character");
+    if (is_behind(at))
+        return refuse(err, text, *i, "text behind the value");
     if (lacks_key(at, c))
         return refuse(err, text, *i, "not a key in double quotes");
-    at->behind = c;
+    bool number = c == '-' || (c >= '0' && c <= '9');
+    at->behind = number ? '0' : c;
     if (c == '"') {
         ++*i;
         return scan_string(text, n, i, err);
     }
-    if (c == '-' || (c >= '0' && c <= '9'))
+    if (number)
         return scan_number(text, n, i, seen, err);
     if (c == '[' || c == '{') {
         if (at->depth == MAX_DEPTH)
@@ -163,8 +217,6 @@ static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *s
         at->object[++at->depth] = c == '{';
     } else if (c == ']' || c == '}')
         at->depth -= at->depth > 0;
-    else if ((unsigned char)c > 0x7e || (unsigned char)c < 0x20)
-        return refuse(err, text, *i, "unexpected character");
     return 0;
 }
 

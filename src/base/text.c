@@ -60,23 +60,6 @@ void ps_text_printf(ps_text *text, const char *fmt, ...)
     va_end(ap);
 }
 
-void ps_text_json(ps_text *text, const char *s, size_t n)
-{
-    ps_text_puts(text, "\"");
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\')
-            ps_text_printf(text, "\\%c", c);
-        else if (c == '\n')
-            ps_text_puts(text, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            ps_text_printf(text, "\\u%04x", c);
-        else
-            ps_text_add(text, s + i, 1);
-    }
-    ps_text_puts(text, "\"");
-}
-
 int ps_text_ok(const ps_text *text, ps_err *err)
 {
     return text->failed ? ps_err_set(err, PS_EFAIL, "out of memory while building text") : 0;
@@ -158,6 +141,25 @@ static bool steers(uint32_t cp)
     return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x061c || cp == 0x200e ||
            cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
            cp == 0xfeff;
+}
+
+void ps_text_json(ps_text *text, const char *s, size_t n)
+{
+    ps_text_puts(text, "\"");
+    for (size_t i = 0, step; i < n; i += step) {
+        int len = sequence(s + i, n - i), bytes;
+        uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : '?';
+        step = len ? (size_t)len : 1;
+        if (cp == '"' || cp == '\\')
+            ps_text_printf(text, "\\%c", (int)cp);
+        else if (cp == '\n')
+            ps_text_puts(text, "\\n");
+        else if (steers(cp))
+            ps_text_printf(text, "\\u%04x", (unsigned)cp);
+        else
+            ps_text_add(text, s + i, step);
+    }
+    ps_text_puts(text, "\"");
 }
 
 void ps_printable(char *out, size_t out_bytes, const char *s)

@@ -100,7 +100,7 @@ static int count_plan(bench *b, ps_err *err)
     ps_plan *plan = NULL;
 
     for (size_t i = 0; i < N_RANK_COUNTS; i++) {
-        if (ps_plan_build(&plan, b->grid, rank_counts[i], 1 << 30, false, err) < 0)
+        if (ps_plan_build(&plan, b->grid, rank_counts[i], 1 << 30, NULL, err) < 0)
             return -1;
         b->efficiency[i] = plan->efficiency;
         if (i == 0) {

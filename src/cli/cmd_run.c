@@ -39,7 +39,7 @@ static int run_all(const ps_run_options *options)
     if (ps_comm_open(&comm, &err) < 0)
         return ps_fail(&err);
     ps_log_set_rank(ps_comm_rank(comm), ps_comm_size(comm));
-    if (ps_run(options, comm, &err) < 0 && ps_comm_rank(comm) == 0)
+    if (ps_run(options, comm, &err) < 0 && err.code != PS_ESTOPPED && ps_comm_rank(comm) == 0)
         ps_fail(&err); /* it is the same on every rank: one speaks */
     ps_comm_close(comm);
     return err.code;
@@ -47,7 +47,7 @@ static int run_all(const ps_run_options *options)
 
 int cmd_run(int argc, char **argv)
 {
-    ps_run_options options = {0};
+    ps_run_options options = {.save_minutes = PS_SAVE_MINUTES};
     ps_opt_list overrides = {.n = 0};
     ps_err err = PS_ERR_INIT;
     const char *memory = NULL;
@@ -57,7 +57,14 @@ int cmd_run(int argc, char **argv)
         {'o', "output", PS_OPT_STRING, &options.output, "FILE",
          "the result file (default: the job's, or the job's name with .h5)"},
         {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
-        {0, "force", PS_OPT_FLAG, &options.force, NULL, "replace a result of another job"},
+        {0, "force", PS_OPT_FLAG, &options.force, NULL,
+         "replace a result of another job, and start over where a run was interrupted"},
+        {0, "max-hours", PS_OPT_AMOUNT, &options.max_hours, "H",
+         "stop before H hours have gone, saving what there is (default: before\n"
+         "Slurm ends the job, where it says when)"},
+        {0, "save-minutes", PS_OPT_AMOUNT, &options.save_minutes, "M",
+         "save the rows in flight every M minutes (default 10), never more often\n"
+         "than 20 times what that takes; 0: only when told to stop"},
         {'q', "quiet", PS_OPT_FLAG, &options.quiet, NULL, "no table of pairs, no progress"},
         {0, "memory", PS_OPT_STRING, &memory, "SIZE",
          "memory of a node for all its ranks together, as 64G (default: most of\n"
@@ -70,12 +77,15 @@ int cmd_run(int argc, char **argv)
     const ps_usage usage = {
         "[mpirun -n N] patchsweep run [options] JOB",
         "Run the sweep that job file JOB describes, under mpirun or srun or alone, and\n"
-        "leave one HDF5 file.  A complete result of the same job is left as it is.",
+        "leave one HDF5 file.  A complete result of the same job is left as it is.  A run that\n"
+        "was stopped or killed is gone on with by the same command line, whatever the number of\n"
+        "ranks: until the result is there, FILE.journal and FILE.rows/ keep what is done.  SIGUSR1,\n"
+        "SIGTERM and SIGINT stop it before the next layer, a second one at once.",
         opts,
         "examples:\n"
         "  patchsweep run jobs/similarity.json\n"
         "  mpirun -n 8 patchsweep run jobs/similarity.json -o out.h5 --set 'sites=[\"mlp_out\"]'\n\n"
-        "exit status: 0 done, 1 failed, 2 bad usage, job or model"};
+        "exit status: 0 done, 1 failed, 2 bad usage, job or model, 75 stopped: run it again to go on"};
     ps_text command = {0};
 
     command_line(&command, argc, argv);

@@ -318,6 +318,15 @@ static void add_field(ps_text *out, const char *text)
     ps_text_puts(out, "\"");
 }
 
+/* Files get a text as it is, terminals nothing that would move the cursor. */
+static void add_text_field(ps_text *out, const char *text)
+{
+    char shown[1024];
+
+    ps_printable(shown, sizeof shown, text);
+    add_field(out, isatty(STDOUT_FILENO) ? shown : text);
+}
+
 static bool wants_column(const show *s, const char *name)
 {
     return !s->pick.metric || !strcmp(s->pick.metric, name);
@@ -357,7 +366,7 @@ static void add_csv_header(show *s)
     ps_text_puts(&s->out, "pair,site,direction,layer,position,token_clean,token_corrupt,role");
     for (size_t i = 0; i < s->n_names; i++) {
         ps_text_puts(&s->out, ",");
-        add_field(&s->out, s->names[i]);
+        add_text_field(&s->out, s->names[i]);
     }
     ps_text_puts(&s->out, "\n");
 }
@@ -370,15 +379,13 @@ static void add_csv_cell(show *s, const ps_result_grid *grid, int32_t layer, int
     size_t at = (size_t)layer * (size_t)grid->n_positions + (size_t)position;
 
     for (int i = 0; i < 3; i++) {
-        add_field(&s->out, before[i]);
+        add_text_field(&s->out, before[i]);
         ps_text_puts(&s->out, ",");
     }
     ps_text_printf(&s->out, "%d,%d", (int)layer, (int)position);
     for (int i = 0; i < 3; i++) {
-        char shown[1024]; /* files get tokens as they are, terminals nothing that would move the cursor */
-        ps_printable(shown, sizeof shown, behind[i]);
         ps_text_puts(&s->out, ",");
-        add_field(&s->out, isatty(STDOUT_FILENO) ? shown : behind[i]);
+        add_text_field(&s->out, behind[i]);
     }
     for (size_t i = 0; i < s->n_names; i++) {
         ps_text_puts(&s->out, ",");

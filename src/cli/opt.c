@@ -2,6 +2,7 @@
 #include "opt.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,13 @@ static int store(const ps_opt *opt, const char *value, ps_err *err)
         if (end == value || *end || errno)
             return ps_err_set(err, PS_EINPUT, "--%s: '%s' is not a whole number", opt->name, value);
         return 0;
+    case PS_OPT_AMOUNT: {
+        double amount = strtod(value, &end);
+        if (end == value || *end || !(amount >= 0) || isinf(amount))
+            return ps_err_set(err, PS_EINPUT, "--%s: '%s' is no amount; write a number like 1.5", opt->name, value);
+        *(double *)opt->target = amount;
+        return 0;
+    }
     case PS_OPT_LIST: {
         ps_opt_list *list = opt->target;
         if (list->n == sizeof list->at / sizeof *list->at)

@@ -13,6 +13,7 @@ enum ps_opt_type {
     PS_OPT_FLAG,   /* bool: set to true */
     PS_OPT_STRING, /* const char *: the argument, borrowed from argv */
     PS_OPT_INT,    /* long: checked to be a whole number */
+    PS_OPT_AMOUNT, /* double: checked to be a number, not negative and finite */
     PS_OPT_LIST,   /* ps_opt_list: each occurrence adds one */
 };
 

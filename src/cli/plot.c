@@ -225,14 +225,16 @@ static void add_defs(ps_text *out)
 static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const char *title)
 {
     const ps_result_grid *grid = map->grid;
+    char shown[SHOWN_BYTES]; /* what is measured is what is drawn, and valid UTF-8 */
     ps_text text = {0};
 
     if (!title)
         ps_text_printf(&text, "%s, %s, %s", grid->pair, grid->site, grid->direction);
+    ps_printable(shown, sizeof shown, title ? title : ps_text_str(&text));
     /* Over the cells, but inside the figure where they are narrower than it. */
-    double half = ps_text_columns(title ? title : ps_text_str(&text)) * 15 * 0.28;
+    double half = ps_text_columns(shown) * 15 * 0.28;
     double x = clamp(f->left + f->width / 2, half, f->total_w - half);
-    add_text(out, x > half ? x : f->total_w / 2, 30, 15, "middle", title ? title : ps_text_str(&text));
+    add_text(out, x > half ? x : f->total_w / 2, 30, 15, "middle", shown);
     ps_text_release(&text);
 }
 

@@ -11,6 +11,8 @@
 #include "patchsweep/text.h"
 #include "unicode.h"
 
+#define MAX_ADDED (1 << 15) /* each is compared with those before it */
+
 typedef struct token {
     char *text;    /* what it decodes to */
     char *pattern; /* what is looked for: the text, normalized where it is matched so */
@@ -140,10 +142,12 @@ static int enlist(ps_added *a, size_t i, const ps_part *list, ps_err *err)
 static int load_all(ps_added *a, const ps_part *list, const ps_vocab *vocab, const ps_normalizer *normalizer,
                     ps_err *err)
 {
-    size_t i = 0;
+    size_t i = 0, n = ps_json_count(list->node);
 
+    if (n > MAX_ADDED)
+        return ps_part_refuse(list, err, "holds %zu tokens; %d at most are supported", n, MAX_ADDED);
     if (ps_part_want(list, PS_JSON_ARRAY, err) < 0 ||
-        !(a->tokens = ps_calloc(ps_json_count(list->node), sizeof *a->tokens, err)))
+        !(a->tokens = ps_calloc(n, sizeof *a->tokens, err)))
         return -1;
     for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node)) {
         ps_part at = ps_part_at(list, node, i++);

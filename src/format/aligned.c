@@ -10,6 +10,8 @@ static int reserve(ps_aligned *text, size_t more, ps_err *err)
 {
     if (text->n + more <= text->cap)
         return 0;
+    if (more > INT32_MAX - text->n) /* bpe.c counts in 32 bits */
+        return ps_err_set(err, PS_EINPUT, "a text of 2^31 bytes or more cannot be tokenized; give token ids instead");
     size_t cap = text->cap ? text->cap : 64;
     while (cap < text->n + more)
         cap *= 2;

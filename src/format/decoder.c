@@ -27,6 +27,7 @@ typedef struct step {
 struct ps_decoder {
     step steps[MAX_STEPS];
     size_t n;
+    size_t growth; /* ps_part_grow()'s */
 };
 
 /* ---- loading ---- */
@@ -72,7 +73,7 @@ static int load_step(void *context, const ps_part *part, int type, ps_err *err)
         return ps_part_refuse(part, err, "is the ninth step; eight are supported");
     step *s = &d->steps[d->n++];
     s->type = (enum step_type)type;
-    return type == STEP_REPLACE     ? ps_part_replace(part, &s->what, &s->with, err)
+    return type == STEP_REPLACE     ? ps_part_replace(part, &s->what, &s->with, &d->growth, err)
            : type == STEP_STRIP     ? load_strip(part, s, err)
            : type == STEP_METASPACE ? load_metaspace(part, s, err)
                                     : ps_part_keys(part, plain, err);

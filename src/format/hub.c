@@ -223,7 +223,7 @@ static int has(const char *dir, const char *name, const wanted *w, ps_err *err)
 static int check_shards(const char *dir, const wanted *w, ps_err *err)
 {
     ps_json *json = NULL;
-    const char *last = "";
+    const char *last = NULL;
     int rc = -1;
 
     char *path = ps_path_join(dir, INDEX, err);
@@ -233,9 +233,14 @@ static int check_shards(const char *dir, const wanted *w, ps_err *err)
     const ps_node *map = ps_json_get(ps_json_root(json), "weight_map");
     for (const ps_node *m = ps_json_first(map); m && rc == 0; m = ps_json_next(m)) {
         const char *file = ps_json_string(m);
-        if (!strcmp(file, last)) /* neighbours mostly share a shard */
+        if (last && !strcmp(file, last)) /* neighbours mostly share a shard */
             continue;
         last = file;
+        if (!ps_file_is_name(file)) {
+            rc = ps_err_set(err, PS_EINPUT, "'%s': weight_map: '%.200s' names '%.200s', which is no file name", path,
+                            ps_json_key(m), file);
+            break;
+        }
         int found = has(dir, file, w, err);
         if (found <= 0)
             rc = found < 0 ? -1 : miss(w, err, "incomplete download: the index names a shard that is missing,", file);

@@ -149,7 +149,10 @@ int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps
 
     if (r.fd < 0 || fstat(r.fd, &st) < 0)
         ps_err_errno(err, "cannot open '%s'", path);
-    else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
+    else if (S_ISREG(st.st_mode) && (size_t)st.st_size <= sizeof file_magic && !begins_well(r.fd)) {
+        *report = (ps_journal_report){.state = PS_JOURNAL_TORN, .size = (uint64_t)st.st_size};
+        rc = 0; /* it was being created */
+    } else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
         ps_err_set(err, PS_EINPUT, "'%s' is no journal of patchsweep", path);
     else {
         r.size = (uint64_t)st.st_size;

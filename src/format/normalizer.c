@@ -7,6 +7,8 @@
 #include "unicode.h"
 
 #define MAX_STEPS 8
+#define MAX_PREPEND 16
+#define NFC_GROWTH 3 /* of UTF-8, by Unicode's own promise (UAX #15) */
 
 enum step_type { STEP_SEQUENCE, STEP_NFC, STEP_PREPEND, STEP_REPLACE };
 static const char *const step_names[] = {"Sequence", "NFC", "Prepend", "Replace", NULL};
@@ -19,6 +21,7 @@ typedef struct step {
 struct ps_normalizer {
     step steps[MAX_STEPS];
     size_t n;
+    size_t growth; /* ps_part_grow()'s */
 };
 
 /* ---- loading ---- */
@@ -30,6 +33,8 @@ static int load_prepend(const ps_part *part, step *s, ps_err *err)
 
     if (ps_part_keys(part, keys, err) < 0 || ps_part_string(part, "prepend", &with, err) < 0)
         return -1;
+    if (strlen(with) > MAX_PREPEND) /* it may stand before each stretch of a text */
+        return ps_part_refuse(part, err, "prepends more than %d bytes; give token ids instead", MAX_PREPEND);
     s->with = ps_strdup(with, err);
     return s->with ? 0 : -1;
 }
@@ -44,8 +49,9 @@ static int load_step(void *context, const ps_part *part, int type, ps_err *err)
     step *s = &n->steps[n->n++];
     s->type = (enum step_type)type;
     return type == STEP_PREPEND   ? load_prepend(part, s, err)
-           : type == STEP_REPLACE ? ps_part_replace(part, &s->what, &s->with, err)
-                                  : ps_part_keys(part, nfc_keys, err);
+           : type == STEP_REPLACE ? ps_part_replace(part, &s->what, &s->with, &n->growth, err)
+           : ps_part_keys(part, nfc_keys, err) < 0 ? -1
+                                  : ps_part_grow(part, NFC_GROWTH, &n->growth, err);
 }
 
 int ps_normalizer_load(ps_normalizer **out, const ps_part *part, ps_err *err)

@@ -42,6 +42,7 @@ typedef struct step {
 struct ps_pretoken {
     step steps[MAX_STEPS];
     size_t n;
+    size_t growth; /* ps_part_grow()'s */
 };
 
 /* ---- patterns ---- */
@@ -167,10 +168,15 @@ static int load_metaspace(const ps_part *part, step *s, ps_err *err)
 
 static int load_step(void *context, const ps_part *part, int type, ps_err *err)
 {
+    /* a byte becomes a character of two, a space a mark of four; each with another in front */
+    static const size_t growths[] = {
+        [STEP_SPLIT] = 1, [STEP_DIGITS] = 1, [STEP_BYTE_LEVEL] = 4, [STEP_METASPACE] = 8};
     ps_pretoken *p = context;
 
     if (p->n == MAX_STEPS)
         return ps_part_refuse(part, err, "is the ninth step; eight are supported");
+    if (ps_part_grow(part, growths[type], &p->growth, err) < 0)
+        return -1;
     step *s = &p->steps[p->n++];
     s->type = (enum step_type)type;
     return type == STEP_SPLIT        ? load_split(part, s, err)

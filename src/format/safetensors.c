@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/json.h"
 #include "patchsweep/mem.h"
@@ -378,7 +379,7 @@ static int collect_files(const ps_node *map, const char **files, size_t *n, ps_e
     for (const ps_node *m = ps_json_first(map); m; m = ps_json_next(m)) {
         const char *file = ps_json_string(m);
         size_t i = *n;
-        if (!*file || strchr(file, '/') || strstr(file, ".."))
+        if (!ps_file_is_name(file))
             return ps_err_set(err, PS_EINPUT, "weight_map: '%.200s' names '%.200s', which is no file name",
                               ps_json_key(m), file);
         while (i > 0 && strcmp(files[i - 1], file)) /* neighbours mostly share a file */
@@ -578,4 +579,38 @@ int ps_safetensors_read_part(const ps_safetensors *st, const ps_tensor *tensor, 
 int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err)
 {
     return ps_safetensors_read_part(st, tensor, 0, (size_t)tensor->bytes, buf, err);
+}
+
+/* The checksum of `bytes` bytes at `at`, going on from crc. */
+static int crc_range(const struct shard *shard, uint64_t at, uint64_t bytes, uint32_t *crc, ps_err *err)
+{
+    char block[4096];
+
+    while (bytes > 0) {
+        size_t n = bytes < sizeof block ? (size_t)bytes : sizeof block;
+        if (ps_file_pread(shard->fd, block, n, at, shard->path, err) < 0)
+            return -1;
+        *crc = ps_crc32c(*crc, block, n);
+        at += n;
+        bytes -= n;
+    }
+    return 0;
+}
+
+int ps_safetensors_fingerprint(const ps_safetensors *st, int i, char print[64], ps_err *err)
+{
+    enum { SAMPLES = 64, SAMPLE = 4096 };
+    const struct shard *shard = &st->shards[i];
+    uint64_t data = shard->bytes - shard->data_at, step = data / SAMPLES;
+    uint32_t header = 0, content = 0;
+
+    if (crc_range(shard, 0, shard->data_at, &header, err) < 0)
+        return -1;
+    for (uint64_t at = 0; at < data; at += step > SAMPLE ? step : SAMPLE) {
+        uint64_t n = data - at < SAMPLE ? data - at : SAMPLE;
+        if (crc_range(shard, shard->data_at + at, n, &content, err) < 0)
+            return -1;
+    }
+    snprintf(print, 64, "%" PRIu64 " bytes, %08x, %08x", shard->bytes, (unsigned)header, (unsigned)content);
+    return 0;
 }

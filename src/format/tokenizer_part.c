@@ -13,6 +13,9 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 
+/* Of the steps of one part, taken together: tokenizers have 6 at most, by a space's mark and a byte's character. */
+#define MAX_GROWTH 64
+
 ps_part ps_part_get(const ps_part *parent, const char *key)
 {
     ps_part part = {.node = ps_json_get(parent->node, key)};
@@ -174,7 +177,17 @@ int ps_part_steps(const ps_part *part, const char *const *names, const char *lis
     return 0;
 }
 
-int ps_part_replace(const ps_part *step, char **what, char **with, ps_err *err)
+int ps_part_grow(const ps_part *step, size_t times, size_t *growth, ps_err *err)
+{
+    size_t before = *growth ? *growth : 1;
+
+    if (times > MAX_GROWTH / before)
+        return ps_part_refuse(step, err, "makes a text more than %d times as long; give token ids instead", MAX_GROWTH);
+    *growth = times ? before * times : before;
+    return 0;
+}
+
+int ps_part_replace(const ps_part *step, char **what, char **with, size_t *growth, ps_err *err)
 {
     static const char *const keys[] = {"type", "pattern", "content", NULL};
     static const char *const kinds[] = {"String", NULL};
@@ -187,6 +200,8 @@ int ps_part_replace(const ps_part *step, char **what, char **with, ps_err *err)
         return -1;
     if (!*from)
         return ps_part_refuse(&pattern, err, "is empty");
+    if (ps_part_grow(step, (strlen(to) + strlen(from) - 1) / strlen(from), growth, err) < 0)
+        return -1;
     *what = ps_strdup(from, err);
     *with = ps_strdup(to, err);
     return *what && *with ? 0 : -1;

@@ -51,8 +51,13 @@ typedef int (*ps_part_take)(void *context, const ps_part *step, int which, ps_er
 int ps_part_steps(const ps_part *part, const char *const *names, const char *list, ps_part_take take,
                   void *context, ps_err *err);
 
+/*
+ * Count a step that makes a text up to `times` as long: *growth is what all of them make of it, 0
+ * before the first.  PS_EINPUT where that is past any tokenizer's, and on its way to filling memory.
+ */
+int ps_part_grow(const ps_part *step, size_t times, size_t *growth, ps_err *err);
 /* The strings of a Replace step, whose pattern must be a String (copies, owned by the caller). */
-int ps_part_replace(const ps_part *step, char **what, char **with, ps_err *err);
+int ps_part_replace(const ps_part *step, char **what, char **with, size_t *growth, ps_err *err);
 /* A string of exactly one character; *bytes gets its length. */
 int ps_part_char(const ps_part *object, const char *key, char value[5], int *bytes, ps_err *err);
 

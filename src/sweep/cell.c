@@ -17,6 +17,18 @@ enum ps_which ps_source_of(enum ps_direction direction)
     return direction == PS_DENOISE ? PS_CLEAN : PS_CORRUPT;
 }
 
+enum ps_which ps_cell_base(const ps_cell *cell)
+{
+    return ps_base_of((enum ps_direction)cell->direction);
+}
+
+enum ps_which ps_cell_source(const ps_cell *cell)
+{
+    enum ps_direction direction = (enum ps_direction)cell->direction;
+
+    return cell->check == PS_CHECK_SELF ? ps_base_of(direction) : ps_source_of(direction);
+}
+
 int32_t ps_cell_entry(const ps_cell *cell)
 {
     return cell->layer + ps_site_kinds[cell->site].offset;

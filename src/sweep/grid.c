@@ -69,6 +69,36 @@ static int add_nodes(ps_grid *grid, ps_err *err)
     return 0;
 }
 
+/* Keys of a pair: site, direction, layer, position, the last fastest; then its checks. */
+static int64_t n_plain_keys(const ps_grid *grid, const ps_grid_pair *pair)
+{
+    return (int64_t)PS_N_SITES * PS_N_DIRECTIONS * grid->n_layers * pair->n_positions;
+}
+
+static void number_keys(ps_grid *grid)
+{
+    for (ps_grid_pair *pair = grid->pairs; pair < grid->pairs + grid->n_pairs; pair++) {
+        pair->first_key = grid->n_keys;
+        grid->n_keys += n_plain_keys(grid, pair) + PS_N_CHECKS - 1;
+    }
+}
+
+int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell)
+{
+    if (cell->pair < 0 || cell->pair >= grid->n_pairs || cell->site >= PS_N_SITES ||
+        cell->direction >= PS_N_DIRECTIONS || cell->check >= PS_N_CHECKS)
+        return -1;
+    const ps_grid_pair *pair = &grid->pairs[cell->pair];
+    if (cell->layer < 0 || cell->layer >= grid->n_layers || cell->position < 0 ||
+        cell->position >= pair->n_positions)
+        return -1;
+    if (cell->check)
+        return pair->first_key + n_plain_keys(grid, pair) + cell->check - 1;
+    return pair->first_key +
+           (((int64_t)cell->site * PS_N_DIRECTIONS + cell->direction) * grid->n_layers + cell->layer) *
+               pair->n_positions + cell->position;
+}
+
 /* Point a grid into its numbers, which are its own from then on. */
 static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
 {
@@ -98,6 +128,7 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
         ps_grid_free(grid);
         return -1;
     }
+    number_keys(grid);
     grid->numbers = at;
     grid->n_numbers = n;
     *out = grid;

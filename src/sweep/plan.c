@@ -6,14 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "patchsweep/check.h"
 #include "patchsweep/mem.h"
 
 typedef struct builder {
     const ps_grid *grid;
     ps_plan *plan;
-    bool free_too;
+    ps_plan_options options;
+    bool flight;       /* placing the cells under way, not the others */
     int64_t max_rows;
     int64_t rows;      /* of the open wave, base runs included */
+    bool closed;       /* the next pair opens a wave */
+    bool *placed;      /* [n_pairs] its base runs are in some wave */
     size_t *in_wave;   /* [n_nodes] the last wave, from 1, whose base runs have that prefix */
     size_t cells_cap, waves_cap;
     ps_err *err;
@@ -29,19 +33,51 @@ int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
 
 /* ---- cells ---- */
 
-static int add_cell(void *context, const ps_cell *cell)
+/* Is it for the waves that are being made now: those under way first, then all the others? */
+static bool in_turn(const builder *b, const ps_cell *cell)
 {
-    builder *b = context;
+    const ps_plan_options *o = &b->options;
+
+    if (o->done && ps_cellset_has(o->done, cell))
+        return false;
+    return b->flight == (o->flight && ps_cellset_has(o->flight, cell));
+}
+
+static int append(builder *b, const ps_cell *cell)
+{
     ps_plan *plan = b->plan;
 
-    if (ps_grid_known(b->grid, cell, NULL) != PS_LIVE) {
-        plan->n_free++;
-        if (!b->free_too)
-            return 0;
-    }
+    if (!in_turn(b, cell))
+        return 0;
     if (ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0)
         return -1;
     plan->cells[plan->n_cells++] = *cell;
+    plan->n_checks += cell->check != PS_NO_CHECK;
+    return 0;
+}
+
+static int add_cell(void *context, const ps_cell *cell)
+{
+    builder *b = context;
+
+    if (ps_grid_known(b->grid, cell, NULL) != PS_LIVE) {
+        b->plan->n_free += !b->flight;
+        if (!b->options.free_too)
+            return 0;
+    }
+    return append(b, cell);
+}
+
+static int add_cells_of_pair(builder *b, int32_t pair)
+{
+    ps_cell checks[PS_MAX_CHECKS];
+    size_t n = b->options.checks ? ps_check_cells(b->grid, pair, checks) : 0;
+
+    if (ps_grid_each_of_pair(b->grid, pair, add_cell, b) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (append(b, &checks[i]) < 0)
+            return -1;
     return 0;
 }
 
@@ -53,8 +89,10 @@ static int open_wave(builder *b, int32_t pair, size_t first_cell)
 
     if (ps_grow(&plan->waves, plan->n_waves, &b->waves_cap, sizeof *plan->waves, b->err) < 0)
         return -1;
-    plan->waves[plan->n_waves++] = (ps_plan_wave){.first_pair = pair, .first_cell = first_cell};
+    plan->waves[plan->n_waves++] = (ps_plan_wave){.first_pair = pair, .first_cell = first_cell,
+                                                  .start = b->flight ? b->options.layer : 0};
     b->rows = 0;
+    b->closed = false;
     return 0;
 }
 
@@ -81,9 +119,19 @@ static void join_wave(builder *b, int32_t pair)
     ps_plan_wave *wave = &b->plan->waves[b->plan->n_waves - 1];
     int64_t rows = new_base_rows(b, pair, true);
 
+    b->placed[pair] = true;
     wave->n_pairs++;
     wave->trunk_rows += rows;
     b->rows += rows;
+}
+
+/* A pair without cells is run for its base runs, once. */
+static bool in_place(const builder *b, int32_t pair, size_t at)
+{
+    bool cells = at < b->plan->n_cells;
+    bool known = b->placed[pair] || (b->options.done && ps_cellset_has_pair(b->options.done, pair));
+
+    return cells || (!b->flight && !known);
 }
 
 /* Put a pair's cells, from *at on, into the open wave or into new ones. */
@@ -94,7 +142,7 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
 
     for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
         rows += ps_plan_cell_rows(b->grid, &plan->cells[i]);
-    if ((plan->n_waves == 0 || (b->rows > 0 && b->rows + rows > b->max_rows) ||
+    if ((b->closed || (b->rows > 0 && b->rows + rows > b->max_rows) ||
          plan->waves[plan->n_waves - 1].n_pairs == PS_PLAN_MAX_PAIRS) &&
         open_wave(b, pair, *at) < 0)
         return -1;
@@ -169,7 +217,7 @@ static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wa
 
     memset(load, 0, (size_t)plan->size * sizeof *load);
     load[0] = wave->trunk_rows;
-    for (int32_t layer = 0; layer <= grid->n_layers; layer++) {
+    for (int32_t layer = wave->start; layer <= grid->n_layers; layer++) {
         int64_t most = 0;
         for (; i < wave->n_cells && ps_cell_entry(&plan->cells[wave->first_cell + i]) <= layer; i++) {
             int rank = lightest(load, plan->size);
@@ -207,30 +255,52 @@ static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
     return 0;
 }
 
-static int build(builder *b, ps_err *err)
+/* The cells whose turn it is, and their waves. */
+static int place(builder *b)
 {
-    size_t at = 0;
+    size_t at = b->plan->n_cells;
 
-    b->in_wave = ps_calloc((size_t)b->grid->n_nodes, sizeof *b->in_wave, err);
-    if (!b->in_wave || ps_grid_each(b->grid, add_cell, b) < 0)
-        return -1;
-    for (int32_t pair = 0; pair < b->grid->n_pairs; pair++)
-        if (place_pair(b, pair, &at) < 0)
+    b->closed = true;
+    for (int32_t pair = 0; pair < b->grid->n_pairs; pair++) {
+        if (add_cells_of_pair(b, pair) < 0)
             return -1;
-    return deal(b->plan, b->grid, err);
+        if (!in_place(b, pair, at))
+            b->closed = true; /* a wave's pairs are consecutive */
+        else if (place_pair(b, pair, &at) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows, bool free_too,
-                  ps_err *err)
+static int build(builder *b, ps_err *err)
+{
+    b->in_wave = ps_calloc((size_t)b->grid->n_nodes, sizeof *b->in_wave, err);
+    b->placed = ps_calloc((size_t)b->grid->n_pairs, sizeof *b->placed, err);
+    if (!b->in_wave || !b->placed)
+        return -1;
+    if (b->options.flight) {
+        b->flight = true;
+        if (place(b) < 0)
+            return -1;
+        b->flight = false;
+    }
+    return place(b) < 0 ? -1 : deal(b->plan, b->grid, err);
+}
+
+int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows,
+                  const ps_plan_options *options, ps_err *err)
 {
     ps_plan *plan = ps_calloc(1, sizeof *plan, err);
-    builder b = {.grid = grid, .plan = plan, .free_too = free_too, .max_rows = max_rows, .err = err};
+    builder b = {.grid = grid, .plan = plan, .max_rows = max_rows, .err = err};
 
     if (!plan)
         return -1;
+    if (options)
+        b.options = *options;
     plan->size = size;
     int rc = build(&b, err);
     ps_free(b.in_wave);
+    ps_free(b.placed);
     if (rc < 0)
         ps_plan_free(plan);
     else
@@ -253,7 +323,7 @@ static int useful(const ps_grid *grid, int64_t max_rows, int size, ps_err *err)
 {
     ps_plan *plan;
 
-    if (ps_plan_build(&plan, grid, size, max_rows, false, err) < 0)
+    if (ps_plan_build(&plan, grid, size, max_rows, NULL, err) < 0)
         return -1;
     int yes = plan->efficiency >= PS_PLAN_USEFUL;
     ps_plan_free(plan);

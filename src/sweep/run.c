@@ -1,174 +1,66 @@
 /*
  * run.c - the story of a run.
  *
- *     prepare  rank 0 reads the job, the tokenizer and the config, checks every pair, shows them
- *     share    the others learn where the model is and what is swept
+ *     prepare  rank 0 reads the job, the tokenizer and the config, checks every pair, and what an earlier run has left
+ *     share    the others learn where the model is, what is swept, and what of it is done
  *     load     every rank reads the weights, plans, and makes room
- *     sweep    wave by wave; rank 0 collects
- *     finish   rank 0 works out the scores and publishes the file
+ *     sweep    wave by wave; rank 0 collects, and keeps the journal
+ *     publish  rank 0 works out the scores and writes the file
  *
  * Up to the end of load a failure on one rank becomes everyone's (ps_comm_agree); in the sweep it
- * prints its line and aborts the job, because the others are waiting in a broadcast.
+ * prints its line and aborts the job, because the others are waiting in a broadcast.  What was finished by then is in the
+ * journal, and the same command line goes on from there.
  */
 #include "patchsweep/run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "brief.h"
+#include "ledger.h"
 #include "patchsweep/backend.h"
-#include "patchsweep/config.h"
-#include "patchsweep/file.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
-#include "patchsweep/hub.h"
-#include "patchsweep/job.h"
-#include "patchsweep/lock.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
 #include "patchsweep/progress.h"
-#include "patchsweep/tokenizer.h"
+#include "patchsweep/stop.h"
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
+#include "publish.h"
 #include "report.h"
-#include "scores.h"
-
-#define LOCK_PATIENCE 15 /* seconds: a killed mpirun's ranks are gone by then */
+#include "snapshot.h"
+#include "watch.h"
 
 typedef struct run {
     const ps_run_options *options;
     ps_comm *comm;
     int rank, size;
     double start, load_seconds, sweep_seconds;
+    ps_brief brief; /* whole on rank 0 */
     /* rank 0 */
-    ps_job *job;
-    ps_tokenizer *tokenizer;
-    ps_pair *pairs;
-    char *output, *part, *revision;
-    ps_lock *lock;
-    bool complete; /* the output holds this job's result already */
-    ps_results *results;
-    ps_scores scores;
+    ps_text history;
+    ps_ledger *ledger;
+    ps_watch watch;
     ps_progress progress;
     /* every rank */
-    char *model_dir, *backend_name;
-    ps_config *config;
     ps_weights *weights;
     ps_backend *backend;
-    ps_grid *grid;
+    ps_cellset *done, *flight; /* done: on rank 0 the ledger's; flight: NULL where nothing is */
+    ps_snapshot *snapshot;
+    int generation;   /* of the next snapshot */
     int64_t max_rows; /* of a wave, over all ranks */
     ps_plan *plan;
     ps_wave *wave;
+    size_t at_wave;
+    bool saved;       /* rank 0: rows of the wave in hand are in a snapshot */
     double busy, idle;
 } run;
-
-/* ---- prepare: rank 0 ---- */
-
-/* -o, or the job's output, or its name with .h5, in the current folder. */
-static char *output_name(const run *r, ps_err *err)
-{
-    const char *base = strrchr(r->options->job, '/'), *dot;
-
-    if (r->options->output || r->job->output)
-        return ps_strdup(r->options->output ? r->options->output : r->job->output, err);
-    base = base ? base + 1 : r->options->job;
-    dot = strrchr(base, '.');
-    size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
-    char *name = ps_malloc(n + sizeof ".h5", 1, err);
-    if (name)
-        snprintf(name, n + sizeof ".h5", "%.*s.h5", (int)n, base);
-    return name;
-}
-
-/* A file that stands where the output goes: this job's result, or somebody's. */
-static int check_output(run *r, ps_err *err)
-{
-    ps_result_file *file = NULL;
-    ps_err ignored = PS_ERR_INIT;
-
-    if (r->options->force || !ps_file_kind(r->output))
-        return 0;
-    if (ps_result_open(&file, r->output, &ignored) == 0) {
-        char *text = ps_result_attr(file, "/", "job");
-        r->complete = text && !strcmp(text, r->job->text);
-        ps_free(text);
-        ps_result_close(file);
-    }
-    if (r->complete)
-        return 0;
-    return ps_err_set(err, PS_EINPUT, "'%s' exists and is not a result of this job; name another "
-                      "with -o, or use --force to replace it", r->output);
-}
-
-static bool needs_tokenizer(const ps_job *job)
-{
-    for (size_t i = 0; i < job->n_pairs; i++)
-        if (job->pairs[i].prompt[PS_CLEAN].text || job->pairs[i].answer)
-            return true;
-    return false;
-}
-
-/* Needed where the job has text; welcome for labels where it has ids. */
-static int open_tokenizer(run *r, ps_err *err)
-{
-    char *path = ps_path_join(r->model_dir, "tokenizer.json", err);
-    bool needed = needs_tokenizer(r->job);
-    int rc = 0;
-
-    if (!path)
-        return -1;
-    if (needed || ps_file_kind(path) == 1) {
-        rc = ps_tokenizer_open(&r->tokenizer, path, err);
-        if (rc < 0 && !needed) {
-            ps_warn("%s; tokens have no labels", err->text);
-            *err = (ps_err)PS_ERR_INIT;
-            rc = 0;
-        }
-    }
-    ps_free(path);
-    return rc;
-}
-
-static void show_pairs(const run *r)
-{
-    ps_text table = {0};
-
-    if (r->options->quiet)
-        return;
-    ps_pairs_table(r->pairs, r->job->n_pairs, &table);
-    fprintf(stderr, "%s", ps_text_str(&table));
-    ps_text_release(&table);
-}
-
-static int prepare(run *r, ps_err *err)
-{
-    const ps_run_options *o = r->options;
-
-    if (ps_job_read(&r->job, o->job, o->overrides, o->n_overrides, err) < 0)
-        return -1;
-    r->output = output_name(r, err);
-    if (!r->output || check_output(r, err) < 0)
-        return -1;
-    if (r->complete)
-        return 0;
-    /* ... and once more, for a run that was waited for may have published it. */
-    if (ps_lock_take(&r->lock, r->output, LOCK_PATIENCE, err) < 0 || check_output(r, err) < 0)
-        return -1;
-    if (r->complete)
-        return 0;
-    r->backend_name = ps_strdup(r->job->backend, err);
-    if (!r->backend_name || ps_file_part_begin(&r->part, r->output, err) < 0 ||
-        ps_hub_resolve(&r->model_dir, &r->revision, r->job->model, r->job->dir, err) < 0 ||
-        ps_config_read(&r->config, r->model_dir, err) < 0 || open_tokenizer(r, err) < 0)
-        return -1;
-    if (ps_pairs_build(&r->pairs, r->job, r->tokenizer, r->config->vocab, err) < 0 ||
-        ps_grid_build(&r->grid, r->job, r->pairs, r->config->n_layers, err) < 0)
-        return ps_err_prefix(err, "job '%s'", o->job);
-    show_pairs(r);
-    return 0;
-}
 
 /* ---- share and load: every rank ---- */
 
@@ -180,12 +72,57 @@ static void share_string(run *r, char **s)
     ps_comm_bcast_block(r->comm, (void **)s, &bytes, 0);
 }
 
+/* Collective.  What of the grid is done: on rank 0 the ledger's. */
+static int share_done(run *r, ps_err *err)
+{
+    if (r->rank == 0)
+        r->done = ps_ledger_done(r->ledger);
+    else
+        ps_cellset_open(&r->done, r->brief.grid, err);
+    if (ps_comm_agree(r->comm, err) < 0)
+        return -1;
+    ps_cellset_bcast(r->done, r->comm);
+    return 0;
+}
+
+/* Collective.  The last snapshot that all ranks can read; none is no failure. */
+static int find_snapshot(run *r, ps_err *err)
+{
+    for (int i = 0; i < PS_GENERATIONS && !r->snapshot; i++) {
+        const ps_snapshot_part *parts = NULL;
+        ps_snapshot_id id = {.n_parts = 0};
+        ps_err why = PS_ERR_INIT;
+        if (r->rank == 0)
+            id = *ps_ledger_snapshot(r->ledger, i, &parts);
+        ps_comm_bcast(r->comm, &id, sizeof id, 0);
+        if (i == 0)
+            r->generation = id.n_parts ? !id.generation : 0;
+        if (!id.n_parts)
+            continue;
+        if (ps_snapshot_open(&r->snapshot, r->brief.rows_dir, &id, parts, r->brief.grid, (size_t)r->brief.config->d_model, r->comm,
+                             &why) < 0 && r->rank == 0)
+            ps_warn("a wave's rows before layer %d cannot be used: %s", (int)id.layer, why.text);
+    }
+    if (r->snapshot && ps_cellset_open(&r->flight, r->brief.grid, err) == 0)
+        ps_snapshot_cells(r->snapshot, r->flight);
+    return ps_comm_agree(r->comm, err);
+}
+
 /* Collective. */
 static int share(run *r, ps_err *err)
 {
-    share_string(r, &r->model_dir);
-    share_string(r, &r->backend_name);
-    return ps_grid_bcast(&r->grid, r->comm, err);
+    share_string(r, &r->brief.output);
+    share_string(r, &r->brief.rows_dir);
+    share_string(r, &r->brief.model_dir);
+    share_string(r, &r->brief.backend_name);
+    ps_grid_bcast(&r->brief.grid, r->comm, err);
+    if (ps_comm_agree(r->comm, err) < 0)
+        return -1;
+    if (!r->brief.config)
+        ps_config_read(&r->brief.config, r->brief.model_dir, err);
+    if (ps_comm_agree(r->comm, err) < 0 || share_done(r, err) < 0)
+        return -1;
+    return find_snapshot(r, err);
 }
 
 static size_t panel_rows(const run *r)
@@ -197,7 +134,7 @@ static size_t panel_rows(const run *r)
 static uint64_t fixed_bytes(const run *r)
 {
     return ps_weights_bytes(r->weights) +
-           2 * ps_forward_bytes(r->config, panel_rows(r), (size_t)ps_grid_max_positions(r->grid));
+           2 * ps_forward_bytes(r->brief.config, panel_rows(r), (size_t)ps_grid_max_positions(r->brief.grid));
 }
 
 /*
@@ -207,10 +144,10 @@ static uint64_t fixed_bytes(const run *r)
 static int affordable_rows(run *r, uint64_t memory, ps_err *err)
 {
     double share = (double)memory / ps_comm_node_size(r->comm) - (double)fixed_bytes(r);
-    double mine = share / (double)ps_wave_row_bytes(r->config) * r->size;
+    double mine = share / (double)ps_wave_row_bytes(r->brief.config) * r->size;
     double least = ps_comm_min(r->comm, mine);
 
-    if (least >= ps_grid_max_positions(r->grid) * 4.0) {
+    if (least >= ps_grid_max_positions(r->brief.grid) * 4.0) {
         r->max_rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
         return 0;
     }
@@ -222,66 +159,79 @@ static int affordable_rows(run *r, uint64_t memory, ps_err *err)
 
 static int load_model(run *r, ps_err *err)
 {
-    size_t T = (size_t)ps_grid_max_positions(r->grid);
+    size_t T = (size_t)ps_grid_max_positions(r->brief.grid);
 
-    if (!r->config && ps_config_read(&r->config, r->model_dir, err) < 0)
-        return -1;
-    if ((int64_t)T > r->config->max_positions)
+    if ((int64_t)T > r->brief.config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
-                (int)r->config->max_positions);
+                (int)r->brief.config->max_positions);
     const ps_backend_needs needs = ps_forward_needs(
-        r->config, r->grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
+        r->brief.config, r->brief.grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
         ps_host_threads(ps_comm_node_size(r->comm)), panel_rows(r), T);
-    if (ps_backend_open(&r->backend, r->backend_name, &needs, err) < 0)
+    if (ps_backend_open(&r->backend, r->brief.backend_name, &needs, err) < 0)
         return -1;
-    return ps_weights_open(&r->weights, r->config, r->model_dir, r->backend, err);
+    return ps_weights_open(&r->weights, r->brief.config, r->brief.model_dir, r->backend, err);
 }
 
 static int make_room(run *r, ps_err *err)
 {
-    if (ps_plan_build(&r->plan, r->grid, r->size, r->max_rows, false, err) < 0)
+    const ps_plan_options options = {.checks = true, .done = r->done, .flight = r->flight,
+                                     .layer = r->snapshot ? ps_snapshot_layer(r->snapshot) : 0};
+
+    if (ps_plan_build(&r->plan, r->brief.grid, r->size, r->max_rows, &options, err) < 0)
         return -1;
-    return ps_wave_open(&r->wave, r->grid, r->plan, r->config, r->weights, r->backend, r->comm,
+    return ps_wave_open(&r->wave, r->brief.grid, r->plan, r->brief.config, r->weights, r->backend, r->comm,
                         (size_t)r->options->panel_rows, err);
 }
 
-static int open_results(run *r, ps_err *err)
+/* One kind of processor gives the same bits, another not: the last line of a session's text is what it ran on. */
+static void warn_of_other_machines(const char *sessions, const char *here)
 {
+    const char *at = strrchr(sessions, '\n');
+
+    if (at && strcmp(at + 1, here))
+        ps_warn("this run goes on with %s; it was on %s before, and their last bits may differ", here, at + 1);
+}
+
+/* Rank 0: from here on there is something to lose. */
+static int begin_ledger(run *r, ps_err *err)
+{
+    const char *before = ps_ledger_sessions(r->ledger), *command = r->options->command;
+    ps_text session = {0}, machine = {0};
     char utc[21];
-    ps_text history = {0};
 
     ps_utc(utc);
-    ps_text_printf(&history, "%s %s", utc, r->options->command ? r->options->command : "patchsweep run");
-    const ps_attr attrs[] = {
-        {"title", "activation patching sweep", 0, false},
-        {"history", ps_text_str(&history), 0, false},
-        {"job", r->job->text, 0, false},
-        {"model", r->job->model, 0, false},
-        {"model_revision", r->revision, 0, false},
-        {"model_config", r->config->text, 0, false},
-        {"precision", ps_precisions[r->job->precision].name, 0, false},
-        {"program_version", PS_VERSION, 0, false},
-    };
-    int rc = ps_text_ok(&history, err);
-    if (rc == 0)
-        rc = ps_results_create(&r->results, r->part, r->config->n_layers, r->config->d_model, attrs,
-                               sizeof attrs / sizeof *attrs, err);
-    ps_text_release(&history);
-    for (size_t i = 0; i < r->job->n_pairs && rc == 0; i++)
-        rc = ps_results_add_pair(r->results, &r->pairs[i], NULL, 0, err);
-    return rc < 0 ? -1 : ps_scores_init(&r->scores, r->grid, err);
+    ps_text_printf(&machine, "%s, %s", ps_host_cpu(), ps_backend_describe(r->backend));
+    warn_of_other_machines(before, ps_text_str(&machine));
+    ps_text_printf(&session, "%s %s\n%s", utc, command ? command : "patchsweep run", ps_text_str(&machine));
+    ps_text_printf(&r->history, "%s%s%s", before, *before ? "\n" : "", ps_text_str(&session));
+    int rc = ps_text_ok(&session, err) < 0 || ps_text_ok(&r->history, err) < 0
+                 ? -1
+                 : ps_ledger_begin(r->ledger, ps_text_str(&session), err);
+    ps_text_release(&session);
+    ps_text_release(&machine);
+    if (rc == 0 && mkdir(r->brief.rows_dir, 0777) < 0 && errno != EEXIST)
+        ps_warn("cannot make '%s': %s; rows in flight will not be saved", r->brief.rows_dir, strerror(errno));
+    return rc;
 }
 
 static void describe(const run *r)
 {
+    size_t done = ps_cellset_count(r->done);
+
     if (ps_backend_advice(r->backend))
         ps_warn("%s", ps_backend_advice(r->backend));
-    ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->config->family->model_type,
-            (int)r->config->n_layers, (int)r->config->d_model,
+    ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->brief.config->family->model_type,
+            (int)r->brief.config->n_layers, (int)r->brief.config->d_model,
             (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
+    if (*ps_ledger_sessions(r->ledger))
+        ps_info("resuming from '%s': %zu cells are done%s", r->brief.journal, done,
+                r->snapshot ? ", a wave is under way" : "");
     ps_info("%zu cells to compute, %zu free, in %zu waves; %.4g token-layers; %d ranks, plan's efficiency %.3f",
-            r->plan->n_cells, r->plan->n_free, r->plan->n_waves, (double)r->plan->work, r->size,
+            r->plan->n_cells - r->plan->n_checks, r->plan->n_free, r->plan->n_waves, (double)r->plan->work, r->size,
             r->plan->efficiency);
+    for (int32_t pair = 0; pair < r->brief.grid->n_pairs; pair++)
+        if (ps_cellset_has_pair(r->done, pair))
+            ps_report_pair(&r->brief.pairs[pair], ps_ledger_scores(r->ledger)->base[pair], r->brief.job->score, r->brief.tokenizer);
 }
 
 /* More ranks than there is work for: say how many there is work for. */
@@ -291,7 +241,7 @@ static int advise_ranks(const run *r, ps_err *err)
 
     if (r->plan->efficiency >= PS_PLAN_USEFUL || r->size == 1)
         return 0;
-    if (ps_plan_useful_ranks(r->grid, r->max_rows, r->size, &useful, err) < 0)
+    if (ps_plan_useful_ranks(r->brief.grid, r->max_rows, r->size, &useful, err) < 0)
         return -1;
     ps_warn("%d ranks wait for each other more than they work; this job has work for %d", r->size, useful);
     return 0;
@@ -299,13 +249,15 @@ static int advise_ranks(const run *r, ps_err *err)
 
 /* ---- sweep ---- */
 
+/* Pairs whose base runs are done have theirs in the journal. */
 static int take_activations(void *context, int32_t pair, enum ps_which which, int32_t layer,
                             int32_t first, int32_t n, const float *rows, ps_err *err)
 {
     run *r = context;
 
-    return ps_results_put_activations(r->results, &r->pairs[pair], which, r->job->activation_dtype,
-                                      layer, first, n, rows, err);
+    if (ps_cellset_has_pair(r->done, pair))
+        return 0;
+    return ps_ledger_add_activations(r->ledger, pair, which, layer, first, n, rows, err);
 }
 
 static void take_progress(void *context, int64_t token_layers)
@@ -314,6 +266,69 @@ static void take_progress(void *context, int64_t token_layers)
 
     if (r->rank == 0)
         ps_progress_add(&r->progress, token_layers);
+}
+
+static unsigned say_word(void *context, int32_t layer)
+{
+    run *r = context;
+
+    return ps_watch_word(&r->watch, layer > r->plan->waves[r->at_wave].start);
+}
+
+/* The parts of a snapshot, as they are told of. */
+typedef struct parts {
+    ps_snapshot_part *at; /* [size] */
+    int failed;           /* the first rank that could not write its own, or -1 */
+    uint64_t bytes;
+} parts;
+
+static int take_part(void *context, int rank, const void *block, size_t bytes, ps_err *err)
+{
+    parts *p = context;
+
+    (void)err;
+    memcpy(&p->at[rank], block, bytes < sizeof *p->at ? bytes : sizeof *p->at);
+    p->bytes += p->at[rank].bytes;
+    if (p->at[rank].failed && p->failed < 0)
+        p->failed = rank;
+    return 0;
+}
+
+/* Collective.  A snapshot that cannot be written is a pity: the one before it stays.  A journal that cannot is the end. */
+static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err)
+{
+    run *r = context;
+    ps_snapshot_part mine;
+    parts all = {.failed = -1};
+    ps_err why = PS_ERR_INIT;
+    double began = ps_seconds();
+    const int generation = r->generation;
+
+    int bad = ps_snapshot_write(&mine, r->brief.rows_dir, generation, r->rank, layer, rows, n, (size_t)r->brief.config->d_model,
+                                &why) < 0;
+    if (bad)
+        ps_warn("rows in flight are not saved: %s", why.text);
+    mine.failed = (uint32_t)bad;
+    if (r->rank == 0 && !(all.at = ps_calloc((size_t)r->size, sizeof *all.at, err)))
+        return -1;
+    int rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_part, &all, err);
+    r->generation = !generation;
+    if (r->rank == 0 && rc == 0 && all.failed < 0) {
+        const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes};
+        rc = ps_ledger_add_snapshot(r->ledger, &id, all.at, err);
+        r->saved = true;
+    }
+    if (r->rank == 0)
+        ps_watch_safe(&r->watch, ps_seconds() - began);
+    ps_free(all.at);
+    return rc;
+}
+
+static int restore(void *context, ps_rows *rows, size_t n, ps_err *err)
+{
+    run *r = context;
+
+    return ps_snapshot_load(r->snapshot, rows, n, err);
 }
 
 /* One rank's cells of a wave, as they travel: values, then final rows where they are kept. */
@@ -326,27 +341,21 @@ static int take_cells(void *context, int rank, const void *block, size_t bytes, 
 {
     const harvest *h = context;
     run *r = h->run;
-    size_t d = (size_t)r->config->d_model, n = 0, i;
+    size_t d = (size_t)r->brief.config->d_model, n = 0;
     const double (*values)[PS_N_METRICS] = block;
+    ps_cell *cells = ps_malloc(h->wave->n_cells, sizeof *cells, err);
 
-    for (i = h->wave->first_cell; i < h->wave->first_cell + h->wave->n_cells; i++)
-        n += r->plan->owner[i] == rank;
-    const float *final = (const float *)(const void *)(values + n);
-    if (bytes != n * sizeof *values + (r->grid->patched_final ? n * d * sizeof *final : 0))
-        return ps_err_set(err, PS_EFAIL, "rank %d sent %zu bytes for %zu cells", rank, bytes, n);
-    for (i = h->wave->first_cell; i < h->wave->first_cell + h->wave->n_cells; i++) {
-        const ps_cell *cell = &r->plan->cells[i];
-        if (r->plan->owner[i] != rank)
-            continue;
-        ps_scores_put(&r->scores, cell, *values++);
-        if (r->grid->patched_final &&
-            ps_results_put_final(r->results, &r->pairs[cell->pair], (enum ps_site)cell->site,
-                                 (enum ps_direction)cell->direction, cell->layer, cell->position,
-                                 final, err) < 0)
-            return -1;
-        final += d;
-    }
-    return 0;
+    if (!cells)
+        return -1;
+    for (size_t i = h->wave->first_cell; i < h->wave->first_cell + h->wave->n_cells; i++)
+        if (r->plan->owner[i] == rank)
+            cells[n++] = r->plan->cells[i];
+    const float *finals = r->brief.grid->patched_final ? (const float *)(const void *)(values + n) : NULL;
+    int rc = bytes != n * sizeof *values + (finals ? n * d * sizeof *finals : 0)
+                 ? ps_err_set(err, PS_EFAIL, "rank %d sent %zu bytes for %zu cells", rank, bytes, n)
+                 : ps_ledger_add_cells(r->ledger, cells, values, finals, n, err);
+    ps_free(cells);
+    return rc;
 }
 
 /* Collective. */
@@ -354,7 +363,7 @@ static int collect(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps
 {
     harvest h = {r, wave};
     size_t values = v->n_cells * sizeof *v->cells;
-    size_t finals = r->grid->patched_final ? v->n_cells * (size_t)r->config->d_model * sizeof(float) : 0;
+    size_t finals = r->brief.grid->patched_final ? v->n_cells * (size_t)r->brief.config->d_model * sizeof(float) : 0;
     char *block = ps_malloc(values + finals, 1, err);
 
     if (!block)
@@ -366,64 +375,69 @@ static int collect(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps
     return rc;
 }
 
-/* The final rows of cells that were not computed are a base run's. */
-typedef struct free_finals {
-    run *run;
-    const float *base; /* [2, d_model] */
-    ps_err *err;
-} free_finals;
-
-static int put_free_final(void *context, const ps_cell *cell)
-{
-    const free_finals *f = context;
-    enum ps_which which;
-
-    if (ps_grid_known(f->run->grid, cell, &which) == PS_LIVE)
-        return 0;
-    return ps_results_put_final(f->run->results, &f->run->pairs[cell->pair],
-                                (enum ps_site)cell->site, (enum ps_direction)cell->direction,
-                                cell->layer, cell->position,
-                                f->base + (size_t)which * (size_t)f->run->config->d_model, f->err);
-}
-
 /* Rank 0: the baselines of pairs that this wave was the first to run. */
 static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
 {
     for (int32_t i = 0; i < wave->n_pairs; i++) {
         int32_t pair = wave->first_pair + i;
-        ps_baseline *base = r->scores.base[pair];
-        if (base[PS_CLEAN].done)
+        ps_baseline base[PS_N_WHICH];
+        if (ps_cellset_has_pair(r->done, pair))
             continue;
         for (int which = 0; which < PS_N_WHICH; which++) {
             memcpy(base[which].values, v->base[2 * i + which], sizeof base[which].values);
             base[which].readout = v->base_readouts[2 * i + which];
             base[which].done = true;
         }
-        ps_report_pair(&r->pairs[pair], base, r->job->score, r->tokenizer);
+        ps_report_pair(&r->brief.pairs[pair], base, r->brief.job->score, r->brief.tokenizer);
         fflush(stdout);
-        free_finals f = {r, v->base_finals + (size_t)(2 * i) * (size_t)r->config->d_model, err};
-        if (ps_report_attrs(r->results, &r->pairs[pair], base, r->tokenizer, err) < 0 ||
-            (r->grid->patched_final && ps_grid_each_of_pair(r->grid, pair, put_free_final, &f) < 0))
+        if (ps_ledger_add_baseline(r->ledger, pair, base, v->base_finals + (size_t)(2 * i) * (size_t)r->brief.config->d_model,
+                                   err) < 0)
             return -1;
     }
     return 0;
 }
 
+/* Collective.  A wave's outcome, into the journal. */
+static int keep(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
+{
+    if ((r->rank == 0 && take_baselines(r, wave, v, err) < 0) || collect(r, wave, v, err) < 0)
+        return -1;
+    if (r->rank != 0)
+        return 0;
+    ps_watch_safe(&r->watch, 0);
+    return ps_ledger_sync(r->ledger, err);
+}
+
+/* Told to stop: what there is by then. */
+static int stopped(const run *r, ps_err *err)
+{
+    if (r->rank == 0)
+        ps_info("stopped by %s in wave %zu of %zu: %zu cells are done%s; run the same command line again to go on",
+                r->watch.why, r->at_wave + 1, r->plan->n_waves, ps_cellset_count(r->done),
+                r->saved ? ", the rows in flight are saved" : "");
+    return ps_err_set(err, PS_ESTOPPED, "stopped");
+}
+
 /* Collective. */
 static int sweep(run *r, ps_err *err)
 {
-    ps_wave_sink sink = {r, r->grid->activations && r->rank == 0 ? take_activations : NULL,
-                         take_progress};
+    ps_wave_sink sink = {.context = r, .progress = take_progress, .save = save, .restore = restore};
     double start = ps_seconds();
 
-    for (size_t i = 0; i < r->plan->n_waves; i++) {
+    if (r->rank == 0) {
+        sink.activations = r->brief.grid->activations ? take_activations : NULL;
+        sink.word = say_word;
+    }
+    for (r->at_wave = 0; r->at_wave < r->plan->n_waves; r->at_wave++) {
         ps_wave_values values;
-        if (ps_wave_run(r->wave, i, &sink, &values, err) < 0)
+        r->saved = r->plan->waves[r->at_wave].start > 0;
+        if (ps_wave_run(r->wave, r->at_wave, &sink, &values, err) < 0)
             return -1;
+        if (values.stopped)
+            return stopped(r, err);
         r->busy += values.busy_seconds;
         r->idle += values.idle_seconds;
-        if ((r->rank == 0 && take_baselines(r, &r->plan->waves[i], &values, err) < 0) ||
-            collect(r, &r->plan->waves[i], &values, err) < 0)
+        if (keep(r, &r->plan->waves[r->at_wave], &values, err) < 0)
             return -1;
     }
     r->sweep_seconds = ps_seconds() - start;
@@ -455,8 +469,27 @@ static int take_rank(void *context, int rank, const void *block, size_t bytes, p
     return 0;
 }
 
-static int write_run(run *r, rank_table *table, ps_err *err)
+/* Rank 0: what the run says of itself. */
+static void report_checks(const run *r)
 {
+    const ps_checks *checks = ps_ledger_checks(r->ledger);
+    ps_cell at;
+    size_t n = ps_ledger_not_finite(r->ledger, &at);
+
+    if (checks->n_failed)
+        ps_warn("%zu of %zu self-checks failed, by %g at most; the first at %s, %s %s, layer %d, position %d: do not trust "
+                "these results, and tell us", checks->n_failed, checks->n, checks->worst,
+                r->brief.pairs[checks->failed.pair].job->id, ps_sites[checks->failed.site].name,
+                ps_directions[checks->failed.direction].name, (int)checks->failed.layer, (int)checks->failed.position);
+    if (n)
+        ps_warn("%zu values are not finite; the first at %s, %s %s, layer %d, position %d", n, r->brief.pairs[at.pair].job->id,
+                ps_sites[at.site].name, ps_directions[at.direction].name, (int)at.layer, (int)at.position);
+}
+
+static int write_result(run *r, rank_table *table, ps_err *err)
+{
+    const ps_checks *checks = ps_ledger_checks(r->ledger);
+    ps_cell at;
     const ps_attr attrs[] = {
         {"ranks", NULL, r->size, true},
         {"threads", NULL, r->backend->n_threads, true},
@@ -467,24 +500,28 @@ static int write_run(run *r, rank_table *table, ps_err *err)
         {"same_bits", NULL, r->backend->same_bits, true},
         {"mpi", ps_comm_library(r->comm), 0, false},
         {"waves", NULL, (double)r->plan->n_waves, true},
-        {"cells_computed", NULL, (double)r->plan->n_cells, true},
+        {"cells_computed", NULL, (double)ps_cellset_count(r->done), true},
         {"cells_free", NULL, (double)r->plan->n_free, true},
         {"token_layers", NULL, (double)r->plan->work, true},
         {"plan_efficiency", NULL, r->plan->efficiency, false},
+        {"checks", NULL, (double)checks->n, true},
+        {"checks_failed", NULL, (double)checks->n_failed, true},
+        {"checks_worst", NULL, checks->worst, false},
+        {"values_not_finite", NULL, (double)ps_ledger_not_finite(r->ledger, &at), true},
     };
     const ps_attr times[] = {
         {"sweep_seconds", NULL, r->sweep_seconds, false},
         {"load_seconds", NULL, r->load_seconds, false},
         {"total_seconds", NULL, ps_seconds() - r->start, false},
     };
+    const ps_publication p = {
+        .output = r->brief.output, .part = r->brief.part, .job = r->brief.job, .pairs = r->brief.pairs, .grid = r->brief.grid, .config = r->brief.config,
+        .tokenizer = r->brief.tokenizer, .revision = r->brief.revision, .identity = ps_text_str(&r->brief.identity),
+        .history = ps_text_str(&r->history), .ledger = r->ledger, .root = times, .run = attrs,
+        .n_root = sizeof times / sizeof *times, .n_run = sizeof attrs / sizeof *attrs, .busy = table->busy,
+        .idle = table->idle, .size = r->size};
 
-    if (ps_results_put_attrs(r->results, "/run", attrs, sizeof attrs / sizeof *attrs, err) < 0 ||
-        ps_results_put_ranks(r->results, "busy_seconds", "seconds computing", table->busy,
-                             (size_t)r->size, err) < 0 ||
-        ps_results_put_ranks(r->results, "idle_seconds", "seconds waiting for other ranks",
-                             table->idle, (size_t)r->size, err) < 0)
-        return -1;
-    return ps_results_put_attrs(r->results, "/", times, sizeof times / sizeof *times, err);
+    return ps_publish(&p, err);
 }
 
 /* Collective. */
@@ -499,71 +536,51 @@ static int gather_ranks(run *r, ps_err *err)
     if (table.busy && table.idle)
         rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_rank, &table, err);
     if (rc == 0 && r->rank == 0)
-        rc = write_run(r, &table, err);
+        rc = write_result(r, &table, err);
     ps_free(table.busy);
     ps_free(table.idle);
     ps_text_release(&table.hosts);
     return rc;
 }
 
-static int write_scores(run *r, ps_err *err)
+/* Rank 0: the result is there; what led to it is not needed any more. */
+static void clear(const run *r)
 {
-    ps_scores_fill_free(&r->scores);
-    for (int32_t i = 0; i < r->grid->n_pairs; i++)
-        for (int site = 0; site < PS_N_SITES; site++)
-            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
-                if (!ps_grid_asks(r->grid, site, dir))
-                    continue;
-                ps_score_range range = ps_scores_compute(&r->scores, i, (enum ps_site)site,
-                                                         (enum ps_direction)dir, r->job->score);
-                if (ps_scores_write(&r->scores, r->results, &r->pairs[i], i, (enum ps_site)site,
-                                    (enum ps_direction)dir, err) < 0)
-                    return -1;
-                ps_report_scores(&r->pairs[i], (enum ps_site)site, (enum ps_direction)dir,
-                                 r->grid->n_layers, &range);
-            }
-    return 0;
-}
-
-/* Rank 0. */
-static int publish(run *r, ps_err *err)
-{
-    ps_results *results = r->results;
-
-    if (ps_results_seal(results, err) < 0)
-        return ps_err_prefix(err, "result '%s'", r->output);
-    r->results = NULL;
-    if (ps_results_close(results, err) < 0 || ps_file_part_commit(r->part, r->output, err) < 0)
-        return ps_err_prefix(err, "result '%s'", r->output);
-    ps_info("wrote '%s'", r->output);
-    return 0;
+    unlink(r->brief.journal);
+    ps_snapshot_remove(r->brief.rows_dir);
 }
 
 /* ---- the whole ---- */
 
 static void release(run *r)
 {
-    ps_err ignored = PS_ERR_INIT;
-
-    ps_results_close(r->results, &ignored);
-    if (r->part)
-        unlink(r->part); /* published under its own name, or of no use */
-    ps_lock_release(r->lock);
     ps_wave_close(r->wave);
     ps_plan_free(r->plan);
-    ps_scores_release(&r->scores);
-    ps_grid_free(r->grid);
+    ps_snapshot_close(r->snapshot);
+    ps_cellset_close(r->flight);
+    if (r->rank != 0)
+        ps_cellset_close(r->done);
+    ps_ledger_close(r->ledger);
     ps_backend_close(r->backend);
     ps_weights_close(r->weights);
-    ps_config_free(r->config);
-    ps_pairs_free(r->pairs, r->job ? r->job->n_pairs : 0);
-    ps_tokenizer_close(r->tokenizer);
-    ps_job_free(r->job);
-    ps_free(r->output);
-    ps_free(r->part);
-    ps_free(r->revision);
-    ps_free(r->model_dir);
-    ps_free(r->backend_name);
+    ps_text_release(&r->history);
+    ps_brief_release(&r->brief);
+}
+
+/* Rank 0: what is to be done, and what of it is done. */
+static int prepare(run *r, ps_err *err)
+{
+    const ps_brief *b = &r->brief;
+
+    if (ps_brief_read(&r->brief, r->options, err) < 0)
+        return -1;
+    if (b->complete)
+        return 0;
+    if (ps_ledger_open(&r->ledger, b->journal, ps_text_str(&b->identity), b->grid, (size_t)b->config->d_model,
+                       b->job->activation_dtype, r->options->force, err) == 0)
+        return 0;
+    return ps_err_prefix(err, "cannot go on with '%s'; run the command line that began it, name another output with -o, or "
+                         "start over with --force", b->output);
 }
 
 /* Collective.  Everything that may fail without anyone waiting. */
@@ -573,12 +590,11 @@ static int start(run *r, ps_err *err)
         prepare(r, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
-    ps_comm_bcast(r->comm, &r->complete, sizeof r->complete, 0);
-    if (r->complete)
+    ps_comm_bcast(r->comm, &r->brief.complete, sizeof r->brief.complete, 0);
+    if (r->brief.complete)
         return 0;
     uint64_t memory = ps_host_memory();
-    share(r, err);
-    if (ps_comm_agree(r->comm, err) < 0)
+    if (share(r, err) < 0)
         return -1;
     load_model(r, err);
     if (ps_comm_agree(r->comm, err) < 0)
@@ -587,7 +603,7 @@ static int start(run *r, ps_err *err)
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
     if (make_room(r, err) == 0 && r->rank == 0 && advise_ranks(r, err) == 0)
-        open_results(r, err);
+        begin_ledger(r, err);
     return ps_comm_agree(r->comm, err);
 }
 
@@ -597,36 +613,48 @@ static int work(run *r, ps_err *err)
     r->load_seconds = ps_seconds() - r->start;
     if (r->rank == 0) {
         describe(r);
-        int64_t share = r->plan->work / r->size;
-        ps_progress_begin(&r->progress, "sweep", share, r->size, (int64_t)r->plan->n_cells,
-                          r->options->quiet);
+        ps_watch_begin(&r->watch, 60 * r->options->save_minutes, r->start, 3600 * r->options->max_hours);
+        ps_progress_begin(&r->progress, "sweep", r->plan->work / r->size, r->size,
+                          (int64_t)(r->plan->n_cells - r->plan->n_checks), r->options->quiet);
     }
     if (sweep(r, err) < 0)
         return -1;
     if (r->rank == 0)
         ps_progress_end(&r->progress);
-    if (r->rank == 0 && write_scores(r, err) < 0)
-        return -1;
     if (gather_ranks(r, err) < 0)
         return -1;
-    return r->rank == 0 ? publish(r, err) : 0;
+    if (r->rank == 0) {
+        report_checks(r);
+        ps_info("wrote '%s'", r->brief.output);
+    }
+    return 0;
+}
+
+/* A failure in the sweep: this rank says so and ends the others, which wait for it. */
+static void fail_all(run *r, const ps_err *err)
+{
+    ps_error("%s", err->text);
+    ps_brief_let_go(&r->brief);
+    ps_comm_abort(r->comm, err->code);
 }
 
 int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err)
 {
     run r = {.options = options, .comm = comm, .rank = ps_comm_rank(comm),
              .size = ps_comm_size(comm), .start = ps_seconds()};
-    int rc = start(&r, err);
 
-    if (rc == 0 && r.complete && r.rank == 0)
-        ps_info("'%s' holds this job's result already; --force to run it again", r.output);
-    if (rc == 0 && !r.complete && work(&r, err) < 0) {
-        ps_error("%s", err->text);
-        if (r.part)
-            unlink(r.part);
-        ps_lock_release(r.lock);
-        ps_comm_abort(comm, err->code);
+    ps_stop_catch(r.rank == 0);
+    int rc = start(&r, err);
+    if (rc == 0 && r.brief.complete) {
+        if (r.rank == 0)
+            ps_info("'%s' holds this job's result already; --force to run it again", r.brief.output);
+    } else if (rc == 0) {
+        rc = work(&r, err);
+        if (rc < 0 && err->code != PS_ESTOPPED)
+            fail_all(&r, err);
     }
+    if (rc == 0 && r.rank == 0)
+        clear(&r); /* of a complete one too: who published it may have been killed before */
     release(&r);
     return rc;
 }

@@ -57,7 +57,7 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
     const ps_backend_needs needs = ps_forward_needs(c, operand, n_threads, PS_WAVE_PANEL_ROWS,
                                                     (size_t)ps_grid_max_positions(grid));
 
-    if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, false, err) < 0)
+    if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, NULL, err) < 0)
         return -1;
     ps_cost cost = ps_cost_of(t->plan, grid, c);
     double wanted = 2 * cost.weights + cost.rows * (double)ps_wave_row_bytes(c);

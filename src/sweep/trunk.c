@@ -1,7 +1,11 @@
 /* trunk.c - the layout of the base runs' block, and keys out of it. */
 #include "trunk.h"
 
+#include <string.h>
+
 #include "patchsweep/mem.h"
+
+#define WORD_FLOATS 16 /* a cache line, so that the rows behind it begin one */
 
 static bool needs_branches(const ps_grid *grid)
 {
@@ -49,7 +53,7 @@ int ps_trunk_init(ps_trunk *t, const ps_grid *grid, const ps_plan *plan, size_t 
     *t = (ps_trunk){.grid = grid, .d = d, .q_width = q_width, .kv_width = kv_width,
                     .branches = needs_branches(grid)};
     t->row_of = ps_malloc((size_t)grid->n_nodes, sizeof *t->row_of, err);
-    t->block = ps_malloc_aligned((size_t)ps_plan_max_trunk_rows(plan) * row_floats(t),
+    t->block = ps_malloc_aligned(WORD_FLOATS + (size_t)ps_plan_max_trunk_rows(plan) * row_floats(t),
                                  sizeof(float), err);
     if (!t->row_of || !t->block)
         return -1;
@@ -73,7 +77,7 @@ void ps_trunk_begin(ps_trunk *t, const ps_plan_wave *wave, ps_trunk_visit *visit
     number_rows(t, visit, context);
     if ((int64_t)t->n_rows != wave->trunk_rows)
         PS_BUG("%zu base rows where the plan has %lld", t->n_rows, (long long)wave->trunk_rows);
-    t->x = t->block;
+    t->x = t->block + WORD_FLOATS;
     t->q = t->x + t->n_rows * t->d;
     t->k = t->q + t->n_rows * t->q_width;
     t->v = t->k + t->n_rows * t->kv_width;
@@ -97,9 +101,13 @@ int32_t ps_trunk_piece(const ps_trunk *t, int32_t pair, enum ps_which which, int
     return next - position;
 }
 
-void ps_trunk_bcast(ps_trunk *t, ps_comm *comm)
+unsigned ps_trunk_bcast(ps_trunk *t, unsigned word, ps_comm *comm)
 {
-    ps_comm_bcast(comm, t->block, t->n_rows * row_floats(t) * sizeof(float), 0);
+    memset(t->block, 0, WORD_FLOATS * sizeof *t->block);
+    memcpy(t->block, &word, sizeof word);
+    ps_comm_bcast(comm, t->block, (WORD_FLOATS + t->n_rows * row_floats(t)) * sizeof(float), 0);
+    memcpy(&word, t->block, sizeof word);
+    return word;
 }
 
 int32_t ps_trunk_keys(const ps_trunk *t, ps_keys *keys, int32_t pair, enum ps_which which,

@@ -6,6 +6,7 @@
  * wave's runs (clean and corrupt of each pair) first have it.  Rank 0 computes them, every rank holds them;
  * they lie in one block so that a layer's is one broadcast:
  *
+ *     word         what is to be done before the layer (enum ps_word)
  *     x, q, k, v   at the layer's entrance
  *     mid, mlp     of the layer before (only where a site needs them): its residual stream
  *                  behind attention, and its MLP's output
@@ -31,7 +32,7 @@ typedef struct ps_trunk {
     int32_t max_pieces; /* consecutive rows that a run falls into, at most, in any wave */
     size_t d, q_width, kv_width;
     bool branches;      /* mid and mlp are kept */
-    float *block;
+    float *block;       /* the word stands in its first cache line */
     float *x, *q, *k, *v, *mid, *mlp; /* into block: [n_rows, width] each */
 } ps_trunk;
 
@@ -52,8 +53,8 @@ size_t ps_trunk_row(const ps_trunk *trunk, int32_t pair, enum ps_which which, in
 int32_t ps_trunk_piece(const ps_trunk *trunk, int32_t pair, enum ps_which which, int32_t position,
                        int32_t end);
 
-/* Collective.  Rank 0's block to all. */
-void ps_trunk_bcast(ps_trunk *trunk, ps_comm *comm);
+/* Collective.  Rank 0's block to all, and its word with it.  Returns the word. */
+unsigned ps_trunk_bcast(ps_trunk *trunk, unsigned word, ps_comm *comm);
 
 /* The keys of run `which` at positions from .. to-1, piece by piece, to keys[0] and on.  Returns how many
  * pieces: at most max_pieces. */

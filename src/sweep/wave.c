@@ -64,6 +64,7 @@ struct ps_wave {
     ps_queries *queries;             /* [panel_rows]: each has a row */
     ps_keys *keys;                   /* [strands of a panel, keys_per_strand] */
     size_t keys_per_strand;
+    ps_rows *rows_at;   /* [4 strands] what is saved or restored, where it stands */
     /* at the end */
     float *final;                    /* [2 n_pairs + cells, d] */
     int32_t *final_pair;
@@ -113,10 +114,11 @@ static int alloc_rows(ps_wave *w, ps_err *err)
     w->x = ps_malloc_aligned(rows * w->d, sizeof(float), err);
     w->strands = ps_malloc(strands, sizeof *w->strands, err);
     w->panels = ps_malloc(strands + 1, sizeof *w->panels, err);
+    w->rows_at = ps_malloc(PS_N_ROWS_KINDS * strands, sizeof *w->rows_at, err);
     w->final = ps_malloc_aligned(finals * w->d, sizeof(float), err);
     w->final_pair = ps_malloc(finals, sizeof *w->final_pair, err);
     w->values = ps_malloc(finals, sizeof *w->values, err);
-    return w->x && w->strands && w->panels && w->final && w->final_pair && w->values ? 0 : -1;
+    return w->x && w->strands && w->panels && w->rows_at && w->final && w->final_pair && w->values ? 0 : -1;
 }
 
 int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
@@ -156,7 +158,7 @@ void ps_wave_close(ps_wave *w)
         return;
     void *blocks[] = {w->rows, w->h, w->q, w->k, w->v, w->a, w->mid, w->mlp, w->next_mid,
                       w->next_mlp, w->index, w->positions, w->queries, w->keys, w->x, w->strands,
-                      w->panels, w->final, w->final_pair, w->values};
+                      w->panels, w->rows_at, w->final, w->final_pair, w->values};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         ps_free(blocks[i]);
@@ -193,8 +195,7 @@ static void add_cell(ps_wave *w, const ps_cell *cell)
     int32_t first = ps_cell_first_row(cell, p->n_positions, p->first_difference);
 
     add_strand(w, (strand){.cell = cell, .pair = cell->pair,
-                           .base = ps_base_of((enum ps_direction)cell->direction),
-                           .source = ps_source_of((enum ps_direction)cell->direction),
+                           .base = ps_cell_base(cell), .source = ps_cell_source(cell),
                            .first = first, .n = p->n_positions - first,
                            .entry = ps_cell_entry(cell)});
 }
@@ -211,6 +212,50 @@ static void begin(ps_wave *w, const ps_plan_wave *wave)
     for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++)
         ps_forward_embed(w->forward, w->x + s->row * w->d,
                          w->grid->pairs[s->pair].ids[s->base] + s->first, (size_t)s->n);
+}
+
+/*
+ * What of the wave is under way before `layer`, and where it stands: the strands that entered at lower boundaries, the base
+ * runs' branches where they are kept, and by name alone the cells still to come.  What is saved here is what is
+ * restored here.
+ */
+static size_t under_way(ps_wave *w, int32_t layer)
+{
+    ps_rows *at = w->rows_at;
+
+    for (const strand *s = w->strands; s < w->strands + w->n_strands; s++) {
+        ps_rows r = {.first = s->first, .n = s->n, .rows = w->x + s->row * w->d};
+        if (s->cell) {
+            r.cell = *s->cell;
+            r.n = s->entry < layer ? s->n : 0;
+            *at++ = r;
+            continue;
+        }
+        r.kind = PS_ROWS_BASE;
+        r.cell = (ps_cell){.pair = s->pair, .direction = (uint8_t)s->base};
+        *at++ = r;
+        if (!w->trunk.branches)
+            continue;
+        r.kind = PS_ROWS_MID;
+        r.rows = w->next_mid + s->row * w->d;
+        *at++ = r;
+        r.kind = PS_ROWS_MLP;
+        r.rows = w->next_mlp + s->row * w->d;
+        *at++ = r;
+    }
+    return (size_t)(at - w->rows_at);
+}
+
+/* Go on with what another run saved: the strands below the wave's first layer are live. */
+static int resume(ps_wave *w, const ps_plan_wave *wave, const ps_wave_sink *sink, ps_err *err)
+{
+    if (!wave->start)
+        return 0;
+    if (!sink->restore)
+        PS_BUG("a wave that starts at layer %d and nobody to restore it", (int)wave->start);
+    while (w->n_live < w->n_strands && w->strands[w->n_live].entry < wave->start)
+        w->n_live++;
+    return sink->restore(sink->context, w->rows_at, under_way(w, wave->start), err);
 }
 
 /* The first position of a strand that goes on through `layer`: in the last layer a cell needs its
@@ -472,13 +517,14 @@ static void finish(ps_wave *w, const panel *p, int32_t layer)
 
 /* ---- layers ---- */
 
-/* Collective.  The base runs at a layer's entrance, from rank 0 to all. */
-static void publish(ps_wave *w)
+/* Collective.  The base runs at a layer's entrance, from rank 0 to all, and rank 0's word. */
+static unsigned publish(ps_wave *w, unsigned word)
 {
     double start = ps_seconds();
 
-    ps_trunk_bcast(&w->trunk, w->comm);
+    word = ps_trunk_bcast(&w->trunk, word, w->comm);
     w->idle += ps_seconds() - start;
+    return word;
 }
 
 /* Rank 0: the base rows as they enter boundary `boundary`; x itself moves on under later panels. */
@@ -529,22 +575,39 @@ static void finish_and_report(ps_wave *w, const panel *p, int32_t layer, const p
         sink->progress(sink->context, (int64_t)p->rows);
 }
 
-static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
+/* Collective.  Project the base runs, hear the word, admit the cells of this boundary.  What is saved is what stood
+ * before the layer: rank 0's entering cells are told apart by their entry. */
+static int enter_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, unsigned *word, ps_err *err)
 {
-    if (ps_forward_layer(w->forward, layer, err) < 0)
-        return -1;
+    *word = PS_GO_ON;
     if (w->rank == 0) {
+        if (sink->word)
+            *word = sink->word(sink->context, layer);
         keep_base_rows(w, layer);
         enter(w, layer);
         make_panels(w);
-        for (size_t i = 0; i < w->n_trunk_panels; i++)
+        for (size_t i = 0; !(*word & PS_STOP) && i < w->n_trunk_panels; i++)
             project(w, &w->panels[i], layer);
     }
-    publish(w);
+    *word = publish(w, *word);
+    if (*word & PS_SAVE && sink->save(sink->context, layer, w->rows_at, under_way(w, layer), err) < 0)
+        return -1;
     if (w->rank != 0) {
         enter(w, layer);
         make_panels(w);
     }
+    return 0;
+}
+
+static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool *stopped, ps_err *err)
+{
+    unsigned word;
+
+    if (ps_forward_layer(w->forward, layer, err) < 0 || enter_layer(w, layer, sink, &word, err) < 0)
+        return -1;
+    *stopped = word & PS_STOP;
+    if (*stopped)
+        return 0;
     for (size_t i = 0; i < w->n_panels; i++) {
         if (i >= w->n_trunk_panels)
             project(w, &w->panels[i], layer);
@@ -584,13 +647,19 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
     double start = ps_seconds();
 
     w->idle = 0;
+    *values = (ps_wave_values){.stopped = false};
     begin(w, wave);
-    for (int32_t layer = 0; layer < w->L; layer++)
-        if (walk_layer(w, layer, sink, err) < 0)
+    if (resume(w, wave, sink, err) < 0)
+        return -1;
+    for (int32_t layer = wave->start; layer < w->L; layer++) {
+        if (walk_layer(w, layer, sink, &values->stopped, err) < 0)
             return -1;
+        if (values->stopped)
+            return 0;
+    }
     if (w->rank == 0)
         keep_base_rows(w, w->L);
-    publish(w);
+    publish(w, PS_GO_ON);
     enter(w, w->L);
     size_t n = gather_finals(w, wave);
     if (ps_head_read(w->head, w->final, w->final_pair, n, wave->first_pair, wave->n_pairs,

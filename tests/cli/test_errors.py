@@ -188,7 +188,7 @@ class Outputs(Case):
         self.assertEqual(harness.run("run", path, "-o", out, "--set", "sites=[\"mlp_out\"]", "--force").returncode, 0)
 
     def test_full_disk(self):
-        """A file-size limit stands in for the disk: writing past it fails."""
+        """A file-size limit stands in for the disk: writing past it fails.  What was finished is not lost."""
         path = harness.write_json(self.folder / "job.json", {**good_job(), "activations": ["clean", "corrupt"]})
         command = f"trap '' XFSZ; ulimit -f 64; exec {harness.PATCHSWEEP} run {path} -o {self.folder}/o.h5 -q"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=harness.ROOT,
@@ -196,7 +196,11 @@ class Outputs(Case):
                                    "PMIX_MCA_gds": "hash"}, timeout=60)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("o.h5", done.stderr)
-        self.assertEqual(sorted(os.listdir(self.folder)), ["job.json"])
+        self.assertFalse((self.folder / "o.h5").exists())
+        again = harness.run("run", path, "-o", self.folder / "o.h5")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn("resuming", again.stderr)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["job.json", "o.h5"])
 
     def test_killed(self):
         """Whenever it is killed, there is no file under the result's name, or a whole one."""

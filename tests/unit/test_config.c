@@ -112,7 +112,7 @@ static const struct broken {
     {"\"hidden_size\": 0", "'hidden_size' is 0", NULL},
     {"\"hidden_size\": 65", "'num_attention_heads' is 4, which does not divide hidden_size, 65", NULL},
     {"\"hidden_size\": 2097152", "'hidden_size' is 2097152", NULL},
-    {"\"intermediate_size\": 1e400", "'intermediate_size'|is not an integer", NULL},
+    {"\"intermediate_size\": 1e300", "'intermediate_size'|is not an integer", NULL},
     {"\"num_attention_heads\": 0", "'num_attention_heads' is 0", NULL},
     {"\"num_attention_heads\": 3, \"num_key_value_heads\": 3", "'num_attention_heads' is 3, which does not divide", NULL},
     {"\"num_key_value_heads\": 3", "'num_key_value_heads' is 3, which does not divide num_attention_heads, 4", NULL},
@@ -125,7 +125,7 @@ static const struct broken {
     {"\"max_position_embeddings\": 0", "'max_position_embeddings' is 0", NULL},
     {"\"rms_norm_eps\": 0", "'rms_norm_eps' is 0", NULL},
     {"\"rms_norm_eps\": \"1e-5\"", "'rms_norm_eps'|is not a number", NULL},
-    {"\"rms_norm_eps\": 1e400", "'rms_norm_eps' is inf", NULL},
+    {"\"rms_norm_eps\": 1e300", "'rms_norm_eps' is 1e+300", NULL},
     {"\"tie_word_embeddings\": 1", "'tie_word_embeddings' with value 1 is neither true nor false", NULL},
     {"\"attention_bias\": \"true\"", "'attention_bias'|is neither true nor false", NULL},
     {"\"mlp_bias\": 0", "'mlp_bias'|is neither true nor false", NULL},
@@ -163,7 +163,7 @@ static const struct broken {
 static const struct broken broken_rope[] = {
     {"\"rope_theta\": 0", "'rope_theta' is 0", NULL},
     {"\"rope_theta\": \"1e4\"", "'rope_theta'|is not a number", NULL},
-    {"\"rope_theta\": 1e400", "'rope_theta' is inf", NULL},
+    {"\"rope_theta\": 1e300", "'rope_theta' is 1e+300", NULL},
     {"\"rope_scaling\": 2.0", "'rope_scaling': is a number, not an object", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0}", "'rope_scaling'|\"yarn\" is not implemented", NULL},
     {"\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 4.0}", "'type' with value \"dynamic\" is not implemented", NULL},
@@ -222,6 +222,7 @@ static void broken_files(void)
     static const struct broken files[] = {
         {"", "empty, not JSON", NULL}, {"[]", "is an array, not an object", NULL}, {"{", "not valid JSON", NULL},
         {"{\"vocab_size\": 1, \"vocab_size\": 2}", "'vocab_size' stands twice", NULL},
+        {"{\"rope_theta\": 1e400}", "1:16: number past the largest double", NULL},
         {"{}", "neither 'architectures' nor 'model_type'", NULL},
     };
     ps_config *config = NULL;

@@ -221,6 +221,9 @@ static void incomplete_downloads(void)
 static void shards(void)
 {
     static const char *const index = "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}";
+    static const char *const outside[] = {"/etc/passwd", "../../blobs/one.safetensors", "../" SHA "/one.safetensors",
+                                          "./one.safetensors", "..", ""};
+    char named[200];
 
     start();
     put_model(HUB, false);
@@ -234,6 +237,12 @@ static void shards(void)
     refused("org/model", "nothing behind the link");
     put(HUB "/models--org--model/blobs/model.safetensors.index.json", "{");
     refused("org/model", "not valid JSON");
+    for (size_t i = 0; i < N_OF(outside); i++) { /* refused by its name, though the file is there */
+        snprintf(named, sizeof named, "{\"weight_map\": {\"a\": \"%s\"}}", outside[i]);
+        put(HUB "/models--org--model/blobs/model.safetensors.index.json", named);
+        refused("org/model", "which is no file name");
+        refused("org/model", SNAPSHOT "/model.safetensors.index.json': weight_map: 'a' names '");
+    }
     unlink(SNAPSHOT "/model.safetensors.index.json");
     put_file(SNAPSHOT, "pytorch_model.bin", "x", true); /* safetensors.c tells how to convert it */
     found("org/model", SNAPSHOT, SHA);

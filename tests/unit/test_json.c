@@ -42,8 +42,11 @@ static const struct refusal {
     {TEXT("[\"\\\\\\u0000\"]"), "1:5: \\u0000 in a string"},
     {TEXT("[\"\\u00"), "1:3: \\u without four hexadecimal digits"},
     {TEXT("[\"\\u12g4\"]"), "1:3: \\u without four hexadecimal digits"},
-    {TEXT("[\"\\ud800\"]"), "1:"}, /* half a surrogate pair */
-    {TEXT("[\"\\udc00\\ud800\"]"), "1:"},
+    {TEXT("[\"\\ud800\"]"), "1:3: half of a surrogate pair"},
+    {TEXT("[\"\\ud83d\\u0041\"]"), "1:3: half of a surrogate pair"},
+    {TEXT("[\"\\udc00\\ud800\"]"), "1:3: half of a surrogate pair"},
+    {TEXT("[\"\\ud83d\\ude0"), "1:3: half of a surrogate pair"},
+    {TEXT("[\"\\ud83d\\ude00\\u0000\"]"), "1:15: \\u0000 in a string"},
     {TEXT("[\"\\x41\"]"), "1:"},
     {TEXT("[\"\t\"]"), "1:3: control character in a string"},
     {TEXT("[\"a\nb\"]"), "1:4: control character in a string"},
@@ -68,9 +71,17 @@ static const struct refusal {
     {TEXT("[1_000]"), "1:"},
     {TEXT("[NaN]"), "1:2: "},
     {TEXT("[-Infinity]"), "1:3: number without digits"},
-    {TEXT("{} {}"), "1:4: "},
-    {TEXT("[1] x"), "1:5: "},
-    {TEXT("1 2"), "1:3: "},
+    {TEXT("[1e999]"), "1:2: number past the largest double"},
+    {TEXT("[0, -1e309]"), "1:5: number past the largest double"},
+    {TEXT("[0.1111111111111111111111111111111111111111111111111111111111111111]"),
+     "1:2: number of more than 63 characters"},
+    {TEXT("{} {}"), "1:4: text behind the value"},
+    {TEXT("[1] x"), "1:5: text behind the value"},
+    {TEXT("1 2"), "1:3: text behind the value"},
+    {TEXT("\"a\"\"b\""), "1:4: text behind the value"},
+    {TEXT("{}\n,"), "2:1: text behind the value"},
+    {TEXT("{}}"), "1:3: text behind the value"},
+    {TEXT("null null"), "1:6: not valid JSON"},
     {TEXT("[1,]"), "1:4: "},
     {TEXT("{\"a\": 1,}"), "1:9: not a key in double quotes"},
     {TEXT("{a: 1}"), "1:2: not a key in double quotes"},
@@ -116,7 +127,7 @@ static void refused_where_it_stands(void)
 static void accepted(void)
 {
     static const char *const texts[] = {
-        "{}", "[]", "null", "true", "\"x\"", " \t\r\n[ ] \n", "0", "-0", "0.5e-3", "1E+2", "[\"\\\\u0000\"]",
+        "{}", "[]", "null", "true", "\"x\"", " \t\r\n[ ] \n", "0", "-0", "0.5e-3", "1E+2", "1e-999", "[\"\\\\u0000\"]",
         "{\"a\": 1, \"A\": 2}", "[{\"a\": 1}, {\"a\": 1}]", "{\"a\": {\"a\": 1}}", "[\"\x7f\xc2\x80\"]",
         "[\"[[{{]]\", \"01 1. \\\" \"]", "[\"\\ud83d\\ude00\\/\\b\\f\\n\\r\\t\"]", "[\"\xef\xbb\xbf\"]",
     };

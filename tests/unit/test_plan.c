@@ -64,7 +64,7 @@ static void check_plan(const ps_grid *grid, int size, int64_t max_rows, size_t n
     ps_err err = PS_ERR_INIT;
     ps_plan *plan = NULL;
 
-    CHECK(ps_plan_build(&plan, grid, size, max_rows, false, &err) == 0);
+    CHECK(ps_plan_build(&plan, grid, size, max_rows, NULL, &err) == 0);
     count c = {plan, grid, 0, 0};
     ps_grid_each(grid, seen_once, &c);
     CHECK_INT(c.wrong, 0);
@@ -133,12 +133,12 @@ static void shared_prefixes_count_once(void)
     for (int p = 0; p < N; p++)
         T[p] = LENGTH, D[p] = FIRST;
     ps_grid *grid = synthetic(4, N, T, D, HEADER, 1u << PS_RESID_POST);
-    CHECK(ps_plan_build(&plan, grid, 1, 1 << 30, false, &err) == 0);
+    CHECK(ps_plan_build(&plan, grid, 1, 1 << 30, NULL, &err) == 0);
     CHECK_INT(plan->n_waves, 1);
     CHECK_INT(plan->waves[0].trunk_rows, HEADER + N * (2 * LENGTH - FIRST - HEADER));
     ps_plan_free(plan);
     /* In waves of a pair or two each has the header again. */
-    CHECK(ps_plan_build(&plan, grid, 1, 420, false, &err) == 0);
+    CHECK(ps_plan_build(&plan, grid, 1, 420, NULL, &err) == 0);
     CHECK(plan->n_waves > 1);
     for (size_t w = 0; w < plan->n_waves; w++)
         CHECK_INT(plan->waves[w].trunk_rows, HEADER + plan->waves[w].n_pairs * (2 * LENGTH - FIRST - HEADER));
@@ -158,7 +158,7 @@ static void ranks_are_balanced(void)
 
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         ps_plan *plan = NULL;
-        CHECK(ps_plan_build(&plan, grid, wanted[i].size, 1 << 30, false, &err) == 0);
+        CHECK(ps_plan_build(&plan, grid, wanted[i].size, 1 << 30, NULL, &err) == 0);
         printf("# %d ranks: efficiency %.4f\n", wanted[i].size, plan->efficiency);
         CHECK(plan->efficiency >= wanted[i].least && plan->efficiency <= before + 1e-3);
         CHECK_INT(plan->n_free, 80 * 28 - 79 * 14);
@@ -182,7 +182,7 @@ static void useful_ranks_are_named(void)
         CHECK(useful > 1 && useful < 4096);
         for (int more = 0; more < 2; more++) {
             ps_plan *plan = NULL;
-            CHECK(ps_plan_build(&plan, grid, useful + more, 1 << 30, false, &err) == 0);
+            CHECK(ps_plan_build(&plan, grid, useful + more, 1 << 30, NULL, &err) == 0);
             CHECK((plan->efficiency >= PS_PLAN_USEFUL) == !more);
             ps_plan_free(plan);
         }
@@ -213,7 +213,7 @@ static void cost_is_the_sum_over_rows(void)
     for (unsigned sites = 1; sites < 1u << PS_N_SITES; sites++) {
         ps_grid *grid = synthetic(L, 2, T, D, 0, sites);
         ps_plan *plan = NULL;
-        CHECK(ps_plan_build(&plan, grid, 3, 1 << 30, false, &err) == 0);
+        CHECK(ps_plan_build(&plan, grid, 3, 1 << 30, NULL, &err) == 0);
         double wanted = 2 * 2 * 2.0 * c.d_model * c.vocab, rows = 0, keys = 0, n = 0;
         for (size_t i = 0; i < plan->n_cells; i++) {
             const ps_cell *cell = &plan->cells[i];

@@ -226,7 +226,9 @@ static void json_strings(void)
     static const struct { const char *in, *out; } cases[] = {
         {"", "\"\""}, {"plain", "\"plain\""}, {"a\"b\\c/", "\"a\\\"b\\\\c/\""}, {"\n\t\r", "\"\\n\\u0009\\u000d\""},
         {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""}, {"caf\xc3\xa9\xf0\x9f\x98\x80", "\"caf\xc3\xa9\xf0\x9f\x98\x80\""},
-        {"\xe2\x80\xa8<>&'", "\"\xe2\x80\xa8<>&'\""},
+        {"\xe2\x80\xa8<>&'", "\"\\u2028<>&'\""}, {"\xc2\x9b" "5m\xc2\xa0", "\"\\u009b5m\xc2\xa0\""},
+        {"\xe2\x80\xae\xe2\x81\xa6\xef\xbb\xbf", "\"\\u202e\\u2066\\ufeff\""},
+        {"a\xff\xe2\x80", "\"a\xff\xe2\x80\""}, /* for the reader to refuse */
     };
     char all[256];
     ps_err err = PS_ERR_INIT;
@@ -254,6 +256,34 @@ static void json_strings(void)
 }
 
 /* ---- names ---- */
+
+/* ---- errors ---- */
+
+/* An error's text is one line that no terminal obeys, whatever of a file stands in it, and however long. */
+static void errors_are_printable(void)
+{
+    ps_err err = PS_ERR_INIT;
+    char longest[3000], shown[4 * sizeof err.text];
+
+    CHECK_INT(ps_err_set(&err, PS_EINPUT, "key '%s'", "\x1b[31m\n\xc2\x9b\xe2\x80\xae\xff"), -1);
+    CHECK_STR(err.text, "key '\\x1b[31m\\n\\u{009b}\\u{202e}\\xff'");
+    ps_err_prefix(&err, "'%s'", "\x07\r");
+    CHECK_STR(err.text, "'\\x07\\x0d': key '\\x1b[31m\\n\\u{009b}\\u{202e}\\xff'");
+    ps_err_set(&err, PS_EINPUT, "%s again", err.text); /* its own text may go in */
+    CHECK(strstr(err.text, "\\xff' again") != NULL);
+    for (size_t i = 0; i + 1 < sizeof longest; i++)
+        longest[i] = "a\xe2\x82\xac"[i % 4];
+    longest[sizeof longest - 1] = '\0';
+    for (size_t n = 0; n < 8; n++) { /* cut where a character ends, at every place of one */
+        ps_err_set(&err, PS_EINPUT, "%s", longest + 4 * n);
+        ps_err_prefix(&err, "%.*s", (int)n, "12345678");
+        CHECK(ps_utf8_check(err.text, strlen(err.text)) == strlen(err.text));
+        CHECK(strlen(err.text) > sizeof err.text - 16);
+        ps_err_prefix(&err, "%s", longest);
+        ps_printable(shown, sizeof shown, err.text);
+        CHECK_STR(shown, err.text);
+    }
+}
 
 static void nearest(void)
 {
@@ -304,6 +334,7 @@ int main(void)
     RUN(printable_is_cut);
     RUN(growing);
     RUN(json_strings);
+    RUN(errors_are_printable);
     RUN(nearest);
     return check_done();
 }

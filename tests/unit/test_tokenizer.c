@@ -251,6 +251,38 @@ static void test_refused_parts(void)
     refuse("{" BPE ",\"decoder\":{\"type\":\"WordPiece\"}}", "'WordPiece'");
 }
 
+/* Steps that multiply a text's length: a file of some hundred bytes could fill any memory. */
+static void test_refused_growth(void)
+{
+#define TIMES_9 "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaa\"}"
+    static const char *const step = "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}";
+    char json[2000];
+
+    refuse("{" BPE ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[" TIMES_9 "," TIMES_9 "]}}",
+           "normalizer.normalizers[1]: makes a text more than 64 times as long");
+    refuse("{" BPE ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" TIMES_9 "," TIMES_9 "]}}",
+           "decoder.decoders[1]: makes a text more than 64 times as long");
+    refuse("{" BPE ",\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"12345678901234567\"}}", "prepends more than 16 bytes");
+    snprintf(json, sizeof json, "{" BPE ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[%s,%s,%s,%s]}}", step,
+             step, step, step);
+    refuse(json, "pre_tokenizer.pretokenizers[3]: makes a text more than 64 times as long");
+    ps_tokenizer_close(open_text("{" BPE ",\"normalizer\":" TIMES_9 ",\"decoder\":" TIMES_9 "}"));
+}
+
+/* Each added token is compared with those before it: as many as a model has, and not as many as a file can. */
+static void test_refused_crowd(void)
+{
+    enum { MOST = 1 << 15 };
+    ps_text json = {0};
+
+    ps_text_puts(&json, "{" BPE ",\"added_tokens\":[");
+    for (int i = 0; i <= MOST; i++)
+        ps_text_puts(&json, i ? ",0" : "0");
+    ps_text_puts(&json, "]}");
+    refuse(ps_text_str(&json), "added_tokens: holds 32769 tokens; 32768 at most are supported");
+    ps_text_release(&json);
+}
+
 static void test_refused_models(void)
 {
 #define MODEL(more) "{\"model\":{\"type\":\"BPE\",\"vocab\":" VOCAB ",\"merges\":[]" more "}}"
@@ -339,6 +371,8 @@ int main(void)
     RUN(test_texts);
     RUN(test_long);
     RUN(test_refused_parts);
+    RUN(test_refused_growth);
+    RUN(test_refused_crowd);
     RUN(test_refused_models);
     RUN(test_refused_added);
     RUN(test_llama3_file);

@@ -297,7 +297,7 @@ static void check_setup(world *w, const char *dir, const setup *s)
         return;
     }
     w->tolerance = s->operand == PS_DTYPE_F32 ? TOLERANCE : TOLERANCE_BF16;
-    CHECK(ps_plan_build(&plan, w->grid, ps_comm_size(comm), s->max_rows, s->free_too, &err) == 0);
+    CHECK(ps_plan_build(&plan, w->grid, ps_comm_size(comm), s->max_rows, &(ps_plan_options){.free_too = s->free_too}, &err) == 0);
     CHECK(ps_weights_open(&weights, w->config, dir, backend, &err) == 0);
     check_waves(w, s, plan, weights, backend);
     ps_weights_close(weights);

@@ -1,0 +1,71 @@
+/* check.c - which cells, and what is near enough. */
+#include "patchsweep/check.h"
+
+#include <math.h>
+
+#include "patchsweep/metric.h"
+
+#define TOLERANCE 1e-5
+#define TOLERANCE_BF16 0.03
+
+/* The n-th site and direction that the grid asks for, from the beginning again behind the last. */
+static ps_cell asked(const ps_grid *grid, int32_t pair)
+{
+    ps_cell all[PS_N_SITES * PS_N_DIRECTIONS];
+    int32_t n = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
+            if (ps_grid_asks(grid, site, dir))
+                all[n++] = (ps_cell){.pair = pair, .site = (uint8_t)site, .direction = (uint8_t)dir};
+    return all[pair % n];
+}
+
+size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CHECKS])
+{
+    int32_t T = grid->pairs[pair].n_positions, D = grid->pairs[pair].first_difference, L = grid->n_layers;
+    ps_cell cell = asked(grid, pair);
+    size_t n = 0;
+
+    if (D > 0) {
+        cell.check = PS_CHECK_SHARED;
+        cell.layer = 3 * L / 4;
+        cell.position = pair % D;
+        cells[n++] = cell;
+    }
+    cell.check = PS_CHECK_SELF;
+    cell.layer = L / 2;
+    cell.position = D + pair % (T - D);
+    cells[n++] = cell;
+    cell.check = PS_CHECK_LAST;
+    cell.site = PS_RESID_POST;
+    cell.layer = L - 1;
+    cell.position = T - 1;
+    cells[n++] = cell;
+    return n;
+}
+
+enum ps_which ps_check_expects(const ps_cell *check)
+{
+    return check->check == PS_CHECK_LAST ? ps_cell_source(check) : ps_cell_base(check);
+}
+
+void ps_check_compare(ps_checks *checks, const ps_grid *grid, const ps_cell *check,
+                      const double seen[PS_N_METRICS], const double wanted[PS_N_METRICS], double largest)
+{
+    double limit = (grid->precision == PS_BF16 ? TOLERANCE_BF16 : TOLERANCE) * fmax(1, fabs(largest));
+    bool foil = grid->pairs[check->pair].foil_id >= 0, failed = false;
+
+    for (int m = 0; m < PS_ANSWER_RANK; m++) { /* a rank may jump where two logits are near */
+        if ((m != PS_LOGIT_ANSWER && !(grid->metrics >> m & 1)) || (!foil && ps_metric_needs_foil((enum ps_metric)m)))
+            continue;
+        double difference = fabs(seen[m] - wanted[m]);
+        checks->worst = fmax(checks->worst, difference);
+        failed = failed || !(difference <= limit);
+    }
+    checks->n++;
+    if (!failed)
+        return;
+    if (!checks->n_failed++)
+        checks->failed = *check;
+}

@@ -1,0 +1,126 @@
+/* identity.c - fields, one after the other, and where two differ. */
+#include "identity.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "patchsweep/crc.h"
+#include "patchsweep/file.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/safetensors.h"
+
+/* The tokens, and the pairs' names. */
+static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
+{
+    uint32_t crc = ps_crc32c(0, grid->numbers, grid->n_numbers * sizeof *grid->numbers);
+
+    for (size_t i = 0; i < job->n_pairs; i++)
+        crc = ps_crc32c(crc, job->pairs[i].id, strlen(job->pairs[i].id) + 1);
+    return crc;
+}
+
+/* A file of the model as size and checksum; "none" where there is none. */
+static int add_file(ps_text *out, const char *field, const char *dir, const char *name, ps_err *err)
+{
+    char *path = ps_path_join(dir, name, err), *bytes = NULL;
+    size_t n = 0;
+    int rc = path ? 0 : -1;
+
+    if (rc == 0 && ps_file_kind(path) != 1)
+        ps_text_printf(out, "%s: none\n", field);
+    else if (rc == 0) {
+        rc = ps_file_read(path, (size_t)1 << 30, &bytes, &n, err);
+        if (rc == 0)
+            ps_text_printf(out, "%s: %zu bytes, %08x\n", field, n, (unsigned)ps_crc32c(0, bytes, n));
+    }
+    ps_free(bytes);
+    ps_free(path);
+    return rc;
+}
+
+static int add_weights(ps_text *out, const char *dir, ps_err *err)
+{
+    ps_safetensors *st;
+
+    if (ps_safetensors_open(&st, dir, err) < 0)
+        return -1;
+    int rc = 0;
+    for (int i = 0; i < ps_safetensors_n_shards(st) && rc == 0; i++) {
+        const char *path = ps_safetensors_shard_path(st, i), *slash = strrchr(path, '/');
+        char print[64];
+        rc = ps_safetensors_fingerprint(st, i, print, err);
+        if (rc == 0)
+            ps_text_printf(out, "weights %s: %s\n", slash ? slash + 1 : path, print);
+    }
+    ps_safetensors_close(st);
+    return rc;
+}
+
+int ps_identity_build(ps_text *out, const ps_job *job, const ps_grid *grid, const char *model_dir, ps_err *err)
+{
+    ps_text_printf(out, "program: %s\n", PS_VERSION);
+    ps_text_printf(out, "job: %s\n", job->text);
+    ps_text_printf(out, "pairs: %d, %08x\n", (int)grid->n_pairs, (unsigned)crc_of_pairs(job, grid));
+    ps_text_printf(out, "precision: %s\n", ps_precisions[grid->precision].name);
+    if (add_file(out, "config", model_dir, "config.json", err) < 0 ||
+        add_file(out, "tokenizer", model_dir, "tokenizer.json", err) < 0 ||
+        add_weights(out, model_dir, err) < 0)
+        return -1;
+    return ps_text_ok(out, err);
+}
+
+const char *ps_identity_of_job(const char *identity)
+{
+    const char *end = strchr(identity, '\n');
+
+    return end ? end + 1 : identity;
+}
+
+/* A line of "field: value". */
+typedef struct line {
+    const char *at;
+    size_t n, colon;
+} line;
+
+/* The line at *at, which moves behind it. */
+static line next_line(const char **at)
+{
+    line l = {*at, strcspn(*at, "\n"), strcspn(*at, ":\n")};
+
+    *at += l.n + ((*at)[l.n] == '\n');
+    return l;
+}
+
+/* A line's value, from shortly before byte `from` of the line on, for a message. */
+static void excerpt(char out[64], const line *l, size_t from)
+{
+    size_t begin = l->colon + 2 < l->n ? l->colon + 2 : l->n;
+    char raw[48];
+
+    if (from > begin + 24)
+        begin = from - 16;
+    snprintf(raw, sizeof raw, "%.*s", (int)(l->n - begin), l->at + begin);
+    ps_printable(out, 64, raw);
+}
+
+int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
+{
+    char was[64], is[64];
+
+    while (*theirs || *ours) {
+        line a = next_line(&theirs), b = next_line(&ours);
+        size_t same = 0;
+        while (same < a.n && same < b.n && a.at[same] == b.at[same])
+            same++;
+        if (same == a.n && same == b.n)
+            continue;
+        if (same <= a.colon || same <= b.colon)
+            return ps_err_set(err, PS_EINPUT, "it is of another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
+                              a.at, (int)b.colon, b.at);
+        excerpt(was, &a, same);
+        excerpt(is, &b, same);
+        return ps_err_set(err, PS_EINPUT, "it is of another run: its %.*s has '%s', and this one's '%s'", (int)a.colon, a.at,
+                          was, is);
+    }
+    return 0;
+}

@@ -1,0 +1,283 @@
+/* ledger.c - records in, state out: what is replayed and what comes in go the same way. */
+#include "ledger.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "identity.h"
+#include "patchsweep/file.h"
+#include "patchsweep/journal.h"
+#include "patchsweep/log.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/text.h"
+
+struct ps_ledger {
+    const char *path, *own_identity;
+    const ps_grid *grid;
+    size_t d;
+    enum ps_dtype activation_dtype;
+    ps_journal *journal; /* once begun */
+    uint64_t good;       /* bytes of the one that was there; 0: none */
+    char *identity;      /* its */
+    ps_text sessions;
+    ps_scores scores;
+    ps_cellset *done;
+    ps_checks checks;
+    size_t n_not_finite;
+    ps_cell not_finite;
+    struct snapshot {
+        ps_snapshot_id id;
+        ps_snapshot_part *parts;
+    } snapshots[PS_GENERATIONS]; /* the last one first */
+};
+
+/* ---- state ---- */
+
+static void take_baseline(ps_ledger *l, int32_t pair, const ps_baseline base[PS_N_WHICH])
+{
+    memcpy(l->scores.base[pair], base, sizeof *l->scores.base);
+    ps_cellset_add_pair(l->done, pair);
+}
+
+static void count_not_finite(ps_ledger *l, const ps_cell *cell, const double values[PS_N_METRICS])
+{
+    bool foil = l->grid->pairs[cell->pair].foil_id >= 0;
+
+    for (int m = 0; m < PS_N_METRICS; m++) {
+        if (!(l->grid->metrics >> m & 1) || (!foil && ps_metric_needs_foil((enum ps_metric)m)) || isfinite(values[m]))
+            continue;
+        if (!l->n_not_finite++)
+            l->not_finite = *cell;
+    }
+}
+
+/* The baselines of a check's pair are there before its cells: in the journal as in a wave. */
+static void take_cell(ps_ledger *l, const ps_cell *cell, const double values[PS_N_METRICS])
+{
+    ps_cellset_add(l->done, cell);
+    count_not_finite(l, cell, values);
+    if (!cell->check) {
+        ps_scores_put(&l->scores, cell, values);
+        return;
+    }
+    const ps_baseline *base = &l->scores.base[cell->pair][ps_check_expects(cell)];
+    ps_check_compare(&l->checks, l->grid, cell, values, base->values, base->readout.largest);
+}
+
+static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err)
+{
+    size_t bytes = (size_t)id->n_parts * sizeof *parts;
+    ps_snapshot_part *copy = ps_malloc(bytes, 1, err);
+
+    if (!copy)
+        return -1;
+    memcpy(copy, parts, bytes);
+    ps_free(l->snapshots[1].parts);
+    l->snapshots[1] = l->snapshots[0];
+    if (l->snapshots[1].id.generation == id->generation)
+        l->snapshots[1].id.n_parts = 0; /* its files are written over */
+    l->snapshots[0] = (struct snapshot){*id, copy};
+    return 0;
+}
+
+/* ---- replay ---- */
+
+static int take_session(ps_ledger *l, const char *text, size_t bytes, ps_err *err)
+{
+    ps_text_printf(&l->sessions, "%s%.*s", l->sessions.n ? "\n\n" : "", (int)bytes, text);
+    return ps_text_ok(&l->sessions, err);
+}
+
+static int replay(void *context, uint32_t type, const void *payload, size_t bytes, ps_err *err)
+{
+    ps_ledger *l = context;
+    ps_record_view v;
+
+    if (!l->identity && type != PS_RECORD_IDENTITY)
+        return ps_err_set(err, PS_EINPUT, "it does not begin as a journal of a run does");
+    if (type == PS_RECORD_IDENTITY) {
+        ps_free(l->identity);
+        l->identity = ps_strndup(payload, bytes, err);
+        /* of another run: what follows need not fit this one's grid */
+        return l->identity ? ps_identity_compare(l->identity, l->own_identity, err) : -1;
+    }
+    if (type == PS_RECORD_SESSION)
+        return take_session(l, payload, bytes, err);
+    if (ps_record_view_of(&v, type, payload, bytes, l->grid, l->d, err) < 0)
+        return -1;
+    if (v.type == PS_RECORD_BASELINE)
+        take_baseline(l, v.pair, v.base);
+    for (size_t i = 0; i < v.n_cells; i++)
+        take_cell(l, &v.cells[i], v.values[i]);
+    return v.type == PS_RECORD_SNAPSHOT ? take_snapshot(l, v.snapshot, v.parts, err) : 0;
+}
+
+static int read_journal(ps_ledger *l, ps_err *err)
+{
+    ps_journal_report report;
+
+    if (ps_journal_scan(l->path, replay, l, &report, err) < 0)
+        return ps_err_prefix(err, "journal '%s'", l->path);
+    if (report.state == PS_JOURNAL_DAMAGED)
+        return ps_err_set(err, PS_EINPUT, "journal '%s' is damaged at byte %llu, before its end; 'patchsweep inspect --repair' "
+                          "cuts it there, and what was behind is computed again", l->path,
+                          (unsigned long long)report.good);
+    if (report.state == PS_JOURNAL_TORN)
+        ps_warn("the journal '%s' has a torn tail, %llu bytes of a write that was cut short: they are cut off", l->path,
+                (unsigned long long)(report.size - report.good));
+    l->good = l->identity ? report.good : 0;
+    return 0;
+}
+
+int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, const ps_grid *grid, size_t d_model,
+                   enum ps_dtype activation_dtype, bool start_over, ps_err *err)
+{
+    ps_ledger *l = ps_calloc(1, sizeof *l, err);
+
+    if (!l)
+        return -1;
+    l->path = path;
+    l->own_identity = identity;
+    l->grid = grid;
+    l->d = d_model;
+    l->activation_dtype = activation_dtype;
+    if (ps_scores_init(&l->scores, grid, err) < 0 || ps_cellset_open(&l->done, grid, err) < 0 ||
+        (!start_over && ps_file_kind(path) && read_journal(l, err) < 0)) {
+        ps_ledger_close(l);
+        return -1;
+    }
+    *out = l;
+    return 0;
+}
+
+static int note(ps_ledger *l, enum ps_record type, const char *text, ps_err *err)
+{
+    const ps_span span = {text, strlen(text)};
+
+    return ps_journal_append(l->journal, type, &span, 1, err);
+}
+
+int ps_ledger_begin(ps_ledger *l, const char *session, ps_err *err)
+{
+    if (l->good ? ps_journal_open(&l->journal, l->path, l->good, err) < 0
+                : ps_journal_create(&l->journal, l->path, err) < 0 ||
+                      note(l, PS_RECORD_IDENTITY, l->own_identity, err) < 0)
+        return -1;
+    if (note(l, PS_RECORD_SESSION, session, err) < 0)
+        return -1;
+    return ps_journal_sync(l->journal, err);
+}
+
+void ps_ledger_close(ps_ledger *l)
+{
+    if (!l)
+        return;
+    ps_journal_close(l->journal);
+    ps_cellset_close(l->done);
+    ps_scores_release(&l->scores);
+    ps_text_release(&l->sessions);
+    ps_free(l->identity);
+    for (int i = 0; i < PS_GENERATIONS; i++)
+        ps_free(l->snapshots[i].parts);
+    ps_free(l);
+}
+
+/* ---- what there is ---- */
+
+ps_cellset *ps_ledger_done(const ps_ledger *l)
+{
+    return l->done;
+}
+
+const char *ps_ledger_sessions(const ps_ledger *l)
+{
+    return ps_text_str(&l->sessions);
+}
+
+ps_scores *ps_ledger_scores(ps_ledger *l)
+{
+    return &l->scores;
+}
+
+const ps_checks *ps_ledger_checks(const ps_ledger *l)
+{
+    return &l->checks;
+}
+
+size_t ps_ledger_not_finite(const ps_ledger *l, ps_cell *first)
+{
+    *first = l->not_finite;
+    return l->n_not_finite;
+}
+
+const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *l, int i, const ps_snapshot_part **parts)
+{
+    *parts = l->snapshots[i].parts;
+    return &l->snapshots[i].id;
+}
+
+/* ---- what comes in ---- */
+
+int ps_ledger_add_baseline(ps_ledger *l, int32_t pair, const ps_baseline base[PS_N_WHICH], const float *finals,
+                           ps_err *err)
+{
+    if (ps_record_baseline(l->journal, pair, base, l->grid->patched_final ? finals : NULL, l->d, err) < 0)
+        return -1;
+    take_baseline(l, pair, base);
+    return 0;
+}
+
+int ps_ledger_add_cells(ps_ledger *l, const ps_cell *cells, const double (*values)[PS_N_METRICS],
+                        const float *finals, size_t n, ps_err *err)
+{
+    if (ps_record_cells(l->journal, cells, values, l->grid->patched_final ? finals : NULL, n, l->d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        take_cell(l, &cells[i], values[i]);
+    return 0;
+}
+
+int ps_ledger_add_activations(ps_ledger *l, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
+                              int32_t n, const float *rows, ps_err *err)
+{
+    return ps_record_activations(l->journal, pair, which, layer, first, n, rows, l->activation_dtype, l->d, err);
+}
+
+int ps_ledger_add_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err)
+{
+    if (ps_record_snapshot(l->journal, id, parts, err) < 0 || ps_journal_sync(l->journal, err) < 0)
+        return -1;
+    return take_snapshot(l, id, parts, err);
+}
+
+int ps_ledger_sync(ps_ledger *l, ps_err *err)
+{
+    return ps_journal_sync(l->journal, err);
+}
+
+/* ---- reading back ---- */
+
+typedef struct reading {
+    ps_ledger *ledger;
+    ps_ledger_visit *visit;
+    void *context;
+} reading;
+
+static int visit_record(void *context, uint32_t type, const void *payload, size_t bytes, ps_err *err)
+{
+    const reading *r = context;
+    ps_record_view v;
+
+    if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT)
+        return 0;
+    if (ps_record_view_of(&v, type, payload, bytes, r->ledger->grid, r->ledger->d, err) < 0)
+        return -1;
+    return r->visit(r->context, &v, err);
+}
+
+int ps_ledger_read(ps_ledger *l, ps_ledger_visit *visit, void *context, ps_err *err)
+{
+    reading r = {l, visit, context};
+
+    return ps_journal_read(l->journal, visit_record, &r, err);
+}

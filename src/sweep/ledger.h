@@ -1,0 +1,70 @@
+/*
+ * ledger.h - what a run has to show so far, kept in a journal.
+ *
+ * Package-private; rank 0 alone has one.  Baselines, cells, activations and snapshots go into the journal as they come, and are
+ * what the next run of the same command line begins with; the result file is written from the ledger at the
+ * end.  The first record says whose journal it is: job, model, tokens, program (identity.h).
+ */
+#ifndef PATCHSWEEP_SWEEP_LEDGER_H
+#define PATCHSWEEP_SWEEP_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/cellset.h"
+#include "patchsweep/check.h"
+#include "patchsweep/dtype.h"
+#include "patchsweep/err.h"
+#include "patchsweep/grid.h"
+#include "records.h"
+#include "scores.h"
+#include "snapshot.h"
+
+typedef struct ps_ledger ps_ledger;
+
+/*
+ * The ledger of a run of `grid`, with what the journal at `path` holds, if there is one: nothing is written yet.
+ * A torn tail is left aside, saying so.  PS_EINPUT where the journal is damaged in the middle, with the offset, or is
+ * another run's: `identity` is compared line by line, and the field that differs named.  `start_over`: leave what is there
+ * aside.  `path`, `grid` and `identity` are borrowed.
+ */
+int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, const ps_grid *grid, size_t d_model,
+                   enum ps_dtype activation_dtype, bool start_over, ps_err *err);
+/* From here on the ledger is kept: the journal is begun or gone on with, and `session` noted (lines of text). */
+int ps_ledger_begin(ps_ledger *ledger, const char *session, ps_err *err);
+void ps_ledger_close(ps_ledger *ledger); /* NULL is fine; the journal stays */
+
+/* ---- what there is ---- */
+
+/* Cells and pairs that need not be computed again. Borrowed. */
+ps_cellset *ps_ledger_done(const ps_ledger *ledger);
+/* Earlier sessions' texts, one behind the other, with an empty line between; "" where there was none. Borrowed. */
+const char *ps_ledger_sessions(const ps_ledger *ledger);
+ps_scores *ps_ledger_scores(ps_ledger *ledger);
+const ps_checks *ps_ledger_checks(const ps_ledger *ledger);
+/* Values of cells that are not finite, and the first such cell. */
+size_t ps_ledger_not_finite(const ps_ledger *ledger, ps_cell *first);
+
+/* ---- what comes in: safe after the next sync ---- */
+
+/* Base runs of a pair: final rows [2, d_model], which are kept where the grid asks for them. */
+int ps_ledger_add_baseline(ps_ledger *ledger, int32_t pair, const ps_baseline base[PS_N_WHICH],
+                           const float *finals, ps_err *err);
+int ps_ledger_add_cells(ps_ledger *ledger, const ps_cell *cells, const double (*values)[PS_N_METRICS],
+                        const float *finals, size_t n, ps_err *err);
+int ps_ledger_add_activations(ps_ledger *ledger, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
+                              int32_t n, const float *rows, ps_err *err);
+/* A snapshot all of whose parts are synced; it is synced itself. */
+int ps_ledger_add_snapshot(ps_ledger *ledger, const ps_snapshot_id *id, const ps_snapshot_part *parts,
+                           ps_err *err);
+int ps_ledger_sync(ps_ledger *ledger, ps_err *err);
+
+/* The i-th last snapshot, i < 2: n_parts 0 where there is none; parts are borrowed. */
+const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *ledger, int i, const ps_snapshot_part **parts);
+
+/* Visit what is kept in the journal alone: cells with final rows, activations, the pairs' final rows. */
+typedef int ps_ledger_visit(void *context, const ps_record_view *record, ps_err *err);
+int ps_ledger_read(ps_ledger *ledger, ps_ledger_visit *visit, void *context, ps_err *err);
+
+#endif

@@ -1,0 +1,510 @@
+/* snapshot.c - parts written, parts found again. */
+#include "snapshot.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "patchsweep/crc.h"
+#include "patchsweep/file.h"
+#include "patchsweep/mem.h"
+
+static const char part_magic[8] = "psrows1\n";
+
+#define BLOCK ((size_t)4 << 20) /* read and written at once */
+
+typedef struct head {
+    char magic[8];
+    uint32_t layer, d_model, n_entries, index_crc;
+    uint64_t pad;
+} head;
+
+/* A strand in a part, and in the table of all parts. */
+typedef struct entry {
+    int32_t pair, layer, position;
+    uint8_t site, direction, check, kind;
+    int32_t first, n;
+    uint64_t offset; /* of its rows, in the part */
+    int32_t part;    /* in the table */
+    int32_t pad;
+} entry;
+
+struct ps_snapshot {
+    char *folder;
+    int32_t layer;
+    int generation;
+    const ps_grid *grid;
+    size_t d;
+    entry *entries; /* [n] of all parts: cells by their key, then base rows */
+    size_t n, n_cells;
+    int32_t *base[PS_N_ROWS_KINDS]; /* [n_nodes] entry that has the prefix's row, or -1 */
+};
+
+static void part_name(char path[4200], const char *folder, int generation, int rank)
+{
+    snprintf(path, 4200, "%s/%d.%d", folder, generation, rank);
+}
+
+/* ---- writing ---- */
+
+/* A part on its way out: what is written is in `block` first. */
+typedef struct writer {
+    int fd;
+    const char *path;
+    char *block;
+    size_t used;
+    uint64_t at;
+    uint32_t crc;
+} writer;
+
+static int flush(writer *w, ps_err *err)
+{
+    if (ps_file_pwrite(w->fd, w->block, w->used, w->at, w->path, err) < 0)
+        return -1;
+    w->crc = ps_crc32c(w->crc, w->block, w->used);
+    w->at += w->used;
+    w->used = 0;
+    return 0;
+}
+
+static int put(writer *w, const void *data, size_t bytes, ps_err *err)
+{
+    const char *from = data;
+
+    while (bytes > 0) {
+        size_t some = BLOCK - w->used < bytes ? BLOCK - w->used : bytes;
+        memcpy(w->block + w->used, from, some);
+        w->used += some;
+        from += some;
+        bytes -= some;
+        if (w->used == BLOCK && flush(w, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static entry entry_of(const ps_rows *r, uint64_t offset)
+{
+    return (entry){.pair = r->cell.pair, .layer = r->cell.layer, .position = r->cell.position, .site = r->cell.site,
+                   .direction = r->cell.direction, .check = r->cell.check, .kind = (uint8_t)r->kind,
+                   .first = r->first, .n = r->n, .offset = offset};
+}
+
+/* The index; its checksum alone where w is NULL. */
+static int put_index(writer *w, uint32_t *crc, const ps_rows *rows, size_t n, size_t d, ps_err *err)
+{
+    uint64_t offset = sizeof(head) + n * sizeof(entry);
+
+    for (size_t i = 0; i < n; i++) {
+        entry e = entry_of(&rows[i], offset);
+        offset += (uint64_t)rows[i].n * d * sizeof(float);
+        if (crc)
+            *crc = ps_crc32c(*crc, &e, sizeof e);
+        if (w && put(w, &e, sizeof e, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_part(writer *w, int32_t layer, const ps_rows *rows, size_t n, size_t d, ps_err *err)
+{
+    head h = {.layer = (uint32_t)layer, .d_model = (uint32_t)d, .n_entries = (uint32_t)n};
+
+    memcpy(h.magic, part_magic, sizeof h.magic);
+    put_index(NULL, &h.index_crc, rows, n, d, err);
+    if (put(w, &h, sizeof h, err) < 0 || put_index(w, NULL, rows, n, d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (put(w, rows[i].rows, (size_t)rows[i].n * d * sizeof(float), err) < 0)
+            return -1;
+    return flush(w, err) < 0 ? -1 : ps_file_sync(w->fd, w->path, err);
+}
+
+int ps_snapshot_write(ps_snapshot_part *part, const char *folder, int generation, int rank, int32_t layer,
+                      const ps_rows *rows, size_t n, size_t d_model, ps_err *err)
+{
+    char path[4200];
+    int rc = -1;
+
+    part_name(path, folder, generation, rank);
+    writer w = {.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), .path = path};
+    if (w.fd < 0)
+        return ps_err_errno(err, "cannot write '%s'", path);
+    w.block = ps_malloc_aligned(BLOCK, 1, err);
+    if (w.block)
+        rc = put_part(&w, layer, rows, n, d_model, err);
+    if (close(w.fd) < 0 && rc == 0)
+        rc = ps_err_errno(err, "cannot write '%s'", path);
+    if (rc == 0)
+        rc = ps_file_sync_entry(path, err);
+    ps_free(w.block);
+    *part = (ps_snapshot_part){.bytes = w.at, .crc = w.crc};
+    return rc;
+}
+
+void ps_snapshot_remove(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *d;
+
+    while (dir && (d = readdir(dir))) {
+        char path[4200];
+        int generation, rank, end = 0;
+        /* ours alone */
+        if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
+            continue;
+        part_name(path, folder, generation, rank);
+        unlink(path);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
+
+/* ---- reading ---- */
+
+/* Is the entry one of the grid's, and are its rows in a file of `size` bytes? */
+static bool fits(const entry *e, const ps_grid *grid, size_t d, uint64_t size)
+{
+    const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
+                          .direction = e->direction, .check = e->check};
+
+    if (ps_grid_key(grid, &cell) < 0 || e->kind >= PS_N_ROWS_KINDS || e->n < 0 || e->first < 0 ||
+        e->first > grid->pairs[e->pair].n_positions - e->n)
+        return false;
+    return e->offset <= size && (uint64_t)e->n * d * sizeof(float) <= size - e->offset;
+}
+
+/* The head and index of a file of `size` bytes, `bytes` of which are here. */
+static int check_index(const char *bytes, size_t n, uint64_t size, const ps_grid *grid, size_t d, size_t *n_entries,
+                       ps_err *err)
+{
+    head h;
+
+    if (n < sizeof h)
+        return ps_err_set(err, PS_EINPUT, "it ends within its head");
+    memcpy(&h, bytes, sizeof h);
+    if (memcmp(h.magic, part_magic, sizeof h.magic) || h.d_model != d || h.layer > (uint32_t)grid->n_layers)
+        return ps_err_set(err, PS_EINPUT, "it is no snapshot of this sweep");
+    if (h.n_entries > (n - sizeof h) / sizeof(entry) ||
+        ps_crc32c(0, bytes + sizeof h, h.n_entries * sizeof(entry)) != h.index_crc)
+        return ps_err_set(err, PS_EINPUT, "its index is damaged");
+    for (size_t i = 0; i < h.n_entries; i++) {
+        entry e;
+        memcpy(&e, bytes + sizeof h + i * sizeof e, sizeof e);
+        if (!fits(&e, grid, d, size))
+            return ps_err_set(err, PS_EINPUT, "its entry %zu is no strand of this sweep", i);
+    }
+    *n_entries = h.n_entries;
+    return 0;
+}
+
+int ps_snapshot_check(const void *bytes, size_t n, const ps_grid *grid, size_t d_model, ps_err *err)
+{
+    size_t n_entries;
+
+    return check_index(bytes, n, n, grid, d_model, &n_entries, err);
+}
+
+/* Rank 0: the entries of a part, behind those that are there. */
+static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps_err *err)
+{
+    struct stat st;
+    head h;
+    size_t n = 0;
+    char *bytes = NULL;
+    int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st) < 0 || ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
+        goto out;
+    size_t most = sizeof h + (size_t)h.n_entries * sizeof(entry);
+    if (most > (uint64_t)st.st_size) {
+        ps_err_set(err, PS_EINPUT, "its index is damaged");
+        goto out;
+    }
+    bytes = ps_malloc(most, 1, err);
+    if (!bytes || ps_file_pread(fd, bytes, most, 0, path, err) < 0 ||
+        check_index(bytes, most, (uint64_t)st.st_size, s->grid, s->d, &n, err) < 0)
+        goto out;
+    for (size_t i = 0; i < n; i++) {
+        if (ps_grow(&s->entries, s->n, cap, sizeof *s->entries, err) < 0)
+            goto out;
+        entry *e = &s->entries[s->n++];
+        memcpy(e, bytes + sizeof h + i * sizeof *e, sizeof *e);
+        e->part = part;
+    }
+    rc = 0;
+out:
+    if (fd < 0)
+        ps_err_errno(err, "cannot open '%s'", path);
+    else
+        close(fd);
+    ps_free(bytes);
+    return rc;
+}
+
+/* Read a part whole and compare. */
+static int check_part(const char *path, const ps_snapshot_part *part, ps_err *err)
+{
+    char *block = ps_malloc_aligned(BLOCK, 1, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint32_t crc = 0;
+    int rc = block ? 0 : -1;
+
+    if (fd < 0)
+        rc = ps_err_errno(err, "cannot open '%s'", path);
+    for (uint64_t at = 0; rc == 0 && at < part->bytes; at += BLOCK) {
+        size_t n = part->bytes - at < BLOCK ? (size_t)(part->bytes - at) : BLOCK;
+        rc = ps_file_pread(fd, block, n, at, path, err);
+        crc = ps_crc32c(crc, block, n);
+    }
+    if (rc == 0 && crc != part->crc)
+        rc = ps_err_set(err, PS_EINPUT, "'%s' is not what was saved: its checksum is %08x, and was %08x", path,
+                        (unsigned)crc, (unsigned)part->crc);
+    if (fd >= 0)
+        close(fd);
+    ps_free(block);
+    return rc;
+}
+
+/* Every rank sees every part; each part is read by one. */
+static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int n, ps_comm *comm, ps_err *err)
+{
+    int rank = ps_comm_rank(comm), size = ps_comm_size(comm);
+    char path[4200];
+
+    for (int i = 0; i < n; i++) {
+        struct stat st;
+        part_name(path, s->folder, s->generation, i);
+        if (stat(path, &st) < 0)
+            return ps_err_errno(err, "cannot find '%s' on %s", path, ps_comm_host(comm));
+        if ((uint64_t)st.st_size != parts[i].bytes)
+            return ps_err_set(err, PS_EINPUT, "'%s' has %lld bytes where %llu were saved", path, (long long)st.st_size,
+                              (unsigned long long)parts[i].bytes);
+        if (i % size == rank && check_part(path, &parts[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int64_t key_of(const ps_grid *grid, const entry *e)
+{
+    const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
+                          .direction = e->direction, .check = e->check};
+
+    return e->kind == PS_ROWS_CELL ? ps_grid_key(grid, &cell) : INT64_MAX;
+}
+
+/* qsort hands no context to its comparison: entries travel with their keys. */
+typedef struct keyed {
+    int64_t key;
+    entry entry;
+} keyed;
+
+static int by_key(const void *a, const void *b)
+{
+    const keyed *x = a, *y = b;
+
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static int sort_entries(ps_snapshot *s, ps_err *err)
+{
+    keyed *all = ps_malloc(s->n, sizeof *all, err);
+
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < s->n; i++)
+        all[i] = (keyed){key_of(s->grid, &s->entries[i]), s->entries[i]};
+    qsort(all, s->n, sizeof *all, by_key);
+    for (size_t i = 0; i < s->n; i++) {
+        s->entries[i] = all[i].entry;
+        s->n_cells += all[i].key != INT64_MAX;
+    }
+    ps_free(all);
+    return 0;
+}
+
+/* Where each prefix's row is, of the base runs and of their branches. */
+static int find_base_rows(ps_snapshot *s, ps_err *err)
+{
+    size_t nodes = (size_t)s->grid->n_nodes;
+
+    for (int kind = PS_ROWS_BASE; kind < PS_N_ROWS_KINDS; kind++) {
+        s->base[kind] = ps_malloc(nodes, sizeof **s->base, err);
+        if (!s->base[kind])
+            return -1;
+        memset(s->base[kind], 0xff, nodes * sizeof **s->base);
+    }
+    for (size_t i = s->n_cells; i < s->n; i++) {
+        const entry *e = &s->entries[i];
+        const int32_t *node = s->grid->pairs[e->pair].nodes[e->direction];
+        for (int32_t t = e->first; t < e->first + e->n; t++)
+            s->base[e->kind][node[t]] = (int32_t)i;
+    }
+    return 0;
+}
+
+/* Collective.  Rank 0 reads the indices; every rank gets all entries. */
+static int share_index(ps_snapshot *s, int n_parts, ps_comm *comm, ps_err *err)
+{
+    char path[4200];
+    size_t cap = 0;
+
+    for (int i = 0; ps_comm_rank(comm) == 0 && i < n_parts; i++) {
+        part_name(path, s->folder, s->generation, i);
+        if (add_index(s, i, path, &cap, err) < 0)
+            break;
+    }
+    if (ps_comm_agree(comm, err) < 0)
+        return -1;
+    void *block = s->entries;
+    size_t bytes = s->n * sizeof *s->entries;
+    ps_comm_bcast_block(comm, &block, &bytes, 0);
+    s->entries = block;
+    s->n = bytes / sizeof *s->entries;
+    if (sort_entries(s, err) == 0)
+        find_base_rows(s, err);
+    return ps_comm_agree(comm, err);
+}
+
+int ps_snapshot_open(ps_snapshot **out, const char *folder, const ps_snapshot_id *id,
+                     const ps_snapshot_part *parts, const ps_grid *grid, size_t d_model, ps_comm *comm, ps_err *err)
+{
+    ps_snapshot_id known = *id;
+    void *block = (void *)(uintptr_t)parts;
+    ps_snapshot *s = ps_calloc(1, sizeof *s, err);
+
+    ps_comm_bcast(comm, &known, sizeof known, 0);
+    size_t bytes = (size_t)known.n_parts * sizeof *parts;
+    ps_comm_bcast_block(comm, &block, &bytes, 0);
+    if (s) {
+        *s = (ps_snapshot){.folder = ps_strdup(folder, err), .layer = known.layer, .generation = known.generation,
+                           .grid = grid, .d = d_model};
+        if (s->folder)
+            check_parts(s, block, known.n_parts, comm, err);
+    }
+    int rc = ps_comm_agree(comm, err);
+    if (ps_comm_rank(comm) != 0)
+        ps_free(block);
+    if (rc == 0)
+        rc = share_index(s, known.n_parts, comm, err);
+    if (rc < 0)
+        ps_snapshot_close(s);
+    else
+        *out = s;
+    return rc;
+}
+
+void ps_snapshot_close(ps_snapshot *s)
+{
+    if (!s)
+        return;
+    for (int kind = 0; kind < PS_N_ROWS_KINDS; kind++)
+        ps_free(s->base[kind]);
+    ps_free(s->entries);
+    ps_free(s->folder);
+    ps_free(s);
+}
+
+int32_t ps_snapshot_layer(const ps_snapshot *s)
+{
+    return s->layer;
+}
+
+void ps_snapshot_cells(const ps_snapshot *s, ps_cellset *set)
+{
+    for (size_t i = 0; i < s->n_cells; i++) {
+        const entry *e = &s->entries[i];
+        const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
+                              .direction = e->direction, .check = e->check};
+        ps_cellset_add(set, &cell);
+    }
+}
+
+/* ---- loading ---- */
+
+/* The part that was read last stays open. */
+typedef struct opened {
+    int fd, part;
+    char path[4200];
+} opened;
+
+static int load_rows(const ps_snapshot *s, opened *o, const entry *e, int32_t skip, int32_t n, float *to, ps_err *err)
+{
+    size_t row = s->d * sizeof *to;
+
+    if (o->part != e->part) {
+        if (o->fd >= 0)
+            close(o->fd);
+        part_name(o->path, s->folder, s->generation, e->part);
+        o->fd = open(o->path, O_RDONLY | O_CLOEXEC);
+        o->part = e->part;
+    }
+    if (o->fd < 0)
+        return ps_err_errno(err, "cannot open '%s'", o->path);
+    return ps_file_pread(o->fd, to, (size_t)n * row, e->offset + (uint64_t)skip * row, o->path, err);
+}
+
+static const entry *find_cell(const ps_snapshot *s, const ps_cell *cell)
+{
+    int64_t key = ps_grid_key(s->grid, cell);
+    size_t low = 0, high = s->n_cells;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (key_of(s->grid, &s->entries[middle]) < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->n_cells && key_of(s->grid, &s->entries[low]) == key ? &s->entries[low] : NULL;
+}
+
+/* Base rows come by prefix, in as long pieces as they were saved. */
+static int load_base(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *err)
+{
+    const int32_t *node = s->grid->pairs[r->cell.pair].nodes[r->cell.direction];
+
+    for (int32_t i = 0; i < r->n;) {
+        int32_t at = s->base[r->kind][node[r->first + i]], n = 1;
+        if (at < 0)
+            return ps_err_set(err, PS_EFAIL, "the snapshot has no base run of pair %d at position %d",
+                              (int)r->cell.pair, (int)(r->first + i));
+        const entry *e = &s->entries[at];
+        const int32_t *theirs = s->grid->pairs[e->pair].nodes[e->direction];
+        int32_t skip = r->first + i - e->first; /* a prefix ends at one position in all runs */
+        while (i + n < r->n && skip + n < e->n && theirs[e->first + skip + n] == node[r->first + i + n])
+            n++;
+        if (load_rows(s, o, e, skip, n, r->rows + (size_t)i * s->d, err) < 0)
+            return -1;
+        i += n;
+    }
+    return 0;
+}
+
+static int load_cell(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *err)
+{
+    const entry *e = find_cell(s, &r->cell);
+
+    if (!e || e->n != r->n || (e->n && e->first != r->first))
+        return ps_err_set(err, PS_EFAIL, "the snapshot has no such rows of the cell at pair %d, layer %d, position %d",
+                          (int)r->cell.pair, (int)r->cell.layer, (int)r->cell.position);
+    return load_rows(s, o, e, 0, e->n, r->rows, err);
+}
+
+int ps_snapshot_load(const ps_snapshot *s, ps_rows *rows, size_t n, ps_err *err)
+{
+    opened o = {.fd = -1, .part = -1};
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = rows[i].kind == PS_ROWS_CELL ? load_cell(s, &o, &rows[i], err) : load_base(s, &o, &rows[i], err);
+    if (o.fd >= 0)
+        close(o.fd);
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* watch.c - clocks and signals, weighed. */
+#include "watch.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "patchsweep/host.h"
+#include "patchsweep/stop.h"
+#include "patchsweep/wave.h"
+
+#define SLURM_MARGIN 30   /* seconds before Slurm's end: its clock has minutes */
+#define SAVES_APART 20    /* times what a save takes, at least: at most a twentieth goes into saving */
+
+void ps_watch_begin(ps_watch *w, double every, double start, double most)
+{
+    double now = ps_seconds(), slurm = ps_stop_slurm_end();
+
+    *w = (ps_watch){.every = every, .deadline = INFINITY, .asked_at = NAN, .safe_at = now};
+    if (most > 0) {
+        w->deadline = start + most;
+        w->whose = "--max-hours";
+    }
+    if (slurm > 0 && now + slurm - (double)time(NULL) - SLURM_MARGIN < w->deadline) {
+        w->deadline = now + slurm - (double)time(NULL) - SLURM_MARGIN;
+        w->whose = "the end of the Slurm job";
+    }
+}
+
+/* Would another layer and a save end behind the deadline? */
+static bool too_late(const ps_watch *w, double now)
+{
+    double layer = isnan(w->asked_at) ? 0 : now - w->asked_at;
+
+    return now + 1.5 * layer + 2 * w->save_took > w->deadline;
+}
+
+unsigned ps_watch_word(ps_watch *w, bool new)
+{
+    double now = ps_seconds();
+
+    if (ps_stop_signal())
+        w->why = ps_stop_name(ps_stop_signal());
+    else if (too_late(w, now))
+        w->why = w->whose;
+    w->asked_at = now;
+    if (w->why)
+        return PS_STOP | (new ? PS_SAVE : 0);
+    double apart = fmax(w->every, SAVES_APART * w->save_took);
+    return new && w->every > 0 && now - w->safe_at >= apart ? PS_SAVE : PS_GO_ON;
+}
+
+void ps_watch_safe(ps_watch *w, double took)
+{
+    w->save_took = fmax(w->save_took, took);
+    w->safe_at = ps_seconds();
+    w->asked_at = took > 0 ? w->safe_at : NAN; /* between waves: what comes next is no layer's time */
+}
