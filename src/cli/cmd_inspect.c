@@ -1,10 +1,7 @@
 /*
- * cmd_inspect.c - what a model directory or a result file holds, without running anything.
+ * cmd_inspect.c - what a model directory, a result file or a journal holds, without running anything.
  *
- * Both answers are rows of a key and a value, said once here and printed either as
- * aligned text or as one JSON object, so that the two cannot drift apart.  A regular file is taken
- * for a result, anything else for a model; what either says is a stranger's, so text
- * goes to the terminal through ps_printable only.
+ * A journal is known by its first bytes; any other regular file is taken for a result, anything else for a model.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -12,113 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "opt.h"
 #include "patchsweep/config.h"
 #include "patchsweep/family.h"
 #include "patchsweep/file.h"
 #include "patchsweep/hub.h"
+#include "patchsweep/lock.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/results.h"
 #include "patchsweep/safetensors.h"
+#include "patchsweep/summary.h"
 #include "patchsweep/text.h"
 
 #define MAX_TYPES 32
 
-typedef struct answer {
-    ps_text text;
-    bool json;
-    bool tensors; /* list them too */
-    bool verify;  /* a result: compare checksums */
-    size_t n;     /* rows so far */
-} answer;
-
-/* ---- rows ---- */
-
-static void add_key(answer *a, const char *key)
-{
-    if (a->json)
-        ps_text_printf(&a->text, "%s  \"%s\": ", a->n++ ? ",\n" : "{\n", key);
-    else
-        ps_text_printf(&a->text, "%s%-16s ", a->n++ ? "\n" : "", key);
-}
-
-/* A JSON string or text fit for a terminal; bytes that are not UTF-8 are shown escaped in both. */
-static void add_value(answer *a, const char *value)
-{
-    ps_err err = PS_ERR_INIT;
-    size_t n = strlen(value), room = 4 * n + 1; /* one byte becomes four at most: \xNN */
-
-    if (a->json && ps_utf8_check(value, n) == n) {
-        ps_text_json(&a->text, value, n);
-        return;
-    }
-    char *shown = ps_malloc(room, 1, &err);
-    if (!shown) {
-        a->text.failed = true;
-        return;
-    }
-    ps_printable(shown, room, value);
-    if (a->json)
-        ps_text_json(&a->text, shown, strlen(shown));
-    else
-        ps_text_puts(&a->text, shown);
-    ps_free(shown);
-}
-
-static void row_text(answer *a, const char *key, const char *value)
-{
-    add_key(a, key);
-    add_value(a, value);
-}
-
-static void row_count(answer *a, const char *key, uint64_t value)
-{
-    add_key(a, key);
-    ps_text_printf(&a->text, "%" PRIu64, value);
-}
-
-/* JSON has no word for what is not finite. */
-static void add_number(answer *a, double value)
-{
-    if (a->json && !isfinite(value))
-        ps_text_puts(&a->text, "null");
-    else
-        ps_text_printf(&a->text, "%.15g", value);
-}
-
-static void row_number(answer *a, const char *key, double value)
-{
-    add_key(a, key);
-    add_number(a, value);
-}
-
-static void row_flag(answer *a, const char *key, bool value)
-{
-    add_key(a, key);
-    ps_text_puts(&a->text, a->json ? (value ? "true" : "false") : value ? "yes" : "no");
-}
-
-/* What stands in front of the i-th element of a list of objects, and of a plain one. */
-static void next_line(answer *a, size_t i)
-{
-    ps_text_puts(&a->text, !a->json ? "\n  " : i ? ",\n    " : "\n    ");
-}
-
-static void next_word(answer *a, size_t i)
-{
-    if (i)
-        ps_text_puts(&a->text, ", ");
-}
-
-static void bracket(answer *a, const char *which)
-{
-    if (a->json)
-        ps_text_puts(&a->text, which);
-}
+typedef struct options {
+    bool tensors; /* of a model: list them too */
+    bool verify;  /* of a result: compare checksums */
+    bool repair;  /* of a journal: cut what is bad */
+} options;
 
 /* ---- a model ---- */
 
-static void row_rope(answer *a, const ps_config *config)
+static void row_rope(ps_answer *a, const ps_config *config)
 {
     static const char *const types[] = {
         [PS_ROPE_DEFAULT] = "default", [PS_ROPE_LINEAR] = "linear", [PS_ROPE_LLAMA3] = "llama3"};
@@ -135,18 +49,18 @@ static void row_rope(answer *a, const ps_config *config)
          config->rope.type == PS_ROPE_LLAMA3},
     };
 
-    add_key(a, "rope");
+    ps_answer_key(a, "rope");
     ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", types[config->rope.type]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!rows[i].shown)
             continue;
         ps_text_printf(&a->text, a->json ? ", \"%s\": " : ", %s ", rows[i].name);
-        add_number(a, rows[i].value);
+        ps_answer_bare_number(a, rows[i].value);
     }
-    bracket(a, "}");
+    ps_answer_bracket(a, "}");
 }
 
-static void rows_config(answer *a, const ps_config *config)
+static void rows_config(ps_answer *a, const ps_config *config)
 {
     const struct {
         const char *name;
@@ -158,13 +72,13 @@ static void rows_config(answer *a, const ps_config *config)
         {"vocab", config->vocab},       {"max_positions", config->max_positions},
     };
 
-    row_text(a, "architecture", config->family->architecture);
+    ps_answer_text(a, "architecture", config->family->architecture);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        row_count(a, rows[i].name, (uint64_t)rows[i].value);
-    row_flag(a, "tied", config->tied);
-    row_flag(a, "attention_bias", config->attention_bias);
-    row_flag(a, "mlp_bias", config->mlp_bias);
-    row_number(a, "norm_eps", config->norm_eps);
+        ps_answer_count(a, rows[i].name, (uint64_t)rows[i].value);
+    ps_answer_flag(a, "tied", config->tied);
+    ps_answer_flag(a, "attention_bias", config->attention_bias);
+    ps_answer_flag(a, "mlp_bias", config->mlp_bias);
+    ps_answer_number(a, "norm_eps", config->norm_eps);
     row_rope(a, config);
 }
 
@@ -178,7 +92,7 @@ static uint64_t n_elements(const ps_tensor *tensor)
 }
 
 /* Tensors of each dtype, in the order in which they are first met. */
-static void row_dtypes(answer *a, const ps_safetensors *st)
+static void row_dtypes(ps_answer *a, const ps_safetensors *st)
 {
     const char *names[MAX_TYPES];
     int counts[MAX_TYPES], n = 0;
@@ -196,55 +110,55 @@ static void row_dtypes(answer *a, const ps_safetensors *st)
         }
         counts[k]++;
     }
-    add_key(a, "dtypes");
-    bracket(a, "{");
+    ps_answer_key(a, "dtypes");
+    ps_answer_bracket(a, "{");
     for (int k = 0; k < n; k++) {
-        next_word(a, (size_t)k);
+        ps_answer_next_word(a, (size_t)k);
         ps_text_printf(&a->text, a->json ? "\"%s\": %d" : "%s %d", names[k], counts[k]);
     }
-    bracket(a, "}");
+    ps_answer_bracket(a, "}");
 }
 
-static void rows_weights(answer *a, const ps_safetensors *st)
+static void rows_weights(ps_answer *a, const ps_safetensors *st)
 {
     uint64_t parameters = 0;
 
     for (int i = 0; i < ps_safetensors_n(st); i++)
         parameters += n_elements(ps_safetensors_at(st, i));
-    row_count(a, "n_tensors", (uint64_t)ps_safetensors_n(st));
-    row_count(a, "parameters", parameters);
-    row_count(a, "bytes", ps_safetensors_bytes(st));
+    ps_answer_count(a, "n_tensors", (uint64_t)ps_safetensors_n(st));
+    ps_answer_count(a, "parameters", parameters);
+    ps_answer_count(a, "bytes", ps_safetensors_bytes(st));
     row_dtypes(a, st);
-    add_key(a, "shards");
-    bracket(a, "[");
+    ps_answer_key(a, "shards");
+    ps_answer_bracket(a, "[");
     for (int i = 0; i < ps_safetensors_n_shards(st); i++) {
         const char *path = ps_safetensors_shard_path(st, i), *slash = strrchr(path, '/');
-        next_word(a, (size_t)i);
-        add_value(a, slash ? slash + 1 : path);
+        ps_answer_next_word(a, (size_t)i);
+        ps_answer_value(a, slash ? slash + 1 : path);
     }
-    bracket(a, "]");
+    ps_answer_bracket(a, "]");
 }
 
-static void rows_tensors(answer *a, const ps_safetensors *st)
+static void rows_tensors(ps_answer *a, const ps_safetensors *st)
 {
-    add_key(a, "tensors");
-    bracket(a, "[");
+    ps_answer_key(a, "tensors");
+    ps_answer_bracket(a, "[");
     for (int i = 0; i < ps_safetensors_n(st); i++) {
         const ps_tensor *tensor = ps_safetensors_at(st, i);
-        next_line(a, (size_t)i);
-        bracket(a, "{\"name\": ");
-        add_value(a, tensor->name);
+        ps_answer_next_line(a, (size_t)i);
+        ps_answer_bracket(a, "{\"name\": ");
+        ps_answer_value(a, tensor->name);
         ps_text_printf(&a->text, a->json ? ", \"dtype\": \"%s\", \"shape\": [" : "  %s [", tensor->type_name);
         for (int d = 0; d < tensor->n_dims; d++) {
-            next_word(a, (size_t)d);
+            ps_answer_next_word(a, (size_t)d);
             ps_text_printf(&a->text, "%" PRId64, tensor->dims[d]);
         }
         ps_text_puts(&a->text, a->json ? "]}" : "]");
     }
-    bracket(a, "]");
+    ps_answer_bracket(a, "]");
 }
 
-static int inspect_model(answer *a, const char *name, ps_err *err)
+static int inspect_model(ps_answer *a, const options *o, const char *name, ps_err *err)
 {
     char *dir = NULL, *revision = NULL, *tokenizer = NULL;
     ps_config *config = NULL;
@@ -257,13 +171,13 @@ static int inspect_model(answer *a, const char *name, ps_err *err)
     tokenizer = ps_path_join(dir, "tokenizer.json", err);
     if (!tokenizer)
         goto out;
-    row_text(a, "model", dir);
+    ps_answer_text(a, "model", dir);
     if (*revision || a->json)
-        row_text(a, "revision", revision);
+        ps_answer_text(a, "revision", revision);
     rows_config(a, config);
     rows_weights(a, st);
-    row_flag(a, "tokenizer", ps_file_kind(tokenizer) == 1);
-    if (a->tensors)
+    ps_answer_flag(a, "tokenizer", ps_file_kind(tokenizer) == 1);
+    if (o->tensors)
         rows_tensors(a, st);
     rc = 0;
 out:
@@ -278,7 +192,7 @@ out:
 /* ---- a result ---- */
 
 /* Attributes of the file and of its run, those that are there. */
-static void rows_attrs(answer *a, const ps_result_file *file)
+static void rows_attrs(ps_answer *a, const ps_result_file *file)
 {
     static const struct {
         const char *path, *name;
@@ -300,30 +214,30 @@ static void rows_attrs(answer *a, const ps_result_file *file)
         }
         double number = attrs[i].number ? strtod(value, &end) : NAN;
         if (attrs[i].number && end != value && !*end)
-            row_number(a, attrs[i].name, number);
+            ps_answer_number(a, attrs[i].name, number);
         else
-            row_text(a, attrs[i].name, value);
+            ps_answer_text(a, attrs[i].name, value);
         ps_free(value);
     }
 }
 
 /* The grids come pair by pair, in the file's order. */
-static void row_pairs(answer *a, const ps_result_file *file)
+static void row_pairs(ps_answer *a, const ps_result_file *file)
 {
     const char *last = NULL, *pair, *site, *direction;
     size_t n = 0;
 
-    add_key(a, "pairs");
-    bracket(a, "[");
+    ps_answer_key(a, "pairs");
+    ps_answer_bracket(a, "[");
     for (size_t i = 0; i < ps_result_n_grids(file); i++) {
         ps_result_grid_name(file, i, &pair, &site, &direction);
         if (last && !strcmp(last, pair))
             continue;
-        next_word(a, n++);
-        add_value(a, pair);
+        ps_answer_next_word(a, n++);
+        ps_answer_value(a, pair);
         last = pair;
     }
-    bracket(a, "]");
+    ps_answer_bracket(a, "]");
 }
 
 /* The cells of a grid that are done, and the range of their scores. */
@@ -347,23 +261,23 @@ static range score_range(const ps_result_grid *grid)
     return r;
 }
 
-static void add_grid(answer *a, const ps_result_grid *grid)
+static void add_grid(ps_answer *a, const ps_result_grid *grid)
 {
     range r = score_range(grid);
 
-    bracket(a, "{\"pair\": ");
-    add_value(a, grid->pair);
+    ps_answer_bracket(a, "{\"pair\": ");
+    ps_answer_value(a, grid->pair);
     ps_text_puts(&a->text, a->json ? ", \"site\": " : "  ");
-    add_value(a, grid->site);
+    ps_answer_value(a, grid->site);
     ps_text_puts(&a->text, a->json ? ", \"direction\": " : "  ");
-    add_value(a, grid->direction);
+    ps_answer_value(a, grid->direction);
     ps_text_printf(&a->text, a->json ? ", \"n_layers\": %d, \"n_positions\": %d" : "  %d layers x %d positions",
                    grid->n_layers, grid->n_positions);
     if (a->json) {
         ps_text_puts(&a->text, ", \"score_min\": ");
-        add_number(a, r.least);
+        ps_answer_bare_number(a, r.least);
         ps_text_puts(&a->text, ", \"score_max\": ");
-        add_number(a, r.most);
+        ps_answer_bare_number(a, r.most);
         ps_text_printf(&a->text, ", \"scores\": %zu}", r.done);
     } else if (r.done)
         ps_text_printf(&a->text, "  score %.6g to %.6g", r.least, r.most);
@@ -371,44 +285,128 @@ static void add_grid(answer *a, const ps_result_grid *grid)
         ps_text_printf(&a->text, "  %zu of %zu cells have a score", r.done, r.cells);
 }
 
-static int inspect_result(answer *a, const char *path, ps_err *err)
+static int inspect_result(ps_answer *a, const options *o, const char *path, ps_err *err)
 {
     ps_result_file *file = NULL;
 
     if (ps_result_open(&file, path, err) < 0)
         return -1;
     int rc = 0;
-    row_text(a, "result", path);
+    ps_answer_text(a, "result", path);
     rows_attrs(a, file);
     row_pairs(a, file);
-    add_key(a, "grids");
+    ps_answer_key(a, "grids");
     ps_text_printf(&a->text, a->json ? "[" : "%zu", ps_result_n_grids(file));
     for (size_t i = 0; i < ps_result_n_grids(file) && rc == 0; i++) {
         ps_result_grid grid;
         rc = ps_result_grid_read(file, i, &grid, err);
         if (rc < 0)
             break;
-        next_line(a, i);
+        ps_answer_next_line(a, i);
         add_grid(a, &grid);
         ps_result_grid_release(&grid);
     }
-    bracket(a, "]");
-    if (rc == 0 && a->verify) {
+    ps_answer_bracket(a, "]");
+    if (rc == 0 && o->verify) {
         size_t n = 0;
         rc = ps_result_verify(file, &n, err);
-        row_number(a, "verified", (double)n);
+        ps_answer_number(a, "verified", (double)n);
     }
     ps_result_close(file);
     return rc < 0 ? ps_err_prefix(err, "result file '%s'", path) : 0;
 }
 
+/* ---- a journal ---- */
+
+/* "field: value" lines as rows; a line without a field is the session's. */
+static void rows_lines(ps_answer *a, const char *lines, const char *plain)
+{
+    while (lines && *lines) {
+        size_t n = strcspn(lines, "\n");
+        char line[1024], *colon;
+        snprintf(line, sizeof line, "%.*s", (int)n, lines);
+        if (plain)
+            ps_answer_text(a, plain, line);
+        else if ((colon = strstr(line, ": "))) {
+            *colon = '\0';
+            for (char *c = line; *c; c++)
+                *c = *c == ' ' ? '_' : *c;
+            ps_answer_text(a, line, colon + 2);
+        }
+        lines += n + (lines[n] == '\n');
+        plain = plain ? "machine" : NULL;
+    }
+}
+
+static void rows_summary(ps_answer *a, const ps_summary *s)
+{
+    static const char *const states[] = {[PS_JOURNAL_WHOLE] = "whole", [PS_JOURNAL_TORN] = "torn tail",
+                                         [PS_JOURNAL_DAMAGED] = "damaged"};
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {
+        {"bytes", s->journal.size},   {"good_bytes", s->journal.good}, {"records", s->journal.frames},
+        {"sessions", s->n_sessions},  {"pairs_done", s->n_pairs},      {"cells_done", s->n_cells},
+        {"checks_done", s->n_checks}, {"activations", s->n_activations}, {"snapshots", s->n_snapshots},
+    };
+
+    ps_answer_text(a, "state", states[s->journal.state]);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        ps_answer_count(a, counts[i].name, counts[i].n);
+    if (s->n_snapshots)
+        ps_answer_count(a, "before_layer", (uint64_t)s->layer);
+    rows_lines(a, s->session, "last_session");
+    rows_lines(a, s->identity, NULL);
+}
+
+/* Cut what is bad, under the lock of the journal's output: no run may be writing it. */
+static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
+{
+    static const char suffix[] = ".journal";
+    size_t n = strlen(path), tail = sizeof suffix - 1;
+    ps_lock *lock = NULL;
+
+    if (s->journal.state == PS_JOURNAL_WHOLE)
+        return 0;
+    char *output = ps_strndup(path, n > tail && !strcmp(path + n - tail, suffix) ? n - tail : n, err);
+    if (!output)
+        return -1;
+    int rc = ps_lock_take(&lock, output, 0, err);
+    if (rc == 0)
+        rc = ps_journal_cut(path, s->journal.good, err);
+    if (rc == 0)
+        ps_answer_count(a, "cut_bytes", s->journal.size - s->journal.good);
+    ps_lock_release(lock);
+    ps_free(output);
+    return rc;
+}
+
+/* Damage is an answer, and a failure unless it was repaired. */
+static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_err *err)
+{
+    ps_summary s;
+
+    if (ps_summary_read(&s, path, err) < 0)
+        return ps_err_prefix(err, "journal '%s'", path);
+    ps_answer_text(a, "journal", path);
+    rows_summary(a, &s);
+    int rc = o->repair ? repair(a, path, &s, err) : 0;
+    if (!o->repair && s.journal.state == PS_JOURNAL_DAMAGED)
+        rc = ps_err_set(err, PS_EINPUT, "journal '%s' is damaged at byte %" PRIu64 ", before its end; --repair cuts it there, "
+                        "and the run that goes on with it computes again what was behind", path, s.journal.good);
+    ps_summary_release(&s);
+    return rc;
+}
+
 /* ---- the command ---- */
 
-static int inspect(answer *a, const char *path)
+static int inspect(ps_answer *a, const options *o, const char *path)
 {
     ps_err err = PS_ERR_INIT;
-    bool result = ps_file_kind(path) == 1;
-    int rc = result ? inspect_result(a, path, &err) : inspect_model(a, path, &err);
+    int rc = ps_journal_is(path)         ? inspect_journal(a, o, path, &err)
+             : ps_file_kind(path) == 1 ? inspect_result(a, o, path, &err)
+                                         : inspect_model(a, o, path, &err);
 
     ps_text_puts(&a->text, a->json ? "\n}\n" : "\n");
     if (rc == 0)
@@ -421,31 +419,36 @@ static int inspect(answer *a, const char *path)
 int cmd_inspect(int argc, char **argv)
 {
     ps_err err = PS_ERR_INIT;
-    answer a = {.json = false};
+    ps_answer a = {.json = false};
+    options o = {.verify = false};
     int n_args = 0;
     const ps_opt opts[] = {
-        {0, "tensors", PS_OPT_FLAG, &a.tensors, NULL, "list a model's tensors: name, dtype, shape"},
-        {0, "verify", PS_OPT_FLAG, &a.verify, NULL,
+        {0, "tensors", PS_OPT_FLAG, &o.tensors, NULL, "list a model's tensors: name, dtype, shape"},
+        {0, "verify", PS_OPT_FLAG, &o.verify, NULL,
          "read a result's datasets and compare each with its checksum"},
+        {0, "repair", PS_OPT_FLAG, &o.repair, NULL,
+         "cut a journal where it is torn or damaged; what was behind is computed again"},
         {0, "json", PS_OPT_FLAG, &a.json, NULL, "one JSON object instead of text"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
     const ps_usage usage = {
         "patchsweep inspect [options] PATH",
-        "Describe a model - a directory, or a hub name that is in the local cache - or\n"
-        "the result file of a sweep.  Checks config.json and every header as 'run' does.",
+        "Describe a model - a directory, or a hub name that is in the local cache -,\n"
+        "the result file of a sweep, or the journal of one that is not done.  Checks\n"
+        "config.json and every header as 'run' does, and every record of a journal.",
         opts,
         "examples:\n"
         "  patchsweep inspect HuggingFaceTB/SmolLM2-135M --tensors\n"
         "  patchsweep inspect sweep.h5 --json\n"
-        "  patchsweep inspect sweep.h5 --verify\n\n"
-        "exit status: 0 described, 1 failed, 2 bad usage, model or result"};
+        "  patchsweep inspect sweep.h5 --verify\n"
+        "  patchsweep inspect sweep.h5.journal --repair\n\n"
+        "exit status: 0 described, 1 failed, 2 bad usage, model, result or journal"};
 
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
     if (rc == 0 && n_args != 1)
-        rc = ps_err_set(&err, PS_EINPUT, "inspect wants one model or result, not %d; see 'patchsweep inspect --help'",
+        rc = ps_err_set(&err, PS_EINPUT, "inspect wants one model, result or journal, not %d; see 'patchsweep inspect --help'",
                         n_args);
-    rc = rc == 0 ? inspect(&a, argv[0]) : rc > 0 ? 0 : ps_fail(&err);
+    rc = rc == 0 ? inspect(&a, &o, argv[0]) : rc > 0 ? 0 : ps_fail(&err);
     ps_text_release(&a.text);
     return rc;
 }

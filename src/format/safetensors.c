@@ -584,7 +584,7 @@ int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void 
 /* The checksum of `bytes` bytes at `at`, going on from crc. */
 static int crc_range(const struct shard *shard, uint64_t at, uint64_t bytes, uint32_t *crc, ps_err *err)
 {
-    char block[4096];
+    char block[1 << 16];
 
     while (bytes > 0) {
         size_t n = bytes < sizeof block ? (size_t)bytes : sizeof block;
@@ -599,18 +599,22 @@ static int crc_range(const struct shard *shard, uint64_t at, uint64_t bytes, uin
 
 int ps_safetensors_fingerprint(const ps_safetensors *st, int i, char print[64], ps_err *err)
 {
-    enum { SAMPLES = 64, SAMPLE = 4096 };
+    const uint64_t samples = 64, sample = (uint64_t)1 << 16;
     const struct shard *shard = &st->shards[i];
-    uint64_t data = shard->bytes - shard->data_at, step = data / SAMPLES;
+    uint64_t data = shard->bytes - shard->data_at, step = data / samples;
     uint32_t header = 0, content = 0;
 
     if (crc_range(shard, 0, shard->data_at, &header, err) < 0)
         return -1;
-    for (uint64_t at = 0; at < data; at += step > SAMPLE ? step : SAMPLE) {
-        uint64_t n = data - at < SAMPLE ? data - at : SAMPLE;
-        if (crc_range(shard, shard->data_at + at, n, &content, err) < 0)
+    if (data <= 16 * samples * sample) { /* little enough to read all of it */
+        if (crc_range(shard, shard->data_at, data, &content, err) < 0)
             return -1;
-    }
+    } else
+        for (uint64_t k = 0; k < samples; k++) {
+            uint64_t at = k == samples - 1 ? data - sample : k * step;
+            if (crc_range(shard, shard->data_at + at, sample, &content, err) < 0)
+                return -1;
+        }
     snprintf(print, 64, "%" PRIu64 " bytes, %08x, %08x", shard->bytes, (unsigned)header, (unsigned)content);
     return 0;
 }

@@ -28,7 +28,8 @@ struct ps_ledger {
     struct snapshot {
         ps_snapshot_id id;
         ps_snapshot_part *parts;
-    } snapshots[PS_GENERATIONS]; /* the last one first */
+    } snapshots[PS_GENERATIONS]; /* by generation */
+    int newest;
 };
 
 /* ---- state ---- */
@@ -72,11 +73,9 @@ static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapsh
     if (!copy)
         return -1;
     memcpy(copy, parts, bytes);
-    ps_free(l->snapshots[1].parts);
-    l->snapshots[1] = l->snapshots[0];
-    if (l->snapshots[1].id.generation == id->generation)
-        l->snapshots[1].id.n_parts = 0; /* its files are written over */
-    l->snapshots[0] = (struct snapshot){*id, copy};
+    ps_free(l->snapshots[id->generation].parts); /* its files are written over */
+    l->snapshots[id->generation] = (struct snapshot){*id, copy};
+    l->newest = id->generation;
     return 0;
 }
 
@@ -86,6 +85,17 @@ static int take_session(ps_ledger *l, const char *text, size_t bytes, ps_err *er
 {
     ps_text_printf(&l->sessions, "%s%.*s", l->sessions.n ? "\n\n" : "", (int)bytes, text);
     return ps_text_ok(&l->sessions, err);
+}
+
+/* Of another run: then what follows need not fit this one's grid. */
+static int check_identity(const ps_ledger *l, ps_err *err)
+{
+    ps_err why = PS_ERR_INIT;
+
+    if (ps_identity_compare(l->identity, l->own_identity, &why) == 0)
+        return 0;
+    return ps_err_set(err, why.code, "%s; run the command line that began it, name another output with -o, or start over with "
+                      "--force", why.text);
 }
 
 static int replay(void *context, uint32_t type, const void *payload, size_t bytes, ps_err *err)
@@ -98,8 +108,7 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
     if (type == PS_RECORD_IDENTITY) {
         ps_free(l->identity);
         l->identity = ps_strndup(payload, bytes, err);
-        /* of another run: what follows need not fit this one's grid */
-        return l->identity ? ps_identity_compare(l->identity, l->own_identity, err) : -1;
+        return l->identity ? check_identity(l, err) : -1;
     }
     if (type == PS_RECORD_SESSION)
         return take_session(l, payload, bytes, err);
@@ -212,8 +221,10 @@ size_t ps_ledger_not_finite(const ps_ledger *l, ps_cell *first)
 
 const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *l, int i, const ps_snapshot_part **parts)
 {
-    *parts = l->snapshots[i].parts;
-    return &l->snapshots[i].id;
+    const struct snapshot *s = &l->snapshots[(l->newest + i) % PS_GENERATIONS];
+
+    *parts = s->parts;
+    return &s->id;
 }
 
 /* ---- what comes in ---- */

@@ -53,7 +53,7 @@ typedef struct run {
     ps_backend *backend;
     ps_cellset *done, *flight; /* done: on rank 0 the ledger's; flight: NULL where nothing is */
     ps_snapshot *snapshot;
-    int generation;   /* of the next snapshot */
+    int generation;   /* of the last snapshot */
     int64_t max_rows; /* of a wave, over all ranks */
     ps_plan *plan;
     ps_wave *wave;
@@ -96,7 +96,7 @@ static int find_snapshot(run *r, ps_err *err)
             id = *ps_ledger_snapshot(r->ledger, i, &parts);
         ps_comm_bcast(r->comm, &id, sizeof id, 0);
         if (i == 0)
-            r->generation = id.n_parts ? !id.generation : 0;
+            r->generation = id.generation; /* 0 where there is none */
         if (!id.n_parts)
             continue;
         if (ps_snapshot_open(&r->snapshot, r->brief.rows_dir, &id, parts, r->brief.grid, (size_t)r->brief.config->d_model, r->comm,
@@ -294,6 +294,17 @@ static int take_part(void *context, int rank, const void *block, size_t bytes, p
     return 0;
 }
 
+/* The files that the next snapshot may write over: never those that a later wave is yet to be restored from. */
+static int next_generation(run *r)
+{
+    const ps_plan_wave *next = &r->plan->waves[r->at_wave + 1];
+
+    if (r->at_wave + 1 < r->plan->n_waves && next->start > 0)
+        r->generation = ps_snapshot_generation(r->snapshot);
+    r->generation = !r->generation;
+    return r->generation;
+}
+
 /* Collective.  A snapshot that cannot be written is a pity: the one before it stays.  A journal that cannot is the end. */
 static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err)
 {
@@ -302,7 +313,7 @@ static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_
     parts all = {.failed = -1};
     ps_err why = PS_ERR_INIT;
     double began = ps_seconds();
-    const int generation = r->generation;
+    const int generation = next_generation(r);
 
     int bad = ps_snapshot_write(&mine, r->brief.rows_dir, generation, r->rank, layer, rows, n, (size_t)r->brief.config->d_model,
                                 &why) < 0;
@@ -312,7 +323,6 @@ static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_
     if (r->rank == 0 && !(all.at = ps_calloc((size_t)r->size, sizeof *all.at, err)))
         return -1;
     int rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_part, &all, err);
-    r->generation = !generation;
     if (r->rank == 0 && rc == 0 && all.failed < 0) {
         const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes};
         rc = ps_ledger_add_snapshot(r->ledger, &id, all.at, err);
@@ -579,8 +589,7 @@ static int prepare(run *r, ps_err *err)
     if (ps_ledger_open(&r->ledger, b->journal, ps_text_str(&b->identity), b->grid, (size_t)b->config->d_model,
                        b->job->activation_dtype, r->options->force, err) == 0)
         return 0;
-    return ps_err_prefix(err, "cannot go on with '%s'; run the command line that began it, name another output with -o, or "
-                         "start over with --force", b->output);
+    return ps_err_prefix(err, "cannot go on with '%s'", b->output);
 }
 
 /* Collective.  Everything that may fail without anyone waiting. */

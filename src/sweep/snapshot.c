@@ -416,6 +416,11 @@ int32_t ps_snapshot_layer(const ps_snapshot *s)
     return s->layer;
 }
 
+int ps_snapshot_generation(const ps_snapshot *s)
+{
+    return s->generation;
+}
+
 void ps_snapshot_cells(const ps_snapshot *s, ps_cellset *set)
 {
     for (size_t i = 0; i < s->n_cells; i++) {

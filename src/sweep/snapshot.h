@@ -51,6 +51,7 @@ int ps_snapshot_open(ps_snapshot **out, const char *folder, const ps_snapshot_id
                      const ps_snapshot_part *parts, const ps_grid *grid, size_t d_model, ps_comm *comm, ps_err *err);
 void ps_snapshot_close(ps_snapshot *snapshot);
 int32_t ps_snapshot_layer(const ps_snapshot *snapshot);
+int ps_snapshot_generation(const ps_snapshot *snapshot);
 /* Add its cells to `set`. */
 void ps_snapshot_cells(const ps_snapshot *snapshot, ps_cellset *set);
 /* Fill in rows[n]; the sink's `restore`. */

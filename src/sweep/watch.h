@@ -2,7 +2,8 @@
  * watch.h - when rows in flight are saved, and when a run stops.
  *
  * Package-private; rank 0 only.  Asked between two layers, it knows how long the last one took and how long a
- * save takes, so that there is time for both before the end.
+ * save takes, so that there is time for both before the end.  PS_SAVE_ALWAYS in the environment makes it save before
+ * every layer, for tests.
  */
 #ifndef PATCHSWEEP_SWEEP_WATCH_H
 #define PATCHSWEEP_SWEEP_WATCH_H
