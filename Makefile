@@ -114,9 +114,8 @@ PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
 check-long: $O/patchsweep $(SHIM)
 	$(Q)PATCHSWEEP=$O/patchsweep PS_STRINGS=12000 $(PYTHON) tests/golden/test_tokenizer.py $(TOKENIZERS)
-	$(Q)for test in tests/fault/test_*.py; do \
-	    PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_FAULTS=all PS_KILLS=300 $(PYTHON) $$test || exit 1; \
-	done
+	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_FAULTS=all PS_KILLS=300 TEST_SECONDS=20000 \
+	    tests/run.sh tests/fault/test_*.py
 
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)

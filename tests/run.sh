@@ -1,11 +1,12 @@
 #!/bin/sh
 # run.sh - every test of the tree, one total.
 #
-#   PATCHSWEEP=./patchsweep UNIT=build/release/tests tests/run.sh
+#   PATCHSWEEP=./patchsweep UNIT=build/release/tests tests/run.sh [SCRIPT...]
 #
 # A test is a program (unit tests built from tests/unit, replays of tests/fuzz's corpora, scripts in tests/cli, tests/mpi,
 # tests/fault, tests/readers, tests/golden) that ends in a line "N passed, N failed[, N skipped]".  One
 # that ends without, or takes over TEST_SECONDS, has failed.  What a test says is shown when it fails.
+# Scripts that are named are run instead of all.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/mpi_env.sh
@@ -41,15 +42,19 @@ run() { # NAME COMMAND...
     fi
 }
 
-for test in "$UNIT"/test_*; do
-    case $test in *.d | *.o) continue ;; esac
-    run "unit/$(basename "$test")" "$test"
-done
-for test in "$UNIT"/fuzz_*; do
-    target=$(basename "$test" | sed s/^fuzz_//)
-    run "fuzz/$target" "$test" "tests/fuzz/corpus/$target"
-done
-for test in tests/cli/test_*.py tests/mpi/test_*.py tests/fault/test_*.py tests/readers/test_*.py tests/golden/test_*.py; do
+if [ $# = 0 ]; then
+    for test in "$UNIT"/test_*; do
+        case $test in *.d | *.o) continue ;; esac
+        run "unit/$(basename "$test")" "$test"
+    done
+    for test in "$UNIT"/fuzz_*; do
+        target=$(basename "$test" | sed s/^fuzz_//)
+        run "fuzz/$target" "$test" "tests/fuzz/corpus/$target"
+    done
+    set -- tests/cli/test_*.py tests/mpi/test_*.py tests/fault/test_*.py tests/readers/test_*.py \
+        tests/golden/test_*.py
+fi
+for test; do
     [ -e "$test" ] && run "${test#tests/}" "$PYTHON" "$test"
 done
 if [ "$skipped" = 0 ]; then

@@ -51,7 +51,8 @@ int ps_h5_group_open(ps_h5 *group, ps_h5 at, const char *path, ps_err *err);
 int ps_h5_dataset_create(ps_h5 *dataset, ps_h5 at, const char *name, const ps_h5_layout *layout,
                          ps_err *err);
 int ps_h5_dataset_open(ps_h5 *dataset, ps_h5 at, const char *path, ps_err *err);
-void ps_h5_close(ps_h5 id); /* of a group or dataset; NONE is fine.  A failure shows in the next write, or the file's close */
+/* Of a group or dataset; NONE is fine.  A failure shows in the next write, or in the file's close. */
+void ps_h5_close(ps_h5 id);
 
 /* Write values[count[0], count[1], ...] of `type` at `start`; all of it where start is NULL. */
 int ps_h5_write(ps_h5 dataset, enum ps_h5_type type, const void *values, const int64_t *start,

@@ -1,4 +1,5 @@
 """ranks.py - runs under mpirun that are to be killed: who is who, and none of them left behind."""
+import atexit
 import contextlib
 import os
 import pathlib
@@ -11,6 +12,7 @@ import uuid
 import harness
 
 MARK = "PS_TEST_RUN"
+LIVE = set()
 # Gives one variable to one rank.
 ONE_RANK = ('if [ "$OMPI_COMM_WORLD_RANK" = "$PS_TEST_RANK" ]; then export "$PS_TEST_SETTING"; fi; exec "$0" "$@"')
 
@@ -20,6 +22,7 @@ class Run:
 
     def __init__(self, mpirun, mark, said, scratch):
         self.mpirun, self.mark, self.said, self.scratch = mpirun, f"{MARK}={mark}".encode(), said, scratch
+        LIVE.add(self)
 
     def processes(self):
         """{pid: rank}, rank None of mpirun itself and other helpers; the dead that nobody waited for are left out."""
@@ -66,12 +69,29 @@ class Run:
                 os.kill(pid, signal.SIGKILL)
         self.mpirun.wait()
         self.scratch.cleanup()
+        LIVE.discard(self)
         return len(left)
 
     def words(self):
         """What was said on stderr so far."""
         self.said.seek(0)
         return self.said.read().decode(errors="replace")
+
+
+def clean_up_all():
+    """Nothing outlives the test, however it ends."""
+    for run in list(LIVE):
+        run.clean_up()
+
+
+def terminated(*_):
+    """unittest would take an exception for a test's."""
+    clean_up_all()
+    os._exit(143)
+
+
+atexit.register(clean_up_all)
+signal.signal(signal.SIGTERM, terminated)
 
 
 def start(command, folder, n, setting=None, env=None):

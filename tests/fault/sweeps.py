@@ -29,7 +29,7 @@ class Sweep:
     def __init__(self, job, *options, save_often=True):
         self.command = ["run", job, "-q", *options]
         if save_often and has_journal():
-            self.command += ["--save-minutes", "0.0001"]
+            self.command += ["--save-minutes", "0.000001"]  # then only what a save takes bounds it
         with tempfile.TemporaryDirectory() as folder:
             done = self.run(folder)
             assert done.returncode == 0, done.stderr
@@ -66,7 +66,7 @@ class Sweep:
 
 def in_waves(job, *options, least=3):
     """The job as a Sweep with as little memory as it needs to take several waves."""
-    for memory in ("900K", "1M", "1100K", "1200K", "1400K"):
+    for memory in ("900K", "1M", "1100K", "1200K", "1400K", "9M", "10M", "11M", "12M", "13M"):
         try:
             sweep = Sweep(job, *options, "--memory", memory)
         except AssertionError as error:
@@ -81,6 +81,12 @@ def in_waves(job, *options, least=3):
 def small():
     """Several waves, activations, patched_final, and a fraction of a second."""
     return in_waves(harness.ROOT / "tests" / "golden" / "five-layer.job.json", "--set", 'sites=["mlp_out"]')
+
+
+def longer():
+    """The same with some more work to each write, so that rows in flight are saved several times."""
+    return in_waves(harness.ROOT / "jobs" / "similarity.json", "--set", "layers=[0,4]", "--set", "patched_final=true",
+                    least=2)
 
 
 def explained(stderr):
@@ -106,6 +112,8 @@ def each(items, check):
                 complaint = check(item, folder)
             except subprocess.TimeoutExpired:
                 complaint = "hangs"
+        if complaint:
+            print(f"{item}: {complaint}", flush=True)  # now: all of them may take an hour
         return f"{item}: {complaint}" if complaint else ""
 
     with concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:

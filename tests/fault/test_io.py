@@ -3,6 +3,7 @@ import collections
 import errno
 import os
 import pathlib
+import random
 import sys
 import tempfile
 import unittest
@@ -28,13 +29,14 @@ class Io(unittest.TestCase):
     def setUpClass(cls):
         if not sweeps.SHIM.exists():
             raise unittest.SkipTest(f"no {sweeps.SHIM}; make check builds it")
-        cls.sweep = sweeps.small()
+        cls.sweep = sweeps.longer()
         with tempfile.TemporaryDirectory() as folder:
             done, cls.calls = cls.disturb(folder)
             assert done.returncode == 0, done.stderr
             assert cls.sweep.wrong(folder) == "", "not even undisturbed, under the shim"
         of = collections.Counter((kind, place(path)) for _, kind, path, _ in cls.calls)
         print(", ".join(f"{n} {kind} of {where}" for (kind, where), n in sorted(of.items())), flush=True)
+        assert of["write", ".rows/"] or not sweeps.has_journal(), "no rows in flight were saved"
 
     @classmethod
     def disturb(cls, folder, mode="", at=0, error=0):
@@ -47,8 +49,8 @@ class Io(unittest.TestCase):
                 "PS_SHIM_SEED": str(SEED * 1000003 + at)})
             return done, [line.split() for line in log.read().splitlines()]
 
-    def chosen(self, kinds=None):
-        """Numbers of calls: all, or the first, the last and one between of each kind and file, and some more."""
+    def chosen(self, mode, kinds):
+        """Numbers of calls: all, or one of every other kind and file, others in each mode, and some evenly."""
         groups = collections.defaultdict(list)
         for number, kind, path, _ in self.calls:
             if not kinds or kind in kinds:
@@ -56,12 +58,13 @@ class Io(unittest.TestCase):
         numbers = sorted(sum(groups.values(), []))
         if sweeps.ALL:
             return numbers
-        few = {group[i] for group in groups.values() for i in (0, len(group) // 2, -1)}
-        return sorted(few | {numbers[i - 1] for i in sweeps.strided(len(numbers), max(2, TRIED - len(few)))})
+        dice = random.Random(f"{mode} {SEED}")
+        few = {dice.choice(group) for group in dice.sample(list(groups.values()), (len(groups) + 1) // 2)}
+        return sorted(few | {numbers[i - 1] for i in sweeps.strided(len(numbers), max(4, TRIED - len(few)))})
 
     def try_all(self, mode, errors=("EIO",), kinds=None, statuses=(0, 1)):
         """Each chosen call, with the errors in turn, or with each of them."""
-        numbers = self.chosen(kinds)
+        numbers = self.chosen(mode, kinds)
         cases = [(mode, at, error) for at in numbers for error in errors] if sweeps.ALL else [
             (mode, at, errors[i % len(errors)]) for i, at in enumerate(numbers)]
         reached = []
@@ -94,6 +97,19 @@ class Io(unittest.TestCase):
 
     def test_power_cuts(self):
         self.try_all("crash", statuses=(137,))
+
+    def test_power_cuts_in_a_row(self):
+        """What a cut has left is gone on with, and cut again."""
+        def check(number, folder):
+            dice = random.Random(SEED * 1000 + number)
+            for _ in range(3):
+                done, _ = self.disturb(folder, "crash", dice.randint(1, len(self.calls)))
+                if done.returncode not in (0, 137):  # less may be left to do than calls were made at first
+                    return f"exit status {done.returncode}: {done.stderr[-800:]}"
+            return self.sweep.wrong_after(folder)
+
+        complaints = sweeps.each(range(200 if sweeps.ALL else 4), check)
+        self.assertEqual(complaints, [], sweeps.summary(complaints))
 
 
 if __name__ == "__main__":

@@ -131,10 +131,12 @@ class Shim(unittest.TestCase):
     def test_names_are_undone_backwards(self):
         """A replaced file comes back, and so does a removed one; a folder whose making was not synced goes."""
         code = ("import os, sys\np = sys.argv[1]\n"
-                "def put(name, text):\n  fd = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC); os.write(fd, text); os.fsync(fd); os.close(fd)\n"
+                "def put(name, text):\n  fd = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)\n"
+                "  os.write(fd, text); os.fsync(fd); os.close(fd)\n"
                 "def safe(): d = os.open(os.path.dirname(p), os.O_RDONLY); os.fsync(d); os.close(d)\n"
                 "put(p + '.a', b'old'); put(p + '.part', b'new'); safe()\n"
-                "os.rename(p + '.part', p + '.a'); os.mkdir(p + '.rows'); put(p + '.rows/0', b'row'); os.unlink(p + '.a')\n"
+                "os.rename(p + '.part', p + '.a'); os.mkdir(p + '.rows'); put(p + '.rows/0', b'row')\n"
+                "os.unlink(p + '.a')\n"
                 "os.close(os.open(p + '.last', os.O_CREAT | os.O_WRONLY))")
         states = set()
         for seed in range(60):
