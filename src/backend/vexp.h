@@ -15,8 +15,9 @@
 static inline float ps_vexp(float x)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-    float clamped = x < -87.3f ? -87.3f : x > 88.3f ? 88.3f : x;
-    float n = (clamped * 1.44269504f + magic) - magic;
+    float clamped = x < -87.3f ? -87.3f : x > 88.3f ? 88.3f : x; /* NaN stays, through r and p */
+    float number = clamped > -87.3f ? clamped : -87.3f;          /* ... but makes no n */
+    float n = (number * 1.44269504f + magic) - magic;
     float r = clamped - n * 0.693145752f;
     r = r - n * 1.42860677e-6f;
     float p = 1.98412698e-4f;

@@ -18,7 +18,8 @@ import bits
 import harness
 
 JOB = harness.ROOT / "jobs" / "similarity-many.json"
-SITES = ("--set", 'sites=["resid_post","mlp_out"]', "--set", 'directions=["noise"]', "--set", "patched_final=true")
+SITES = ("--set", 'sites=["resid_post","mlp_out"]', "--set", 'directions=["noise"]', "--set", 'metrics=["logit_answer"]',
+         "--set", "patched_final=true")
 STOPPED = 75
 
 

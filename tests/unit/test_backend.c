@@ -211,6 +211,7 @@ static void vexp_is_exp(void)
     CHECK(ps_vexp(0) == 1);
     CHECK(ps_vexp(-1000) == 0);
     CHECK(ps_vexp(-INFINITY) == 0);
+    CHECK(isnan(ps_vexp(NAN)) && isfinite(ps_vexp(INFINITY)));
 }
 
 /* What a row comes out as does not depend on the rows beside it (operations that we write). */
