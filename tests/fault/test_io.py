@@ -13,7 +13,8 @@ import harness
 import sweeps
 
 SEED = int(os.environ.get("PS_SEED", "1"))
-TRIED = 15  # of each mode, unless all are
+TRIED = 30  # of each mode, halved, unless all are
+SLOW = 1.0  # seconds of a run, as of a sanitized one: then fewer are tried
 
 
 def place(path):
@@ -64,8 +65,9 @@ class Io(unittest.TestCase):
         if sweeps.ALL:
             return calls
         dice = random.Random(f"{mode} {SEED}")
-        few = {dice.choice(group) for group in dice.sample(list(groups.values()), (len(groups) + 1) // 2)}
-        return sorted(few | {calls[i - 1] for i in sweeps.strided(len(calls), max(4, TRIED - len(few)))})
+        every = 2 if self.sweep.seconds < SLOW else 6
+        few = {dice.choice(group) for group in dice.sample(list(groups.values()), 1 + len(groups) // every)}
+        return sorted(few | {calls[i - 1] for i in sweeps.strided(len(calls), max(3, TRIED // every - len(few)))})
 
     def try_all(self, mode, errors=("EIO",), kinds=None, statuses=(0, 1)):
         """Each chosen call, with the errors in turn, or with each of them."""
