@@ -142,14 +142,14 @@ $F/fuzz_%: $F/tests/fuzz/fuzz_%.o $F/patchsweep.a
 	$(call say,LINK)
 	$(Q)$(FUZZ_CC) -o $@ $^ $(PKG_LIBS) -lm
 
-# New inputs stay in build/; fuzz-merge takes those that reach something new into the tree.
+# New inputs stay in build/; fuzz-merge takes those into the tree that reach a line which none there does.
 fuzz: $F/fuzz_$(TARGET)
 	$(Q)mkdir -p $(FUZZ_OWN)
 	$< -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -print_final_stats=1 \
 	    $(if $(DICT),-dict=$(DICT)) -artifact_prefix=$F/ $(FUZZ_OWN) tests/fuzz/corpus/$(TARGET)
 
 fuzz-merge: $F/fuzz_$(TARGET)
-	$< -merge=1 tests/fuzz/corpus/$(TARGET) $(FUZZ_OWN)
+	$< -merge=1 -use_counters=0 tests/fuzz/corpus/$(TARGET) $(FUZZ_OWN)
 
 # Each contract stands alone, and shows no third party's header.
 check-headers:

@@ -23,8 +23,8 @@ typedef struct ps_text {
 void ps_text_add(ps_text *text, const char *bytes, size_t n);
 void ps_text_puts(ps_text *text, const char *s);
 void ps_text_printf(ps_text *text, const char *fmt, ...) PS_PRINTF(2, 3);
-/* A JSON string literal, quotes included; `s` must be valid UTF-8.  What ps_printable() escapes is \uNNNN
- * here: the same to a program, and harmless on a terminal. */
+/* A JSON string literal, quotes included.  What ps_printable() escapes is \uNNNN here, the same to a
+ * program and harmless on a terminal; a byte that is not UTF-8 is U+FFFD. */
 void ps_text_json(ps_text *text, const char *s, size_t n);
 /* 0, or -1 with *err set where an addition found no memory. */
 int ps_text_ok(const ps_text *text, ps_err *err);

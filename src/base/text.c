@@ -148,13 +148,13 @@ void ps_text_json(ps_text *text, const char *s, size_t n)
     ps_text_puts(text, "\"");
     for (size_t i = 0, step; i < n; i += step) {
         int len = sequence(s + i, n - i), bytes;
-        uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : '?';
+        uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : 0xfffd;
         step = len ? (size_t)len : 1;
         if (cp == '"' || cp == '\\')
             ps_text_printf(text, "\\%c", (int)cp);
         else if (cp == '\n')
             ps_text_puts(text, "\\n");
-        else if (steers(cp))
+        else if (steers(cp) || !len)
             ps_text_printf(text, "\\u%04x", (unsigned)cp);
         else
             ps_text_add(text, s + i, step);

@@ -157,6 +157,9 @@ static const char *duration(double seconds, char text[32])
 
 static void print_machine(const bench *b)
 {
+    char from[200];
+
+    ps_printable(from, sizeof from, b->read ? b->read : "a file made in this folder");
     printf("processor   %s, %d threads\n", ps_host_cpu(), b->n_threads);
     for (int i = 0; i < N_PRODUCTS; i++) {
         if (b->flops[i] > 0)
@@ -166,16 +169,17 @@ static void print_machine(const bench *b)
     }
     printf("memory        %8.1f GB/s\n", b->memory / 1e9);
     if (b->disk > 0)
-        printf("disk          %8.2f GB/s      %s\n", b->disk / 1e9, b->read ? b->read : "a file made in this folder");
+        printf("disk          %8.2f GB/s      %s\n", b->disk / 1e9, from);
 }
 
 static void print_shape(const bench *b)
 {
     const ps_config *c = b->config;
     double cells = (double)b->n_cells;
-    char time[32];
+    char time[32], shape[200];
 
-    printf("\n%s: %s, %d layers, width %d, %.3g billion weights, %.3g GB in 16 bits", b->shape,
+    ps_printable(shape, sizeof shape, b->shape);
+    printf("\n%s: %s, %d layers, width %d, %.3g billion weights, %.3g GB in 16 bits", shape,
            c->family->model_type, (int)c->n_layers, (int)c->d_model, b->cost.weights / 1e9, b->cost.weights * 2e-9);
     if (b->disk > 0)
         printf(", %s to read", duration(b->cost.weights * 2 / b->disk, time));

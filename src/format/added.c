@@ -1,17 +1,17 @@
 /*
  * added.c - finding added tokens: leftmost, and of those the longest.
  *
- * A file has a few hundred of them at most; candidates are found by their first byte.
+ * Most files have a few hundred of them, those with codes for sound or pictures a hundred thousand: texts
+ * are hashed, ids and patterns sorted.
  */
 #include "added.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 #include "unicode.h"
-
-#define MAX_ADDED (1 << 15) /* each is compared with those before it */
 
 typedef struct token {
     char *text;    /* what it decodes to */
@@ -19,14 +19,23 @@ typedef struct token {
     size_t n;      /* bytes of pattern */
     int32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
-    int32_t next; /* of those with the same first byte and `normalized`; -1: none */
+    const struct token *prefix; /* the longest other whose pattern this one's begins with, or NULL */
 } token;
+
+/* Tokens in the order of their patterns. */
+typedef struct sorted {
+    token **at; /* [n] */
+    size_t n;
+    bool begins[256]; /* does a pattern begin with this byte? */
+} sorted;
 
 struct ps_added {
     token *tokens;
     size_t n;       /* of those read so far */
     int32_t next_id; /* of the next that the vocabulary does not have */
-    int32_t first[2][256]; /* by normalized and first byte */
+    ps_vocab *texts; /* the place among tokens of each text */
+    token **by_id;   /* [n], sorted */
+    sorted patterns[2]; /* by normalized */
 };
 
 /* ---- loading ---- */
@@ -54,10 +63,9 @@ static int load_token(const ps_part *part, token *t, ps_err *err)
 
 static token *by_text(const ps_added *a, const char *text)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (!strcmp(a->tokens[i].text, text))
-            return &a->tokens[i];
-    return NULL;
+    int32_t place = ps_vocab_find(a->texts, text, strlen(text));
+
+    return place < 0 ? NULL : &a->tokens[place];
 }
 
 /* The package numbers added tokens itself; the file's number must be the same. */
@@ -116,48 +124,90 @@ static int add_token(ps_added *a, const ps_part *part, const ps_vocab *vocab, co
     token *before = by_text(a, t.text);
     if (before)
         release(before);
-    else
+    else if (ps_vocab_add(a->texts, t.text, (int32_t)a->n, err) < 0) {
+        release(&t);
+        return -1;
+    } else
         before = &a->tokens[a->n++];
     *before = t;
     return 0;
 }
 
-/* Make a token findable by its first byte. */
-static int enlist(ps_added *a, size_t i, const ps_part *list, ps_err *err)
+static int by_pattern(const void *left, const void *right)
 {
-    token *t = &a->tokens[i];
+    const token *a = *(token *const *)left, *b = *(token *const *)right;
+    int order = memcmp(a->pattern, b->pattern, a->n < b->n ? a->n : b->n);
 
-    if (!t->n)
-        return 0;
-    int32_t *first = &a->first[t->normalized][(unsigned char)t->pattern[0]];
-    for (int32_t k = *first; k >= 0; k = a->tokens[k].next)
-        if (a->tokens[k].n == t->n && !memcmp(a->tokens[k].pattern, t->pattern, t->n))
-            return ps_part_refuse(list, err, "ids %d and %d are the same text once normalized",
-                                  (int)a->tokens[k].id, (int)t->id);
-    t->next = *first;
-    *first = (int32_t)i;
+    return order ? order : a->n != b->n ? (a->n < b->n ? -1 : 1) : a < b ? -1 : a > b;
+}
+
+static bool begins_with(const char *s, size_t n, const token *t)
+{
+    return t->n <= n && !memcmp(s, t->pattern, t->n);
+}
+
+/* Sort those of one kind, and find each one's prefix: it is the one before, or among that one's prefixes. */
+static int sort_patterns(ps_added *a, bool normalized, const ps_part *list, ps_err *err)
+{
+    sorted *s = &a->patterns[normalized];
+
+    if (!(s->at = ps_malloc(a->n, sizeof *s->at, err)))
+        return -1;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->tokens[i].n && a->tokens[i].normalized == normalized) {
+            s->at[s->n++] = &a->tokens[i];
+            s->begins[(unsigned char)a->tokens[i].pattern[0]] = true;
+        }
+    if (s->n)
+        qsort(s->at, s->n, sizeof *s->at, by_pattern);
+    for (size_t i = 1; i < s->n; i++) {
+        token *t = s->at[i];
+        const token *before = s->at[i - 1];
+        if (before->n == t->n && !memcmp(before->pattern, t->pattern, t->n))
+            return ps_part_refuse(list, err, "ids %d and %d are the same text once normalized", (int)before->id,
+                                  (int)t->id);
+        while (before && !begins_with(t->pattern, t->n, before))
+            before = before->prefix;
+        t->prefix = before;
+    }
     return 0;
+}
+
+static int by_number(const void *left, const void *right)
+{
+    const token *a = *(token *const *)left, *b = *(token *const *)right;
+
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int sort_all(ps_added *a, const ps_part *list, ps_err *err)
+{
+    if (!(a->by_id = ps_malloc(a->n, sizeof *a->by_id, err)))
+        return -1;
+    for (size_t i = 0; i < a->n; i++)
+        a->by_id[i] = &a->tokens[i];
+    if (a->n)
+        qsort(a->by_id, a->n, sizeof *a->by_id, by_number);
+    return sort_patterns(a, false, list, err) < 0 ? -1 : sort_patterns(a, true, list, err);
 }
 
 static int load_all(ps_added *a, const ps_part *list, const ps_vocab *vocab, const ps_normalizer *normalizer,
                     ps_err *err)
 {
-    size_t i = 0, n = ps_json_count(list->node);
+    size_t i = 0, n = 0, bytes = 1;
 
-    if (n > MAX_ADDED)
-        return ps_part_refuse(list, err, "holds %zu tokens; %d at most are supported", n, MAX_ADDED);
-    if (ps_part_want(list, PS_JSON_ARRAY, err) < 0 ||
-        !(a->tokens = ps_calloc(n, sizeof *a->tokens, err)))
+    if (ps_part_want(list, PS_JSON_ARRAY, err) < 0)
+        return -1;
+    for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node), n++)
+        bytes += strlen(ps_json_string(ps_json_get(node, "content"))) + 1;
+    if (!(a->tokens = ps_calloc(n, sizeof *a->tokens, err)) || ps_vocab_build(&a->texts, n, bytes, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node)) {
         ps_part at = ps_part_at(list, node, i++);
         if (add_token(a, &at, vocab, normalizer, err) < 0)
             return -1;
     }
-    for (i = 0; i < a->n; i++)
-        if (enlist(a, i, list, err) < 0)
-            return -1;
-    return 0;
+    return sort_all(a, list, err);
 }
 
 int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
@@ -167,7 +217,6 @@ int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
 
     if (!a)
         return -1;
-    memset(a->first, -1, sizeof a->first);
     a->next_id = (int32_t)ps_vocab_count(vocab);
     if (!ps_part_empty(list) && load_all(a, list, vocab, normalizer, err) < 0) {
         ps_added_free(a);
@@ -184,15 +233,19 @@ void ps_added_free(ps_added *a)
     for (size_t i = 0; i < a->n; i++)
         release(&a->tokens[i]);
     ps_free(a->tokens);
+    ps_free(a->by_id);
+    ps_free(a->patterns[0].at);
+    ps_free(a->patterns[1].at);
+    ps_vocab_free(a->texts);
     ps_free(a);
 }
 
 static const token *by_id(const ps_added *a, int32_t id)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (a->tokens[i].id == id)
-            return &a->tokens[i];
-    return NULL;
+    const token wanted = {.id = id}, *key = &wanted;
+    token *const *found = a->n ? bsearch(&key, a->by_id, a->n, sizeof *a->by_id, by_number) : NULL;
+
+    return found ? *found : NULL;
 }
 
 const char *ps_added_piece(const ps_added *a, int32_t id)
@@ -218,26 +271,35 @@ bool ps_added_special(const ps_added *a, int32_t id)
 
 int32_t ps_added_size(const ps_added *a)
 {
-    int32_t size = 0;
-
-    for (size_t i = 0; i < a->n; i++)
-        if (a->tokens[i].id >= size)
-            size = a->tokens[i].id + 1;
-    return size;
+    return a->n ? a->by_id[a->n - 1]->id + 1 : 0;
 }
 
 /* ---- finding ---- */
 
-/* The longest token that stands at `at`, or NULL. */
+/*
+ * The longest token that stands at `at`, or NULL.  Of the patterns that sort before the text, the last begins with
+ * every pattern that the text begins with.
+ */
 static const token *match(const ps_added *a, bool normalized, const ps_aligned *text, size_t at)
 {
-    const token *best = NULL;
+    const sorted *s = &a->patterns[normalized];
+    const char *here = text->bytes + at;
+    size_t n = text->n - at, low = 0, high = s->n;
 
-    for (int32_t i = a->first[normalized][(unsigned char)text->bytes[at]]; i >= 0; i = a->tokens[i].next) {
-        const token *t = &a->tokens[i];
-        if (t->n <= text->n - at && !memcmp(text->bytes + at, t->pattern, t->n) && (!best || t->n > best->n))
-            best = t;
+    if (!s->begins[(unsigned char)*here])
+        return NULL;
+    while (low < high) { /* at[low - 1] sorts before the text, at[high] behind it */
+        size_t middle = (low + high) / 2;
+        const token *t = s->at[middle];
+        int order = memcmp(t->pattern, here, t->n < n ? t->n : n);
+        if (order < 0 || (order == 0 && t->n <= n))
+            low = middle + 1;
+        else
+            high = middle;
     }
+    const token *best = low ? s->at[low - 1] : NULL;
+    while (best && !begins_with(here, n, best))
+        best = best->prefix;
     return best;
 }
 
@@ -262,8 +324,9 @@ static bool stands_alone(const ps_aligned *text, size_t start, size_t end)
 }
 
 /* Take in the spaces around a match that its token strips; those of the match before stay its own, even
- * where the match lies among them: then nothing is left of it. */
-static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *start, size_t *end)
+ * where the match lies among them: then nothing is left of it.  *spaces is the end of those behind the match before, so
+ * that matches which are spaces themselves do not all look at the same. */
+static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *spaces, size_t *start, size_t *end)
 {
     size_t before;
     int len;
@@ -272,8 +335,12 @@ static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *
         *start = before;
     if (t->lstrip && *start < taken)
         *start = taken;
+    if (t->rstrip && *end < *spaces)
+        *end = *spaces;
     while (t->rstrip && *end < text->n && ps_is_space(ps_utf8_decode(text->bytes + *end, &len)))
         *end += (size_t)len;
+    if (t->rstrip)
+        *spaces = *end;
 }
 
 static int add(ps_stretch **out, size_t *n, size_t *cap, ps_stretch s, ps_err *err)
@@ -289,7 +356,7 @@ static int add(ps_stretch **out, size_t *n, size_t *cap, ps_stretch s, ps_err *e
 int ps_added_split(const ps_added *a, bool normalized, const ps_aligned *text, ps_stretch **out,
                    size_t *n, size_t *cap, ps_err *err)
 {
-    size_t taken = 0;
+    size_t taken = 0, spaces = 0;
 
     *n = 0;
     for (size_t at = 0; at < text->n;) {
@@ -302,7 +369,7 @@ int ps_added_split(const ps_added *a, bool normalized, const ps_aligned *text, p
         at = end;
         if (t->single_word && !stands_alone(text, start, end))
             continue;
-        strip(t, text, taken, &start, &end);
+        strip(t, text, taken, &spaces, &start, &end);
         if (add(out, n, cap, (ps_stretch){taken, start, -1}, err) < 0 ||
             add(out, n, cap, (ps_stretch){start, end, t->id}, err) < 0)
             return -1;

@@ -64,7 +64,7 @@ static int parse_override(const ps_job_key *key, const char *text, ps_json **out
             return 0;
         ps_json_free(*out);
         *out = NULL;
-    } else if (not_json.code != PS_EINPUT ||
+    } else if (not_json.code != PS_EINPUT || ps_utf8_check(text, strlen(text)) < strlen(text) ||
                (key->type != PS_KEY_STRING && text[0] && strchr("[{\"", text[0]))) {
         *err = not_json;
         return ps_err_prefix(err, "--set %s", key->name);

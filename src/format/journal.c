@@ -91,7 +91,7 @@ static int next_frame(reader *r, ps_err *err)
 /* Does a frame behind the bad one at r->at know it to have been synced?  1, 0, or -1 on failure. */
 static int known_synced(reader *r, ps_err *err)
 {
-    enum { BLOCK = 1 << 20 };
+    enum { BLOCK = 1 << 16 };
     char *block = ps_malloc_aligned(BLOCK, 1, err);
     int found = block ? 0 : -1;
 
@@ -129,7 +129,7 @@ static int scan(reader *r, ps_journal_visit *visit, void *context, ps_journal_re
         if (r->head.type == PS_JOURNAL_SYNC)
             continue;
         report->frames++;
-        if (visit && visit(context, r->head.type, r->payload, r->head.bytes, err) < 0)
+        if (visit && visit(context, r->head.type, r->payload ? r->payload : "", r->head.bytes, err) < 0)
             return -1;
     }
     report->good = r->at;

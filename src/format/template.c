@@ -97,6 +97,9 @@ static size_t placeholder(ps_template *template, const char *text, size_t at, ps
     return add_part(template, name, n, true, err) < 0 ? 0 : n + 2;
 }
 
+/* Each is looked up among a pair's keys. */
+#define MAX_PARTS 2000
+
 static int parse(ps_template *template, const char *text, ps_text *literal, ps_err *err)
 {
     for (size_t i = 0; text[i];) {
@@ -111,6 +114,8 @@ static int parse(ps_template *template, const char *text, ps_text *literal, ps_e
                               "'}' at byte %zu closes nothing; write '}}' for a brace", i);
         if (flush(template, literal, err) < 0)
             return -1;
+        if (template->n >= MAX_PARTS)
+            return ps_err_set(err, PS_EINPUT, "has more than %d placeholders and texts between them", MAX_PARTS);
         size_t n = placeholder(template, text, i, err);
         if (n == 0)
             return -1;

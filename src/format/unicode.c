@@ -12,6 +12,7 @@
 
 #include <utf8proc.h>
 
+#include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 #include "patchsweep/width.h"
 #include "unicode_ranges.h"
@@ -92,23 +93,96 @@ static bool begins_run(uint32_t cp)
     }
 }
 
+/* ---- composing a run ---- */
+
+#define NFC (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
+#define SHORT_RUN 256 /* bytes */
+
+/* The canonical decompositions of s[n), one behind the other; *n_codes of them, owned by the caller. */
+static utf8proc_int32_t *decompose(const char *s, size_t n, size_t *n_codes, ps_err *err)
+{
+    utf8proc_int32_t *codes = ps_malloc(4 * n + 1, sizeof *codes, err); /* 4 is Unicode's longest */
+    int len, class = 0;
+
+    *n_codes = 0;
+    for (size_t i = 0; codes && i < n; i += (size_t)len) {
+        uint32_t cp = ps_utf8_decode(s + i, &len);
+        *n_codes += (size_t)utf8proc_decompose_char((utf8proc_int32_t)cp, codes + *n_codes,
+                                                    (utf8proc_ssize_t)(4 * n - *n_codes), NFC, &class);
+    }
+    return codes;
+}
+
+static int combining_class(utf8proc_int32_t cp)
+{
+    return utf8proc_get_property(cp)->combining_class;
+}
+
+/* Sort marks[n) by combining class; those of one class keep their order.  room[n) is written on. */
+static void order_marks(utf8proc_int32_t *marks, size_t n, utf8proc_int32_t *room)
+{
+    size_t at[256] = {0}, sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        at[combining_class(marks[i])]++;
+    for (int c = 0; c < 256; c++) {
+        size_t here = at[c];
+        at[c] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < n; i++)
+        room[at[combining_class(marks[i])]++] = marks[i];
+    memcpy(marks, room, n * sizeof *marks);
+}
+
+static int order(utf8proc_int32_t *codes, size_t n, ps_err *err)
+{
+    utf8proc_int32_t *room = ps_malloc(n, sizeof *room, err);
+
+    for (size_t i = 0, first = 0; room && i <= n; i++) {
+        if (i < n && combining_class(codes[i]) > 0)
+            continue;
+        if (i > first + 1)
+            order_marks(codes + first, i - first, room);
+        first = i + 1;
+    }
+    ps_free(room);
+    return room ? 0 : -1;
+}
+
+/* As utf8proc_map(), which sorts marks by swapping neighbours: a text of nothing but marks would take days. */
+static utf8proc_ssize_t compose_long(const char *s, size_t n, utf8proc_uint8_t **out, ps_err *err)
+{
+    size_t n_codes;
+    utf8proc_int32_t *codes = decompose(s, n, &n_codes, err);
+
+    *out = (utf8proc_uint8_t *)codes;
+    if (!codes || order(codes, n_codes, err) < 0)
+        return -1;
+    return utf8proc_reencode(codes, (utf8proc_ssize_t)n_codes, NFC); /* which ends in a NUL */
+}
+
+static utf8proc_ssize_t compose(const char *s, size_t n, utf8proc_uint8_t **out, ps_err *err)
+{
+    if (n > SHORT_RUN)
+        return compose_long(s, n, out, err);
+    utf8proc_ssize_t done = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, out, NFC);
+    return done < 0 ? ps_err_set(err, PS_EFAIL, "cannot normalize text: %s", utf8proc_errmsg(done)) : done;
+}
+
 /* Compose source[start..end) and append it. */
 static int add_run(ps_aligned *out, const ps_aligned *source, size_t start, size_t end, ps_err *err)
 {
     utf8proc_uint8_t *composed = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)source->bytes + start,
-                                      (utf8proc_ssize_t)(end - start), &composed,
-                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    int rc;
+    utf8proc_ssize_t n = compose(source->bytes + start, end - start, &composed, err);
+    int rc = -1;
 
-    if (n < 0)
-        return ps_err_set(err, PS_EFAIL, "cannot normalize text: %s", utf8proc_errmsg(n));
-    if ((size_t)n == end - start && !memcmp(composed, source->bytes + start, (size_t)n))
+    if (n >= 0 && (size_t)n == end - start && !memcmp(composed, source->bytes + start, (size_t)n))
         rc = ps_aligned_copy(out, source, start, end, err);
-    else
+    else if (n >= 0)
         rc = ps_aligned_add(out, (const char *)composed, (size_t)n,
                             (ps_origin){source->from[start].start, source->from[end - 1].end}, err);
-    free(composed); /* utf8proc's own malloc */
+    free(composed); /* utf8proc's own malloc, as is ours */
     return rc;
 }
 

@@ -140,7 +140,7 @@ static bool view_baseline(ps_record_view *v, const source *s)
     for (int which = 0; which < PS_N_WHICH; which++) {
         const run_record *run = &head->run[which];
         ps_baseline *base = &v->base[which];
-        *base = (ps_baseline){.done = true, .readout = {.largest = run->largest}};
+        *base = (ps_baseline){.readout = {.largest = run->largest}};
         memcpy(base->values, run->values, sizeof base->values);
         for (int i = 0; i < 2; i++) {
             base->readout.top[i].logit = run->logit[i];

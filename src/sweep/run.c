@@ -396,7 +396,6 @@ static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values
         for (int which = 0; which < PS_N_WHICH; which++) {
             memcpy(base[which].values, v->base[2 * i + which], sizeof base[which].values);
             base[which].readout = v->base_readouts[2 * i + which];
-            base[which].done = true;
         }
         ps_report_pair(&r->brief.pairs[pair], base, r->brief.job->score, r->brief.tokenizer);
         fflush(stdout);

@@ -16,7 +16,6 @@
 typedef struct ps_baseline {
     double values[PS_N_METRICS];
     ps_readout readout; /* what it predicts */
-    bool done;
 } ps_baseline;
 
 typedef struct ps_scores {

@@ -255,7 +255,7 @@ static void test_bad_sets(void)
         {"output=", "--set output: is empty; write it as in \"similarity.h5\""},
         {"layers=5",
          "--set layers: is a number; write \"all\" or an array of integers, such as [0, 1, -1]"},
-        {"model=\xff", "--set model: 1:2: not valid UTF-8"},
+        {"model=\xff", "--set model: 1:1: not valid UTF-8"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -3,6 +3,7 @@
  * balanced layer by layer; and which cells are free, against brute force.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "../check.h"
 #include "patchsweep/cost.h"
@@ -98,6 +99,86 @@ static void each_cell_once(void)
     check_plan(grid, 7, 1 << 30, 1);
     check_plan(grid, 3, 200, 3);
     check_plan(grid, 2, 1, 100); /* one cell a wave */
+    ps_grid_free(grid);
+}
+
+/* Every live cell is done, or under way, or in a wave that begins at the bottom; as chosen by its number. */
+enum fate { DONE, FLIGHT, REST };
+
+static enum fate fate_of(const ps_grid *grid, const ps_cell *cell)
+{
+    if (cell->pair == 0)
+        return DONE;
+    int64_t key = ps_grid_key(grid, cell);
+    return cell->pair == 1 ? (key % 3 ? FLIGHT : DONE) : key % 5 ? REST : FLIGHT;
+}
+
+typedef struct sorting {
+    const ps_grid *grid;
+    ps_cellset *done, *flight;
+} sorting;
+
+static int sort_cell(void *context, const ps_cell *cell)
+{
+    sorting *s = context;
+    enum fate fate = fate_of(s->grid, cell);
+
+    if (fate == DONE)
+        ps_cellset_add(s->done, cell);
+    else if (fate == FLIGHT)
+        ps_cellset_add(s->flight, cell);
+    return 0;
+}
+
+static void check_resumed(const ps_grid *grid, const ps_plan_options *options, int64_t max_rows)
+{
+    bool based[4] = {false};
+    ps_err err = PS_ERR_INIT;
+    ps_plan *plan = NULL;
+    size_t live = 0, n_flight = 0;
+
+    CHECK(ps_plan_build(&plan, grid, 3, max_rows, options, &err) == 0);
+    for (size_t i = 0; i < plan->n_waves; i++) {
+        const ps_plan_wave *w = &plan->waves[i];
+        for (size_t k = w->first_cell; k < w->first_cell + w->n_cells; k++) {
+            enum fate fate = fate_of(grid, &plan->cells[k]);
+            CHECK(fate != DONE && (fate == FLIGHT) == (w->start == options->layer));
+            n_flight += fate == FLIGHT;
+            for (size_t j = 0; j < k; j++)
+                CHECK(memcmp(&plan->cells[j], &plan->cells[k], sizeof plan->cells[k]));
+            live++;
+        }
+        for (int32_t p = w->first_pair; p < w->first_pair + w->n_pairs; p++)
+            based[p] = true;
+    }
+    CHECK(!based[0] && based[1] && based[2] && based[3]); /* the first has nothing left to do */
+    CHECK(live == plan->n_cells && n_flight > 0 && n_flight < live);
+    size_t wanted = 0;
+    ps_plan *whole = NULL;
+    CHECK(ps_plan_build(&whole, grid, 1, 1 << 30, NULL, &err) == 0);
+    for (size_t i = 0; i < whole->n_cells; i++)
+        wanted += fate_of(grid, &whole->cells[i]) != DONE;
+    CHECK_INT(live, wanted);
+    ps_plan_free(whole);
+    ps_plan_free(plan);
+}
+
+static void goes_on_where_it_was(void)
+{
+    static const int32_t T[] = {9, 14, 5, 8}, D[] = {3, 0, 4, 2};
+    ps_grid *grid = synthetic(6, 4, T, D, 0, 7);
+    ps_err err = PS_ERR_INIT;
+    sorting s = {.grid = grid};
+
+    CHECK(ps_cellset_open(&s.done, grid, &err) == 0 && ps_cellset_open(&s.flight, grid, &err) == 0);
+    CHECK(ps_grid_each(grid, sort_cell, &s) == 0);
+    ps_cellset_add_pair(s.done, 0);
+    const ps_plan_options options = {.done = s.done, .flight = s.flight, .layer = 4};
+    check_resumed(grid, &options, 1 << 30);
+    check_resumed(grid, &options, 90);
+    check_resumed(grid, &options, 1);
+    ps_cellset_close(s.done);
+    ps_cellset_close(s.flight);
     ps_grid_free(grid);
 }
 
@@ -244,6 +325,7 @@ static void cost_is_the_sum_over_rows(void)
 int main(void)
 {
     RUN(each_cell_once);
+    RUN(goes_on_where_it_was);
     RUN(free_cells_are_what_nobody_reads);
     RUN(shared_prefixes_count_once);
     RUN(ranks_are_balanced);

@@ -228,7 +228,7 @@ static void json_strings(void)
         {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\""}, {"caf\xc3\xa9\xf0\x9f\x98\x80", "\"caf\xc3\xa9\xf0\x9f\x98\x80\""},
         {"\xe2\x80\xa8<>&'", "\"\\u2028<>&'\""}, {"\xc2\x9b" "5m\xc2\xa0", "\"\\u009b5m\xc2\xa0\""},
         {"\xe2\x80\xae\xe2\x81\xa6\xef\xbb\xbf", "\"\\u202e\\u2066\\ufeff\""},
-        {"a\xff\xe2\x80", "\"a\xff\xe2\x80\""}, /* for the reader to refuse */
+        {"a\xff\xe2\x80", "\"a\\ufffd\\ufffd\\ufffd\""},
     };
     char all[256];
     ps_err err = PS_ERR_INIT;
