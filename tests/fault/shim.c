@@ -4,7 +4,9 @@
  *   PS_SHIM_PATH=/tmp/x/out.h5  concerns files and folders whose absolute path begins so, and syncs of
  *                               the folder they are in
  *   PS_SHIM_LOG=FILE            a line for each counted call: number, kind, path, bytes
- *   PS_SHIM_AT=N                the call that something happens to, counted from 1 over all kinds
+ *   PS_SHIM_AT=N                the call that something happens to, counted from 1 over all, or
+ *   PS_SHIM_KIND=sync           over those of a kind, and
+ *   PS_SHIM_FILE=.part          of a file, by what its path has behind the above (".rows/": any in there; "folder")
  *   PS_SHIM_MODE=fail           it fails
  *               =full           it fails, and so do all that follow; but where there is no room
  *                               (ENOSPC, EDQUOT) files can still be closed and removed
@@ -42,10 +44,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct settings {
     bool ready;
-    const char *prefix;
+    const char *prefix, *kind, *file; /* kind, file: NULL for any */
     char *folder; /* that the files are in */
     enum mode mode;
-    long at, seen;
+    long at, seen, matched;
     int error, log;
 } the;
 
@@ -76,6 +78,8 @@ static void set_up(void)
         if (!strcmp(mode, modes[i]))
             the.mode = (enum mode)i;
     the.at = number("PS_SHIM_AT", 0);
+    the.kind = getenv("PS_SHIM_KIND");
+    the.file = getenv("PS_SHIM_FILE");
     the.error = (int)number("PS_SHIM_ERRNO", EIO);
     the.log = log ? (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
 }
@@ -158,13 +162,25 @@ static bool exempt(const char *kind)
            (!strcmp(kind, "unlink") || !strcmp(kind, "rmdir") || !strcmp(kind, "close"));
 }
 
-/* Count a call; *kind and so on are for the log. */
+/* Is it among those that PS_SHIM_AT counts? */
+static bool matches(const char *kind, const char *path)
+{
+    const char *rest = concerns(path) ? path + strlen(the.prefix) : "folder";
+    size_t n = the.file ? strlen(the.file) : 0;
+
+    if (the.kind && strcmp(the.kind, kind))
+        return false;
+    return !the.file || (n && the.file[n - 1] == '/' ? !strncmp(rest, the.file, n) : !strcmp(rest, the.file));
+}
+
+/* Count a call, and log it. */
 static enum fate next(const char *kind, const char *path, size_t bytes)
 {
-    bool now = ++the.seen == the.at;
+    bool mine = matches(kind, path), now = mine && ++the.matched == the.at;
 
+    the.seen++;
     note(kind, path, bytes);
-    if ((now && the.mode == FAIL) || (the.mode == FULL && the.at && the.seen >= the.at && !exempt(kind))) {
+    if ((now && the.mode == FAIL) || (the.mode == FULL && the.at && the.matched >= the.at && !exempt(kind))) {
         errno = the.error;
         return REFUSE;
     }

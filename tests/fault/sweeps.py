@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
 import h5py
 
@@ -31,7 +32,9 @@ class Sweep:
         if save_often and has_journal():
             self.command += ["--save-minutes", "0.000001"]  # then only what a save takes bounds it
         with tempfile.TemporaryDirectory() as folder:
+            begun = time.monotonic()
             done = self.run(folder)
+            self.seconds = time.monotonic() - begun
             assert done.returncode == 0, done.stderr
             self.wanted = datasets(f"{folder}/out.h5")
             with h5py.File(f"{folder}/out.h5") as file:

@@ -68,7 +68,7 @@ class AmongRanks(unittest.TestCase):
     def test_all_go(self):
         sweep, noticed = sweeps.small(), 0
         for victim in (0, 1):
-            for n in range(40, 1200, 40 if sweeps.ALL else 280):
+            for n in range(40, 1200, 40 if sweeps.ALL else 380):
                 with tempfile.TemporaryDirectory() as folder:
                     begun = time.monotonic()
                     run = ranks.start([*sweep.command, "--memory", "1G"], folder, 3, (victim, "PS_FAIL_ALLOC", n))
@@ -79,7 +79,7 @@ class AmongRanks(unittest.TestCase):
                     self.assertEqual("out of memory" in said, status == 1, what)
                     noticed += status == 1
                     self.assertEqual(sweep.wrong_after(folder), "", what)
-        self.assertGreater(noticed, 4)
+        self.assertGreater(noticed, 3)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import harness
 import sweeps
 
 SEED = int(os.environ.get("PS_SEED", "1"))
-TRIED = 15  # of each mode, unless all are
+TRIED = 30  # of each mode, halved, unless all are
+SLOW = 1.0  # seconds of a run, as of a sanitized one: then fewer are tried
 
 
 def place(path):
@@ -39,47 +40,51 @@ class Io(unittest.TestCase):
         assert of["write", ".rows/"] or not sweeps.has_journal(), "no rows in flight were saved"
 
     @classmethod
-    def disturb(cls, folder, mode="", at=0, error=0):
-        """A run with that fault; returns it, and the calls that it made."""
+    def disturb(cls, folder, mode="", at=0, error=0, among=None):
+        """A run with that fault, counted among calls of a kind and a file, or all; returns it and the calls it made."""
+        among = {"PS_SHIM_KIND": among[0], "PS_SHIM_FILE": among[1]} if among else {}
         with tempfile.NamedTemporaryFile("r") as log:
             sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
             done = cls.sweep.run(folder, env={
                 "LD_PRELOAD": str(sweeps.SHIM), "ASAN_OPTIONS": sanitizer, "PS_SHIM_PATH": f"{folder}/out.h5",
                 "PS_SHIM_LOG": log.name, "PS_SHIM_MODE": mode, "PS_SHIM_AT": str(at), "PS_SHIM_ERRNO": str(error),
-                "PS_SHIM_SEED": str(SEED * 1000003 + at)})
+                "PS_SHIM_SEED": str(SEED * 1000003 + at), **among})
             return done, [line.split() for line in log.read().splitlines()]
 
     def chosen(self, mode, kinds):
-        """Numbers of calls: all, or one of every other kind and file, others in each mode, and some evenly."""
+        """((kind, file), which of them): all, or one of every other group, others in each mode, and some evenly.
+
+        Not all runs save their rows equally often: a number among all calls would be another call's each time.
+        """
         groups = collections.defaultdict(list)
-        for number, kind, path, _ in self.calls:
+        for _, kind, path, _ in self.calls:
             if not kinds or kind in kinds:
-                groups[kind, place(path)].append(int(number))
-        numbers = sorted(sum(groups.values(), []))
+                group = kind, place(path)
+                groups[group].append((group, len(groups[group]) + 1))
+        calls = sum(groups.values(), [])
         if sweeps.ALL:
-            return numbers
+            return calls
         dice = random.Random(f"{mode} {SEED}")
-        few = {dice.choice(group) for group in dice.sample(list(groups.values()), (len(groups) + 1) // 2)}
-        return sorted(few | {numbers[i - 1] for i in sweeps.strided(len(numbers), max(4, TRIED - len(few)))})
+        every = 2 if self.sweep.seconds < SLOW else 6
+        few = {dice.choice(group) for group in dice.sample(list(groups.values()), 1 + len(groups) // every)}
+        return sorted(few | {calls[i - 1] for i in sweeps.strided(len(calls), max(3, TRIED // every - len(few)))})
 
     def try_all(self, mode, errors=("EIO",), kinds=None, statuses=(0, 1)):
         """Each chosen call, with the errors in turn, or with each of them."""
-        numbers = self.chosen(mode, kinds)
-        cases = [(mode, at, error) for at in numbers for error in errors] if sweeps.ALL else [
-            (mode, at, errors[i % len(errors)]) for i, at in enumerate(numbers)]
+        chosen = self.chosen(mode, kinds)
+        cases = [(mode, *call, error) for call in chosen for error in errors] if sweeps.ALL else [
+            (mode, *call, errors[i % len(errors)]) for i, call in enumerate(chosen)]
         reached = []
 
         def check(case, folder):
-            done, calls = self.disturb(folder, mode, case[1], getattr(errno, case[2]))
-            came = len(calls) >= case[1]
+            _, group, number, error = case
+            done, calls = self.disturb(folder, mode, number, getattr(errno, error), group)
+            came = sum((kind, place(path)) == group for _, kind, path, _ in calls) >= number
             reached.append(came)
             if done.returncode not in (statuses if came else (0,)):
                 return f"exit status {done.returncode}: {done.stderr[-800:]}"
             complaint = sweeps.explained(done.stderr) if done.returncode == 1 else ""
-            if complaint:
-                return f"{' '.join(calls[case[1] - 1])}: {complaint}"
-            complaint = self.sweep.wrong_after(folder)
-            return f"{' '.join(calls[case[1] - 1]) if came else 'not reached'}: {complaint}" if complaint else ""
+            return complaint or self.sweep.wrong_after(folder)
 
         complaints = sweeps.each(cases, check)
         self.assertEqual(complaints, [], sweeps.summary(complaints))

@@ -81,6 +81,15 @@ class Shim(unittest.TestCase):
         gone = self.python(code, mode="full", at=3, errno=errno.EIO)
         self.assertEqual((gone.stdout, gone.returncode), ("ynnnnn", 1))
 
+    def test_counted_among_some(self):
+        for settings, call in ((dict(kind="sync", at=2), 4), (dict(kind="write", file="", at=3), 6),
+                               (dict(kind="sync", file="folder", at=1), 4), (dict(file=".new", at=1), 47)):
+            for left in self.folder.iterdir():
+                left.unlink()
+            self.assertEqual(self.python(WRITER, "safe", mode="fail", **settings).returncode, 1)
+            self.assertEqual(len(self.calls()), call, settings)
+        self.assertEqual(self.python(WRITER, "safe", mode="fail", kind="mkdir", at=1).returncode, 0)
+
     def test_short(self):
         code = ("import os, sys\nfd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)\n"
                 "print(os.write(fd, b'x' * 100), os.pwrite(fd, b'y' * 100, 50), os.writev(fd, [b'z' * 60, b'u' * 40]))")
