@@ -72,6 +72,12 @@ class Run:
         LIVE.discard(self)
         return len(left)
 
+    def wait_for(self, words, seconds):
+        """Until it has said that, or has ended, or so long."""
+        end = time.monotonic() + seconds
+        while words not in self.words() and self.mpirun.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+
     def words(self):
         """What was said on stderr so far."""
         self.said.seek(0)
@@ -98,7 +104,7 @@ def start(command, folder, n, setting=None, env=None):
     """`command` of patchsweep on n ranks into out.h5 of `folder`; setting: (rank, name, value) of one rank's own."""
     mark, said, scratch = uuid.uuid4().hex, tempfile.TemporaryFile(), tempfile.TemporaryDirectory()
     environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
-                   **os.environ, "OMP_NUM_THREADS": "1", **(env or {}), MARK: mark,
+                   **os.environ, "OMP_NUM_THREADS": "1", "PS_SAVE_ALWAYS": "1", **(env or {}), MARK: mark,
                    # Killed ranks leave their shared memory behind.
                    "TMPDIR": scratch.name, "OMPI_MCA_btl_vader_backing_directory": scratch.name}
     words = ["mpirun", "--oversubscribe", "-n", str(n)]

@@ -15,22 +15,15 @@ ALL = os.environ.get("PS_FAULTS") == "all"
 SHIM = pathlib.Path(os.environ.get("UNIT", "build/release/tests")).absolute() / "shim.so"
 # Of a run alone, MPI is of no interest: these make its start several times as quick.
 ALONE = {"OMP_NUM_THREADS": "1", "OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_btl": "self",
-         "OMPI_MCA_pml": "ob1"}
+         "OMPI_MCA_pml": "ob1", "PS_SAVE_ALWAYS": "1"}
 HANGS = 120  # seconds, of runs that take a fraction of one
-
-
-def has_journal():
-    """Whether this patchsweep keeps what a run has done: then it has an option that says how often."""
-    return "--save-minutes" in harness.run("run", "--help").stdout
 
 
 class Sweep:
     """A job with options, run undisturbed once."""
 
-    def __init__(self, job, *options, save_often=True):
+    def __init__(self, job, *options):
         self.command = ["run", job, "-q", *options]
-        if save_often and has_journal():
-            self.command += ["--save-minutes", "0.000001"]  # then only what a save takes bounds it
         with tempfile.TemporaryDirectory() as folder:
             begun = time.monotonic()
             done = self.run(folder)
@@ -84,12 +77,6 @@ def in_waves(job, *options, least=3):
 def small():
     """Several waves, activations, patched_final, and a fraction of a second."""
     return in_waves(harness.ROOT / "tests" / "golden" / "five-layer.job.json", "--set", 'sites=["mlp_out"]')
-
-
-def longer():
-    """The same with some more work to each write, so that rows in flight are saved several times."""
-    return in_waves(harness.ROOT / "jobs" / "similarity.json", "--set", "layers=[0,4]", "--set", "patched_final=true",
-                    least=2)
 
 
 def explained(stderr):

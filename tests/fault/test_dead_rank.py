@@ -22,9 +22,7 @@ class DeadRank(unittest.TestCase):
                    "--set", 'directions=["denoise","noise"]']
         with tempfile.TemporaryDirectory() as folder:
             run = ranks.start(command, folder, 3)
-            end = time.monotonic() + STARTS
-            while "cells to compute" not in run.words() and run.mpirun.poll() is None and time.monotonic() < end:
-                time.sleep(0.01)
+            run.wait_for("cells to compute", STARTS)
             time.sleep(random.uniform(0, 0.3))
             there = run.kill(victim)
             status, said = ranks.finish(run, GONE)  # raises where a process stays
