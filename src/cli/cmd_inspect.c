@@ -318,23 +318,43 @@ static int inspect_result(ps_answer *a, const options *o, const char *path, ps_e
 
 /* ---- a journal ---- */
 
-/* "field: value" lines as rows; a line without a field is the session's. */
-static void rows_lines(ps_answer *a, const char *lines, const char *plain)
+/* The first n bytes of a text as a value. */
+static void row_piece(ps_answer *a, const char *key, const char *text, size_t n)
 {
-    while (lines && *lines) {
-        size_t n = strcspn(lines, "\n");
-        char line[1024], *colon;
-        snprintf(line, sizeof line, "%.*s", (int)n, lines);
-        if (plain)
-            ps_answer_text(a, plain, line);
-        else if ((colon = strstr(line, ": "))) {
-            *colon = '\0';
-            for (char *c = line; *c; c++)
-                *c = *c == ' ' ? '_' : *c;
-            ps_answer_text(a, line, colon + 2);
-        }
-        lines += n + (lines[n] == '\n');
-        plain = plain ? "machine" : NULL;
+    ps_err err = PS_ERR_INIT;
+    char *piece = ps_strndup(text, n, &err);
+
+    if (piece)
+        ps_answer_text(a, key, piece);
+    else
+        a->text.failed = true;
+    ps_free(piece);
+}
+
+/* When and how it was run last, and on what. */
+static void rows_session(ps_answer *a, const char *session)
+{
+    size_t n = strcspn(session, "\n");
+
+    row_piece(a, "last_session", session, n);
+    if (session[n])
+        row_piece(a, "machine", session + n + 1, strcspn(session + n + 1, "\n"));
+}
+
+/* "field: value" lines; a field's name becomes a key, if it is fit for one. */
+static void rows_identity(ps_answer *a, const char *line)
+{
+    static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    for (size_t n; *line; line += n + (line[n] == '\n')) {
+        char key[128];
+        size_t colon = strcspn(line, ":\n");
+        n = strcspn(line, "\n");
+        snprintf(key, sizeof key, "%.*s", (int)colon, line);
+        for (char *c = key; *c; c++)
+            *c = strchr(fit, *c) ? *c : '_';
+        if (n >= colon + 2)
+            row_piece(a, key, line + colon + 2, n - colon - 2);
     }
 }
 
@@ -356,8 +376,10 @@ static void rows_summary(ps_answer *a, const ps_summary *s)
         ps_answer_count(a, counts[i].name, counts[i].n);
     if (s->n_snapshots)
         ps_answer_count(a, "before_layer", (uint64_t)s->layer);
-    rows_lines(a, s->session, "last_session");
-    rows_lines(a, s->identity, NULL);
+    if (s->session)
+        rows_session(a, s->session);
+    if (s->identity)
+        rows_identity(a, s->identity);
 }
 
 /* Cut what is bad, under the lock of the journal's output: no run may be writing it. */
