@@ -1,5 +1,5 @@
 /*
- * text.h - bytes that grow, and the few things said about UTF-8 everywhere.
+ * text.h - bytes that grow, and a few things said of text.
  *
  * A ps_text starts as {0}, always ends in a NUL that does not count, and may hold
  * NULs of its own.  A failed allocation sticks: later additions do nothing, and
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "patchsweep/err.h"
+#include "patchsweep/utf8.h"
 
 typedef struct ps_text {
     char *bytes; /* [n + 1]; NULL while empty */
@@ -30,21 +31,6 @@ void ps_text_json(ps_text *text, const char *s, size_t n);
 int ps_text_ok(const ps_text *text, ps_err *err);
 const char *ps_text_str(const ps_text *text); /* never NULL; borrowed */
 void ps_text_release(ps_text *text);
-
-/* Offset of the first byte that is not valid UTF-8 (RFC 3629), or n if all is. */
-size_t ps_utf8_check(const char *s, size_t n);
-/* Decode one code point of valid UTF-8; *len gets its bytes (1..4). */
-uint32_t ps_utf8_decode(const char *s, int *len);
-/* Encode; returns the bytes written (1..4). */
-int ps_utf8_encode(char out[4], uint32_t cp);
-
-/*
- * Copy `s` for a terminal: control characters (C0, DEL, C1, and the bidirectional
- * overrides) and bytes that are not UTF-8 become \xNN or \u{NNNN}; cut to fit.
- */
-void ps_printable(char *out, size_t out_bytes, const char *s);
-/* The same in double quotes, both of them always there; out_bytes >= 3. */
-void ps_quoted(char *out, size_t out_bytes, const char *s);
 
 /* "512M", "1.5G", "64GiB", "1000": bytes, units being powers of 1024.  False for anything else, and for 0. */
 bool ps_parse_bytes(const char *text, uint64_t *bytes);

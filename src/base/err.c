@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "patchsweep/text.h"
+#include "patchsweep/utf8.h"
 
 /* The text that the format gives, fit for a terminal. */
 static void fill(char *out, size_t out_bytes, const char *fmt, va_list ap)

@@ -1,4 +1,4 @@
-/* text.c - a growable byte buffer and UTF-8, as RFC 3629 has it. */
+/* text.c - a growable byte buffer, and small things said of text. */
 #include "patchsweep/text.h"
 
 #include <limits.h>
@@ -76,122 +76,23 @@ void ps_text_release(ps_text *text)
     *text = (ps_text){0};
 }
 
-/* Length of the valid sequence at s[0..n), or 0. */
-static int sequence(const char *s, size_t n)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    int len = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
-
-    if (!len || (size_t)len > n)
-        return 0;
-    for (int i = 1; i < len; i++)
-        if ((u[i] & 0xc0) != 0x80)
-            return 0;
-    /* overlong forms, surrogates, past U+10FFFF */
-    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
-        (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
-        return 0;
-    return len;
-}
-
-size_t ps_utf8_check(const char *s, size_t n)
-{
-    size_t i = 0;
-
-    while (i < n) {
-        int len = sequence(s + i, n - i);
-        if (!len)
-            break;
-        i += (size_t)len;
-    }
-    return i;
-}
-
-uint32_t ps_utf8_decode(const char *s, int *len)
-{
-    const unsigned char *u = (const unsigned char *)s;
-
-    if (u[0] < 0x80) {
-        *len = 1;
-        return u[0];
-    }
-    *len = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-    uint32_t cp = u[0] & (0x7fu >> *len);
-    for (int i = 1; i < *len; i++)
-        cp = cp << 6 | (u[i] & 0x3fu);
-    return cp;
-}
-
-int ps_utf8_encode(char out[4], uint32_t cp)
-{
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    int len = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (int i = len - 1; i > 0; i--, cp >>= 6)
-        out[i] = (char)(0x80 | (cp & 0x3f));
-    out[0] = (char)((0xf00 >> len & 0xff) | cp);
-    return len;
-}
-
-/* What could steer a terminal or reorder a line. */
-static bool steers(uint32_t cp)
-{
-    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x061c || cp == 0x200e ||
-           cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
-           cp == 0xfeff;
-}
-
 void ps_text_json(ps_text *text, const char *s, size_t n)
 {
     ps_text_puts(text, "\"");
     for (size_t i = 0, step; i < n; i += step) {
-        int len = sequence(s + i, n - i), bytes;
+        int len = ps_utf8_length(s + i, n - i), bytes;
         uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : 0xfffd;
         step = len ? (size_t)len : 1;
         if (cp == '"' || cp == '\\')
             ps_text_printf(text, "\\%c", (int)cp);
         else if (cp == '\n')
             ps_text_puts(text, "\\n");
-        else if (steers(cp) || !len)
+        else if (ps_utf8_steers(cp) || !len)
             ps_text_printf(text, "\\u%04x", (unsigned)cp);
         else
             ps_text_add(text, s + i, step);
     }
     ps_text_puts(text, "\"");
-}
-
-void ps_printable(char *out, size_t out_bytes, const char *s)
-{
-    size_t n = strlen(s), used = 0;
-
-    for (size_t i = 0; i < n;) {
-        char piece[16];
-        int len = sequence(s + i, n - i), bytes = len;
-        uint32_t cp = len ? ps_utf8_decode(s + i, &bytes) : (unsigned char)s[i];
-        if (!len || (cp < 0x80 && steers(cp)))
-            snprintf(piece, sizeof piece, cp == '\n' ? "\\n" : "\\x%02x", (unsigned)cp);
-        else if (steers(cp))
-            snprintf(piece, sizeof piece, "\\u{%04x}", (unsigned)cp);
-        else
-            snprintf(piece, sizeof piece, "%.*s", len, s + i);
-        size_t more = strlen(piece);
-        if (used + more + 1 > out_bytes)
-            break;
-        memcpy(out + used, piece, more);
-        used += more;
-        i += len ? (size_t)len : 1;
-    }
-    if (out_bytes)
-        out[used] = '\0';
-}
-
-void ps_quoted(char *out, size_t out_bytes, const char *s)
-{
-    out[0] = '"';
-    ps_printable(out + 1, out_bytes - 2, s);
-    memcpy(out + strlen(out), "\"", 2);
 }
 
 bool ps_parse_bytes(const char *text, uint64_t *bytes)
