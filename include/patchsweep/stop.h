@@ -8,10 +8,8 @@
 #ifndef PATCHSWEEP_STOP_H
 #define PATCHSWEEP_STOP_H
 
-#include <stdbool.h>
-
-/* From now on.  `speak`: tell on stderr that the first was heard. */
-void ps_stop_catch(bool speak);
+/* From now on. */
+void ps_stop_catch(void);
 /* The signal that came, or 0. */
 int ps_stop_signal(void);
 /* "SIGUSR1"; a static string. */

@@ -18,7 +18,6 @@ static const struct {
 
 static volatile sig_atomic_t caught;
 static struct timespec first; /* when; written once, by the handler */
-static bool speaks;
 
 /* A launcher may pass on what the terminal has sent already: what comes within a second is one word. */
 static void handle(int signal)
@@ -29,9 +28,6 @@ static void handle(int signal)
     if (!caught) {
         first = now;
         caught = signal;
-        static const char heard[] = "\npatchsweep: stopping before the next layer; another signal stops at once\n";
-        ssize_t ignored = speaks ? write(STDERR_FILENO, heard, sizeof heard - 1) : 0;
-        (void)ignored;
         return;
     }
     double since = (double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec);
@@ -39,11 +35,10 @@ static void handle(int signal)
         _exit(PS_ESTOPPED);
 }
 
-void ps_stop_catch(bool speak)
+void ps_stop_catch(void)
 {
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
 
-    speaks = speak;
     for (size_t i = 0; i < N_SIGNALS; i++)
         sigaddset(&action.sa_mask, signals[i].signal);
     for (size_t i = 0; i < N_SIGNALS; i++)

@@ -59,6 +59,7 @@ typedef struct run {
     ps_wave *wave;
     size_t at_wave;
     bool saved;       /* rank 0: rows of the wave in hand are in a snapshot */
+    bool heard;       /* rank 0: a signal to stop was noticed */
     double busy, idle;
 } run;
 
@@ -264,8 +265,12 @@ static void take_progress(void *context, int64_t token_layers)
 {
     run *r = context;
 
-    if (r->rank == 0)
-        ps_progress_add(&r->progress, token_layers);
+    if (r->rank != 0)
+        return;
+    ps_progress_add(&r->progress, token_layers);
+    if (ps_stop_signal() && !r->heard)
+        ps_info("%s: stopping before the next layer; another signal stops at once", ps_stop_name(ps_stop_signal()));
+    r->heard = ps_stop_signal();
 }
 
 static unsigned say_word(void *context, int32_t layer)
@@ -651,7 +656,7 @@ int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err)
     run r = {.options = options, .comm = comm, .rank = ps_comm_rank(comm),
              .size = ps_comm_size(comm), .start = ps_seconds()};
 
-    ps_stop_catch(r.rank == 0);
+    ps_stop_catch();
     int rc = start(&r, err);
     if (rc == 0 && r.brief.complete) {
         if (r.rank == 0)
