@@ -14,7 +14,8 @@ typedef struct ps_lock ps_lock;
 /*
  * Take the lock of `path`, which is the file `<path>.lock`.  A holder on this host is given
  * `patience` seconds to go (a killed mpirun's ranks take one), saying so; one that died is replaced,
- * saying so; any other is PS_EINPUT, which names the holder and the remedy.
+ * saying so, and so is one of an earlier start of the same Slurm job, on whatever host (Slurm runs a job once at a
+ * time); any other is PS_EINPUT, which names the holder and the remedy.
  */
 int ps_lock_take(ps_lock **out, const char *path, double patience, ps_err *err);
 /* Let go and remove the file; NULL is fine. */

@@ -166,9 +166,9 @@ int ps_file_part_begin(char **part, const char *path, ps_err *err)
     return 0;
 }
 
-static int sync_path(const char *path, int flags, ps_err *err)
+static int sync_path(const char *path, ps_err *err)
 {
-    int fd = open(path, flags | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0)
         return ps_err_errno(err, "cannot open '%s'", path);
@@ -180,15 +180,23 @@ static int sync_path(const char *path, int flags, ps_err *err)
 int ps_file_sync_entry(const char *path, ps_err *err)
 {
     char *dir = ps_path_dir(path, err);
-    int rc = dir ? sync_path(dir, O_RDONLY | O_DIRECTORY, err) : -1;
+    int rc = -1, fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
+    if (dir && fd < 0)
+        ps_err_errno(err, "cannot open '%s'", dir);
+    else if (dir) /* some file systems have no such thing for folders, and say EINVAL */
+        rc = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP
+                 ? 0
+                 : ps_err_errno(err, "cannot flush '%s' to the disk", dir);
+    if (fd >= 0)
+        close(fd);
     ps_free(dir);
     return rc;
 }
 
 int ps_file_part_commit(const char *part, const char *path, ps_err *err)
 {
-    if (sync_path(part, O_RDWR, err) < 0)
+    if (sync_path(part, err) < 0)
         return -1;
     if (rename(part, path) < 0)
         return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);

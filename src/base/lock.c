@@ -39,6 +39,28 @@ static void own_host(char host[256])
         snprintf(host, 256, "unknown");
 }
 
+/* The Slurm job that this process is of, and how often it was started over: "99", "99+1", or "-". */
+static void own_job(char job[64])
+{
+    const char *id = getenv("SLURM_JOB_ID"), *restarts = getenv("SLURM_RESTART_COUNT");
+
+    if (!id || !*id)
+        snprintf(job, 64, "-");
+    else
+        snprintf(job, 64, restarts && atoi(restarts) > 0 ? "%.40s+%d" : "%.40s", id, restarts ? atoi(restarts) : 0);
+}
+
+/* Slurm runs a job once at a time: an earlier start of ours is over, wherever it was. */
+static bool started_over(const holder *h)
+{
+    char own[64];
+    size_t id = strcspn(h->job, "+");
+
+    own_job(own);
+    return strcmp(own, "-") && id == strcspn(own, "+") && !strncmp(h->job, own, id) &&
+           atoi(own + id + (own[id] == '+')) > atoi(h->job + id + (h->job[id] == '+'));
+}
+
 static holder read_holder(int fd)
 {
     char text[512] = "";
@@ -53,13 +75,13 @@ static holder read_holder(int fd)
 
 static int write_holder(int fd, const char *path, ps_err *err)
 {
-    const char *job = getenv("SLURM_JOB_ID");
-    char host[256], utc[21], text[512];
+    char host[256], job[64], utc[21], text[512];
 
     own_host(host);
+    own_job(job);
     ps_utc(utc);
     int n = snprintf(text, sizeof text, "host %s pid %ld job %.60s since %s\n", host, (long)getpid(),
-                     job && *job ? job : "-", utc);
+                     job, utc);
     if (ftruncate(fd, 0) < 0)
         return ps_err_errno(err, "cannot write '%s'", path);
     return ps_file_pwrite(fd, text, (size_t)n, 0, path, err) < 0 ? -1 : ps_file_sync(fd, path, err);
@@ -90,6 +112,8 @@ static enum attempt attempt(const ps_lock *lock, holder *who)
         return GONE; /* its holder has just removed it */
     *who = read_holder(lock->fd);
     if (!*who->host)
+        return TAKEN;
+    if (started_over(who))
         return TAKEN;
     if (!on_this_host(who))
         return HELD; /* locks of another host may not reach us */

@@ -280,22 +280,32 @@ static unsigned say_word(void *context, int32_t layer)
     return ps_watch_word(&r->watch, layer > r->plan->waves[r->at_wave].start);
 }
 
-/* The parts of a snapshot, as they are told of. */
+/* One rank's part of a snapshot, as it is told of. */
+typedef struct part_report {
+    ps_snapshot_part part;
+    char why[256]; /* it failed; "" where it did not */
+} part_report;
+
 typedef struct parts {
     ps_snapshot_part *at; /* [size] */
-    int failed;           /* the first rank that could not write its own, or -1 */
     uint64_t bytes;
+    int failed;           /* the first rank that could not write its own, or -1; why: */
+    char why[256];
 } parts;
 
 static int take_part(void *context, int rank, const void *block, size_t bytes, ps_err *err)
 {
+    const part_report *report = block;
     parts *p = context;
 
-    (void)err;
-    memcpy(&p->at[rank], block, bytes < sizeof *p->at ? bytes : sizeof *p->at);
-    p->bytes += p->at[rank].bytes;
-    if (p->at[rank].failed && p->failed < 0)
+    if (bytes != sizeof *report)
+        return ps_err_set(err, PS_EFAIL, "rank %d sent %zu bytes of its part of a snapshot", rank, bytes);
+    p->at[rank] = report->part;
+    p->bytes += report->part.bytes;
+    if (*report->why && p->failed < 0) {
         p->failed = rank;
+        memcpy(p->why, report->why, sizeof p->why);
+    }
     return 0;
 }
 
@@ -314,21 +324,21 @@ static int next_generation(run *r)
 static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err)
 {
     run *r = context;
-    ps_snapshot_part mine;
+    part_report mine = {.why = ""};
     parts all = {.failed = -1};
     ps_err why = PS_ERR_INIT;
     double began = ps_seconds();
     const int generation = next_generation(r);
 
-    int bad = ps_snapshot_write(&mine, r->brief.rows_dir, generation, r->rank, layer, rows, n, (size_t)r->brief.config->d_model,
-                                &why) < 0;
-    if (bad)
-        ps_warn("rows in flight are not saved: %s", why.text);
-    mine.failed = (uint32_t)bad;
+    if (ps_snapshot_write(&mine.part, r->brief.rows_dir, generation, r->rank, layer, rows, n,
+                          (size_t)r->brief.config->d_model, &why) < 0)
+        snprintf(mine.why, sizeof mine.why, "%.255s", why.text);
     if (r->rank == 0 && !(all.at = ps_calloc((size_t)r->size, sizeof *all.at, err)))
         return -1;
     int rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_part, &all, err);
-    if (r->rank == 0 && rc == 0 && all.failed < 0) {
+    if (r->rank == 0 && rc == 0 && all.failed >= 0)
+        ps_warn("rows in flight are not saved: rank %d: %s", all.failed, all.why);
+    else if (r->rank == 0 && rc == 0) {
         const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes};
         rc = ps_ledger_add_snapshot(r->ledger, &id, all.at, err);
         r->saved = true;

@@ -23,8 +23,7 @@
 /* One rank's file. */
 typedef struct ps_snapshot_part {
     uint64_t bytes;
-    uint32_t crc;
-    uint32_t failed; /* it could not be written */
+    uint32_t crc, pad;
 } ps_snapshot_part;
 
 /* What the journal says of a snapshot. */

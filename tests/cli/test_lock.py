@@ -53,6 +53,15 @@ class Lock(unittest.TestCase):
             self.assertIn(word, done.stderr)
         self.assertTrue(self.lock.exists())
 
+    def test_of_an_earlier_start_of_the_same_slurm_job(self):
+        """A job that was started over, perhaps elsewhere, is not in its own way; another job, or a later start, is."""
+        for job, wanted in (("99", 0), ("99+1", 0), ("98", 2), ("99+2", 2), ("99+3", 2), ("9", 2), ("-", 2)):
+            self.held(host="node17", pid=4711, job=job)
+            done = harness.run("run", JOB, "-o", self.out, "--force",
+                               env={"SLURM_JOB_ID": "99", "SLURM_RESTART_COUNT": "2"})
+            self.assertEqual(done.returncode, wanted, (job, done.stderr))
+            self.lock.unlink(missing_ok=True)
+
     def test_of_a_process_that_is_gone(self):
         self.held(pid=2 ** 22 + 1)
         done = self.run_job()

@@ -142,6 +142,14 @@ class Stop(Case):
         self.assertNotIn("in 1 waves", done.stderr)
         self.assert_done(done, self.wanted)
 
+    def test_rows_that_cannot_be_saved(self):
+        """Are a pity, and no more."""
+        (self.folder / "o.h5.rows").write_text("no folder\n", encoding="utf-8")
+        done = self.go(*SITES, ranks=2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("not saved: rank 0: cannot write", done.stderr)
+        self.assertEqual(bits.difference(self.out, self.wanted), "")
+
     def test_rows_that_are_gone(self):
         """Without its rows a wave begins anew, saying so."""
         self.start(0).kill()
