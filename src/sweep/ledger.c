@@ -28,6 +28,7 @@ struct ps_ledger {
     struct snapshot {
         ps_snapshot_id id;
         ps_snapshot_part *parts;
+        int32_t since; /* cells that came in after it */
     } snapshots[PS_GENERATIONS]; /* by generation */
     int newest;
 };
@@ -55,6 +56,10 @@ static void count_not_finite(ps_ledger *l, const ps_cell *cell, const double val
 /* The baselines of a check's pair are there before its cells: in the journal as in a wave. */
 static void take_cell(ps_ledger *l, const ps_cell *cell, const double values[PS_N_METRICS])
 {
+    /* A wave's cells are the next to come in behind its snapshots: when all have, these are of no use any more. */
+    for (struct snapshot *s = l->snapshots; s < l->snapshots + PS_GENERATIONS; s++)
+        if (s->id.n_parts && ++s->since >= s->id.n_cells)
+            s->id.n_parts = 0;
     ps_cellset_add(l->done, cell);
     count_not_finite(l, cell, values);
     if (!cell->check) {
@@ -74,7 +79,7 @@ static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapsh
         return -1;
     memcpy(copy, parts, bytes);
     ps_free(l->snapshots[id->generation].parts); /* its files are written over */
-    l->snapshots[id->generation] = (struct snapshot){*id, copy};
+    l->snapshots[id->generation] = (struct snapshot){*id, copy, 0};
     l->newest = id->generation;
     return 0;
 }
@@ -83,7 +88,7 @@ static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapsh
 
 static int take_session(ps_ledger *l, const char *text, size_t bytes, ps_err *err)
 {
-    ps_text_printf(&l->sessions, "%s%.*s", l->sessions.n ? "\n\n" : "", (int)bytes, text);
+    ps_text_printf(&l->sessions, "%s%.*s", l->sessions.n ? "\n" : "", (int)bytes, text);
     return ps_text_ok(&l->sessions, err);
 }
 

@@ -39,7 +39,7 @@ void ps_ledger_close(ps_ledger *ledger); /* NULL is fine; the journal stays */
 
 /* Cells and pairs that need not be computed again. Borrowed. */
 ps_cellset *ps_ledger_done(const ps_ledger *ledger);
-/* Earlier sessions' texts, one behind the other, with an empty line between; "" where there was none. Borrowed. */
+/* Earlier sessions' texts, line by line; "" where there was none. Borrowed. */
 const char *ps_ledger_sessions(const ps_ledger *ledger);
 ps_scores *ps_ledger_scores(ps_ledger *ledger);
 const ps_checks *ps_ledger_checks(const ps_ledger *ledger);
@@ -60,7 +60,7 @@ int ps_ledger_add_snapshot(ps_ledger *ledger, const ps_snapshot_id *id, const ps
                            ps_err *err);
 int ps_ledger_sync(ps_ledger *ledger, ps_err *err);
 
-/* The i-th last snapshot, i < 2: n_parts 0 where there is none; parts are borrowed. */
+/* The i-th last snapshot, i < 2: n_parts 0 where there is none, or all of its cells are done since; parts are borrowed. */
 const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *ledger, int i, const ps_snapshot_part **parts);
 
 /* Visit what is kept in the journal alone: cells with final rows, activations, the pairs' final rows. */

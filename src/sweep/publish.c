@@ -19,29 +19,31 @@ typedef struct draft {
 static int begin(draft *d, ps_err *err)
 {
     const ps_publication *p = d->p;
+    const ps_brief *b = p->brief;
     const ps_attr attrs[] = {
         {"title", "activation patching sweep", 0, false},
         {"history", p->history, 0, false},
-        {"job", p->job->text, 0, false},
-        {"identity", p->identity, 0, false},
-        {"model", p->job->model, 0, false},
-        {"model_revision", p->revision, 0, false},
-        {"model_config", p->config->text, 0, false},
-        {"precision", ps_precisions[p->job->precision].name, 0, false},
+        {"job", b->job->text, 0, false},
+        {"identity", ps_text_str(&b->identity), 0, false},
+        {"model", b->job->model, 0, false},
+        {"model_revision", b->revision, 0, false},
+        {"model_config", b->config->text, 0, false},
+        {"precision", ps_precisions[b->job->precision].name, 0, false},
         {"program_version", PS_VERSION, 0, false},
     };
 
-    return ps_results_create(&d->results, p->part, p->config->n_layers, p->config->d_model, attrs,
+    return ps_results_create(&d->results, b->part, b->config->n_layers, b->config->d_model, attrs,
                              sizeof attrs / sizeof *attrs, err);
 }
 
 static int write_pairs(const draft *d, ps_err *err)
 {
     const ps_publication *p = d->p;
+    const ps_brief *b = p->brief;
 
-    for (int32_t i = 0; i < p->grid->n_pairs; i++)
-        if (ps_results_add_pair(d->results, &p->pairs[i], NULL, 0, err) < 0 ||
-            ps_report_attrs(d->results, &p->pairs[i], ps_ledger_scores(p->ledger)->base[i], p->tokenizer, err) < 0)
+    for (int32_t i = 0; i < b->grid->n_pairs; i++)
+        if (ps_results_add_pair(d->results, &b->pairs[i], NULL, 0, err) < 0 ||
+            ps_report_attrs(d->results, &b->pairs[i], ps_ledger_scores(p->ledger)->base[i], b->tokenizer, err) < 0)
             return -1;
     return 0;
 }
@@ -50,7 +52,7 @@ static int write_pairs(const draft *d, ps_err *err)
 
 static int put_final(const draft *d, const ps_cell *cell, const float *row, ps_err *err)
 {
-    return ps_results_put_final(d->results, &d->p->pairs[cell->pair], (enum ps_site)cell->site,
+    return ps_results_put_final(d->results, &d->p->brief->pairs[cell->pair], (enum ps_site)cell->site,
                                 (enum ps_direction)cell->direction, cell->layer, cell->position, row, err);
 }
 
@@ -64,17 +66,17 @@ typedef struct free_finals {
 static int put_free_final(void *context, const ps_cell *cell)
 {
     const free_finals *f = context;
-    const ps_publication *p = f->draft->p;
+    const ps_brief *b = f->draft->p->brief;
     enum ps_which which;
 
-    if (ps_grid_known(p->grid, cell, &which) == PS_LIVE)
+    if (ps_grid_known(b->grid, cell, &which) == PS_LIVE)
         return 0;
-    return put_final(f->draft, cell, f->base + (size_t)which * (size_t)p->config->d_model, f->err);
+    return put_final(f->draft, cell, f->base + (size_t)which * (size_t)b->config->d_model, f->err);
 }
 
 static int put_activations(draft *d, const ps_record_view *v, ps_err *err)
 {
-    size_t n = (size_t)v->n * (size_t)d->p->config->d_model;
+    size_t n = (size_t)v->n * (size_t)d->p->brief->config->d_model;
     const float *rows = v->rows;
 
     if (v->dtype != PS_DTYPE_F32) {
@@ -88,14 +90,14 @@ static int put_activations(draft *d, const ps_record_view *v, ps_err *err)
         ps_widen(d->wide, v->rows, v->dtype, n);
         rows = d->wide;
     }
-    return ps_results_put_activations(d->results, &d->p->pairs[v->pair], v->which, v->dtype, v->layer, v->first, v->n,
+    return ps_results_put_activations(d->results, &d->p->brief->pairs[v->pair], v->which, v->dtype, v->layer, v->first, v->n,
                                       rows, err);
 }
 
 static int put_record(void *context, const ps_record_view *v, ps_err *err)
 {
     draft *d = context;
-    size_t width = (size_t)d->p->config->d_model;
+    size_t width = (size_t)d->p->brief->config->d_model;
 
     if (v->type == PS_RECORD_ACTIVATIONS)
         return put_activations(d, v, err);
@@ -103,7 +105,7 @@ static int put_record(void *context, const ps_record_view *v, ps_err *err)
         return 0;
     free_finals f = {d, v->finals, err};
     if (v->type == PS_RECORD_BASELINE)
-        return ps_grid_each_of_pair(d->p->grid, v->pair, put_free_final, &f);
+        return ps_grid_each_of_pair(d->p->brief->grid, v->pair, put_free_final, &f);
     for (size_t i = 0; i < v->n_cells; i++)
         if (!v->cells[i].check && put_final(d, &v->cells[i], v->finals + i * width, err) < 0)
             return -1;
@@ -115,20 +117,21 @@ static int put_record(void *context, const ps_record_view *v, ps_err *err)
 static int write_grids(const draft *d, ps_err *err)
 {
     const ps_publication *p = d->p;
+    const ps_brief *b = p->brief;
     ps_scores *scores = ps_ledger_scores(p->ledger);
 
     ps_scores_fill_free(scores);
-    for (int32_t i = 0; i < p->grid->n_pairs; i++)
+    for (int32_t i = 0; i < b->grid->n_pairs; i++)
         for (int site = 0; site < PS_N_SITES; site++)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
-                if (!ps_grid_asks(p->grid, site, dir))
+                if (!ps_grid_asks(b->grid, site, dir))
                     continue;
                 ps_score_range range = ps_scores_compute(scores, i, (enum ps_site)site, (enum ps_direction)dir,
-                                                         p->job->score);
-                if (ps_scores_write(scores, d->results, &p->pairs[i], i, (enum ps_site)site,
+                                                         b->job->score);
+                if (ps_scores_write(scores, d->results, &b->pairs[i], i, (enum ps_site)site,
                                     (enum ps_direction)dir, err) < 0)
                     return -1;
-                ps_report_scores(&p->pairs[i], (enum ps_site)site, (enum ps_direction)dir, p->grid->n_layers,
+                ps_report_scores(&b->pairs[i], (enum ps_site)site, (enum ps_direction)dir, b->grid->n_layers,
                                  &range);
             }
     return 0;
@@ -160,6 +163,6 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     if (ps_results_close(d.results, rc < 0 ? &ignored : err) < 0)
         rc = -1;
     if (rc == 0)
-        rc = ps_file_part_commit(publication->part, publication->output, err);
-    return rc < 0 ? ps_err_prefix(err, "result '%s'", publication->output) : 0;
+        rc = ps_file_part_commit(publication->brief->part, publication->brief->output, err);
+    return rc < 0 ? ps_err_prefix(err, "result '%s'", publication->brief->output) : 0;
 }

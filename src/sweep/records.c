@@ -197,7 +197,7 @@ static bool view_snapshot(ps_record_view *v, const source *s)
     const ps_snapshot_id *id = (const void *)s->payload;
 
     if (s->bytes < sizeof *id || id->n_parts < 1 || id->generation < 0 || id->generation >= PS_GENERATIONS ||
-        id->layer < 1 || (s->grid && id->layer >= s->grid->n_layers) ||
+        id->layer < 1 || id->n_cells < 1 || (s->grid && id->layer >= s->grid->n_layers) ||
         !ends(s, sizeof *id, (uint64_t)id->n_parts, 1, sizeof *v->parts))
         return false;
     v->snapshot = id;

@@ -100,8 +100,8 @@ static int find_snapshot(run *r, ps_err *err)
             r->generation = id.generation; /* 0 where there is none */
         if (!id.n_parts)
             continue;
-        if (ps_snapshot_open(&r->snapshot, r->brief.rows_dir, &id, parts, r->brief.grid, (size_t)r->brief.config->d_model, r->comm,
-                             &why) < 0 && r->rank == 0)
+        if (ps_snapshot_open(&r->snapshot, r->brief.rows_dir, &id, parts, r->brief.grid,
+                             (size_t)r->brief.config->d_model, r->comm, &why) < 0 && r->rank == 0)
             ps_warn("a wave's rows before layer %d cannot be used: %s", (int)id.layer, why.text);
     }
     if (r->snapshot && ps_cellset_open(&r->flight, r->brief.grid, err) == 0)
@@ -232,7 +232,8 @@ static void describe(const run *r)
             r->plan->efficiency);
     for (int32_t pair = 0; pair < r->brief.grid->n_pairs; pair++)
         if (ps_cellset_has_pair(r->done, pair))
-            ps_report_pair(&r->brief.pairs[pair], ps_ledger_scores(r->ledger)->base[pair], r->brief.job->score, r->brief.tokenizer);
+            ps_report_pair(&r->brief.pairs[pair], ps_ledger_scores(r->ledger)->base[pair], r->brief.job->score,
+                           r->brief.tokenizer);
 }
 
 /* More ranks than there is work for: say how many there is work for. */
@@ -277,7 +278,9 @@ static unsigned say_word(void *context, int32_t layer)
 {
     run *r = context;
 
-    return ps_watch_word(&r->watch, layer > r->plan->waves[r->at_wave].start);
+    const ps_plan_wave *wave = &r->plan->waves[r->at_wave];
+
+    return ps_watch_word(&r->watch, wave->n_cells > 0 && layer > wave->start);
 }
 
 /* One rank's part of a snapshot, as it is told of. */
@@ -339,7 +342,8 @@ static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_
     if (r->rank == 0 && rc == 0 && all.failed >= 0)
         ps_warn("rows in flight are not saved: rank %d: %s", all.failed, all.why);
     else if (r->rank == 0 && rc == 0) {
-        const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes};
+        const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes,
+                                   .n_cells = (int32_t)r->plan->waves[r->at_wave].n_cells};
         rc = ps_ledger_add_snapshot(r->ledger, &id, all.at, err);
         r->saved = true;
     }
@@ -414,8 +418,8 @@ static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values
         }
         ps_report_pair(&r->brief.pairs[pair], base, r->brief.job->score, r->brief.tokenizer);
         fflush(stdout);
-        if (ps_ledger_add_baseline(r->ledger, pair, base, v->base_finals + (size_t)(2 * i) * (size_t)r->brief.config->d_model,
-                                   err) < 0)
+        if (ps_ledger_add_baseline(r->ledger, pair, base,
+                                   v->base_finals + (size_t)(2 * i) * (size_t)r->brief.config->d_model, err) < 0)
             return -1;
     }
     return 0;
@@ -506,8 +510,9 @@ static void report_checks(const run *r)
                 r->brief.pairs[checks->failed.pair].job->id, ps_sites[checks->failed.site].name,
                 ps_directions[checks->failed.direction].name, (int)checks->failed.layer, (int)checks->failed.position);
     if (n)
-        ps_warn("%zu values are not finite; the first at %s, %s %s, layer %d, position %d", n, r->brief.pairs[at.pair].job->id,
-                ps_sites[at.site].name, ps_directions[at.direction].name, (int)at.layer, (int)at.position);
+        ps_warn("%zu values are not finite; the first at %s, %s %s, layer %d, position %d", n,
+                r->brief.pairs[at.pair].job->id, ps_sites[at.site].name, ps_directions[at.direction].name,
+                (int)at.layer, (int)at.position);
 }
 
 static int write_result(run *r, rank_table *table, ps_err *err)
@@ -539,9 +544,7 @@ static int write_result(run *r, rank_table *table, ps_err *err)
         {"total_seconds", NULL, ps_seconds() - r->start, false},
     };
     const ps_publication p = {
-        .output = r->brief.output, .part = r->brief.part, .job = r->brief.job, .pairs = r->brief.pairs, .grid = r->brief.grid, .config = r->brief.config,
-        .tokenizer = r->brief.tokenizer, .revision = r->brief.revision, .identity = ps_text_str(&r->brief.identity),
-        .history = ps_text_str(&r->history), .ledger = r->ledger, .root = times, .run = attrs,
+        .brief = &r->brief, .history = ps_text_str(&r->history), .ledger = r->ledger, .root = times, .run = attrs,
         .n_root = sizeof times / sizeof *times, .n_run = sizeof attrs / sizeof *attrs, .busy = table->busy,
         .idle = table->idle, .size = r->size};
 

@@ -29,7 +29,7 @@ typedef struct ps_snapshot_part {
 /* What the journal says of a snapshot. */
 typedef struct ps_snapshot_id {
     int32_t generation, layer, n_parts; /* n_parts 0: none */
-    int32_t pad;
+    int32_t n_cells;                    /* of the wave, checks too */
     uint64_t bytes;                     /* of all parts */
 } ps_snapshot_id;
 

@@ -153,7 +153,7 @@ static void snapshots_by_generation(void)
 
     CHECK(ps_ledger_begin(l, "third\nhere", &err) == 0);
     for (int i = 0; i < 5; i++) {
-        const ps_snapshot_id id = {.generation = order[i], .layer = newest[i], .n_parts = 1 + i};
+        const ps_snapshot_id id = {.generation = order[i], .layer = newest[i], .n_parts = 1 + i, .n_cells = 3};
         ps_snapshot_part parts[8] = {{.bytes = (uint64_t)i}}, *none = NULL;
         const ps_snapshot_part *seen = none;
         CHECK(ps_ledger_add_snapshot(l, &id, parts, &err) == 0);
@@ -165,6 +165,13 @@ static void snapshots_by_generation(void)
     l = open_ledger(identity);
     const ps_snapshot_part *parts;
     CHECK(ps_ledger_snapshot(l, 0, &parts)->n_parts == 5 && ps_ledger_snapshot(l, 1, &parts)->n_parts == 3);
+    /* When the wave's cells are there, nobody needs its rows. */
+    CHECK(ps_ledger_begin(l, "fourth\nhere", &err) == 0);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(ps_ledger_snapshot(l, 0, &parts)->n_parts && ps_ledger_snapshot(l, 1, &parts)->n_parts);
+        CHECK(ps_ledger_add_cells(l, &cells[i], (const double (*)[PS_N_METRICS])&values[i], (float[D_MODEL]){0}, 1, &err) == 0);
+    }
+    CHECK(!ps_ledger_snapshot(l, 0, &parts)->n_parts && !ps_ledger_snapshot(l, 1, &parts)->n_parts);
     ps_ledger_close(l);
 }
 
