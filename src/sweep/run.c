@@ -96,16 +96,16 @@ static int find_snapshot(run *r, ps_err *err)
         if (r->rank == 0)
             id = *ps_ledger_snapshot(r->ledger, i, &parts);
         ps_comm_bcast(r->comm, &id, sizeof id, 0);
-        if (i == 0)
-            r->generation = id.generation; /* 0 where there is none */
         if (!id.n_parts)
             continue;
         if (ps_snapshot_open(&r->snapshot, r->brief.rows_dir, &id, parts, r->brief.grid,
                              (size_t)r->brief.config->d_model, r->comm, &why) < 0 && r->rank == 0)
             ps_warn("a wave's rows before layer %d cannot be used: %s", (int)id.layer, why.text);
     }
-    if (r->snapshot && ps_cellset_open(&r->flight, r->brief.grid, err) == 0)
+    if (r->snapshot && ps_cellset_open(&r->flight, r->brief.grid, err) == 0) {
         ps_snapshot_cells(r->snapshot, r->flight);
+        r->generation = ps_snapshot_generation(r->snapshot); /* the good one: the next goes over the other */
+    }
     return ps_comm_agree(r->comm, err);
 }
 
