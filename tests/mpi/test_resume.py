@@ -142,6 +142,22 @@ class Stop(Case):
         self.assertNotIn("in 1 waves", done.stderr)
         self.assert_done(done, self.wanted)
 
+    def test_rows_that_are_damaged(self):
+        """Of two generations the older one serves."""
+        process = self.start(0)
+        while len(list(self.folder.glob("o.h5.rows/*"))) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR1)
+        self.assertEqual(process.wait(timeout=60), STOPPED)
+        newest = max(self.folder.glob("o.h5.rows/*"), key=lambda path: path.stat().st_mtime_ns)
+        data = bytearray(newest.read_bytes())
+        data[len(data) // 2] ^= 1
+        newest.write_bytes(data)
+        done = self.go(*SITES)
+        self.assertIn("is not what was saved", done.stderr)
+        self.assertIn("a wave is under way", done.stderr)
+        self.assert_done(done, self.wanted)
+
     def test_rows_that_cannot_be_saved(self):
         """Are a pity, and no more."""
         (self.folder / "o.h5.rows").write_text("no folder\n", encoding="utf-8")
