@@ -215,18 +215,30 @@ static int begin_ledger(run *r, ps_err *err)
     return rc;
 }
 
+/* Of an earlier run: what is done, and what goes on from where it was. */
+static void describe_resumed(const run *r)
+{
+    size_t n = 0;
+
+    for (size_t w = 0; w < r->plan->n_waves; w++)
+        for (size_t i = 0; r->plan->waves[w].start > 0 && i < r->plan->waves[w].n_cells; i++)
+            n += r->plan->cells[r->plan->waves[w].first_cell + i].check == PS_NO_CHECK;
+    if (n)
+        ps_info("resuming from '%s': %zu cells are done, %zu under way before layer %d", r->brief.journal,
+                ps_cellset_count(r->done), n, (int)ps_snapshot_layer(r->snapshot));
+    else
+        ps_info("resuming from '%s': %zu cells are done", r->brief.journal, ps_cellset_count(r->done));
+}
+
 static void describe(const run *r)
 {
-    size_t done = ps_cellset_count(r->done);
-
     if (ps_backend_advice(r->backend))
         ps_warn("%s", ps_backend_advice(r->backend));
     ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->brief.config->family->model_type,
             (int)r->brief.config->n_layers, (int)r->brief.config->d_model,
             (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
     if (*ps_ledger_sessions(r->ledger))
-        ps_info("resuming from '%s': %zu cells are done%s", r->brief.journal, done,
-                r->snapshot ? ", a wave is under way" : "");
+        describe_resumed(r);
     ps_info("%zu cells to compute, %zu free, in %zu waves; %.4g token-layers; %d ranks, plan's efficiency %.3f",
             r->plan->n_cells - r->plan->n_checks, r->plan->n_free, r->plan->n_waves, (double)r->plan->work, r->size,
             r->plan->efficiency);

@@ -83,7 +83,7 @@ class Stop(Case):
         self.assertIn(f"stopped by {number.name}", said)
         self.assertFalse(self.out.exists())
         done = self.go(*SITES, ranks=again)
-        self.assertIn("a wave is under way", done.stderr)
+        self.assertIn("under way before layer", done.stderr)
         self.assert_done(done, self.wanted)
         with h5py.File(self.out) as file:
             self.assertEqual(file.attrs["history"].count("patchsweep run"), 2)
@@ -138,7 +138,7 @@ class Stop(Case):
         process.kill()
         process.wait()
         done = self.go(*SITES, "--memory", "13M")
-        self.assertIn("a wave is under way", done.stderr)
+        self.assertIn("under way before layer", done.stderr)
         self.assertNotIn("in 1 waves", done.stderr)
         self.assert_done(done, self.wanted)
 
@@ -155,7 +155,7 @@ class Stop(Case):
         newest.write_bytes(data)
         done = self.go(*SITES)
         self.assertIn("is not what was saved", done.stderr)
-        self.assertIn("a wave is under way", done.stderr)
+        self.assertIn("under way before layer", done.stderr)
         self.assert_done(done, self.wanted)
 
     def test_rows_that_cannot_be_saved(self):
