@@ -295,35 +295,6 @@ static unsigned say_word(void *context, int32_t layer)
     return ps_watch_word(&r->watch, wave->n_cells > 0 && layer > wave->start);
 }
 
-/* One rank's part of a snapshot, as it is told of. */
-typedef struct part_report {
-    ps_snapshot_part part;
-    char why[256]; /* it failed; "" where it did not */
-} part_report;
-
-typedef struct parts {
-    ps_snapshot_part *at; /* [size] */
-    uint64_t bytes;
-    int failed;           /* the first rank that could not write its own, or -1; why: */
-    char why[256];
-} parts;
-
-static int take_part(void *context, int rank, const void *block, size_t bytes, ps_err *err)
-{
-    const part_report *report = block;
-    parts *p = context;
-
-    if (bytes != sizeof *report)
-        return ps_err_set(err, PS_EFAIL, "rank %d sent %zu bytes of its part of a snapshot", rank, bytes);
-    p->at[rank] = report->part;
-    p->bytes += report->part.bytes;
-    if (*report->why && p->failed < 0) {
-        p->failed = rank;
-        memcpy(p->why, report->why, sizeof p->why);
-    }
-    return 0;
-}
-
 /* The files that the next snapshot may write over: never those that a later wave is yet to be restored from. */
 static int next_generation(run *r)
 {
@@ -339,30 +310,23 @@ static int next_generation(run *r)
 static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err)
 {
     run *r = context;
-    part_report mine = {.why = ""};
-    parts all = {.failed = -1};
+    ps_snapshot_id id = {.generation = next_generation(r), .layer = layer, .n_parts = r->size,
+                         .n_cells = (int32_t)r->plan->waves[r->at_wave].n_cells};
+    ps_snapshot_part *parts = NULL;
     ps_err why = PS_ERR_INIT;
     double began = ps_seconds();
-    const int generation = next_generation(r);
 
-    if (ps_snapshot_write(&mine.part, r->brief.rows_dir, generation, r->rank, layer, rows, n,
-                          (size_t)r->brief.config->d_model, &why) < 0)
-        snprintf(mine.why, sizeof mine.why, "%.255s", why.text);
-    if (r->rank == 0 && !(all.at = ps_calloc((size_t)r->size, sizeof *all.at, err)))
-        return -1;
-    int rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_part, &all, err);
-    if (r->rank == 0 && rc == 0 && all.failed >= 0)
-        ps_warn("rows in flight are not saved: rank %d: %s", all.failed, all.why);
-    else if (r->rank == 0 && rc == 0) {
-        const ps_snapshot_id id = {.generation = generation, .layer = layer, .n_parts = r->size, .bytes = all.bytes,
-                                   .n_cells = (int32_t)r->plan->waves[r->at_wave].n_cells};
-        rc = ps_ledger_add_snapshot(r->ledger, &id, all.at, err);
-        r->saved = true;
-    }
-    if (r->rank == 0)
-        ps_watch_safe(&r->watch, ps_seconds() - began);
-    ps_free(all.at);
-    return rc;
+    int rc = ps_snapshot_save(&id, &parts, r->brief.rows_dir, rows, n, (size_t)r->brief.config->d_model, r->comm, &why);
+    if (r->rank != 0)
+        return 0;
+    if (rc < 0)
+        ps_warn("rows in flight are not saved: %s", why.text);
+    else
+        rc = ps_ledger_add_snapshot(r->ledger, &id, parts, err);
+    ps_free(parts);
+    r->saved = r->saved || rc == 0;
+    ps_watch_safe(&r->watch, ps_seconds() - began);
+    return why.code ? 0 : rc;
 }
 
 static int restore(void *context, ps_rows *rows, size_t n, ps_err *err)

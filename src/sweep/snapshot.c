@@ -124,7 +124,7 @@ static int put_part(writer *w, int32_t layer, const ps_rows *rows, size_t n, siz
     return flush(w, err) < 0 ? -1 : ps_file_sync(w->fd, w->path, err);
 }
 
-int ps_snapshot_write(ps_snapshot_part *part, const char *folder, int generation, int rank, int32_t layer,
+static int write_part(ps_snapshot_part *part, const char *folder, int generation, int rank, int32_t layer,
                       const ps_rows *rows, size_t n, size_t d_model, ps_err *err)
 {
     char path[4200];
@@ -144,6 +144,56 @@ int ps_snapshot_write(ps_snapshot_part *part, const char *folder, int generation
     ps_free(w.block);
     *part = (ps_snapshot_part){.bytes = w.at, .crc = w.crc};
     return rc;
+}
+
+/* A part, as it is told of to rank 0. */
+typedef struct part_report {
+    ps_snapshot_part part;
+    char why[256]; /* it failed; "" where it did not */
+} part_report;
+
+typedef struct collection {
+    ps_snapshot_part *parts; /* [size] */
+    uint64_t bytes;
+    int failed;              /* the first rank that could not write its own, or -1 */
+    char why[256];
+} collection;
+
+static int take_part(void *context, int rank, const void *block, size_t bytes, ps_err *err)
+{
+    const part_report *report = block;
+    collection *c = context;
+
+    (void)err;
+    if (bytes == sizeof *report && !*report->why) {
+        if (c->parts)
+            c->parts[rank] = report->part;
+        c->bytes += report->part.bytes;
+    } else if (c->failed < 0) {
+        c->failed = rank;
+        memcpy(c->why, report->why, sizeof c->why);
+    }
+    return 0;
+}
+
+int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
+                     size_t d_model, ps_comm *comm, ps_err *err)
+{
+    part_report mine = {.why = ""};
+    collection all = {.failed = -1};
+    ps_err why = PS_ERR_INIT;
+    int rank = ps_comm_rank(comm);
+
+    if (write_part(&mine.part, folder, id->generation, rank, id->layer, rows, n, d_model, &why) < 0)
+        snprintf(mine.why, sizeof mine.why, "%.255s", why.text);
+    if (rank == 0)
+        all.parts = ps_calloc((size_t)ps_comm_size(comm), sizeof *all.parts, err);
+    ps_comm_gather(comm, &mine, sizeof mine, take_part, &all, err); /* without memory too: the others are sending */
+    *parts = all.parts;
+    id->bytes = all.bytes;
+    if (err->code)
+        return -1;
+    return all.failed < 0 ? 0 : ps_err_set(err, PS_EFAIL, "rank %d: %s", all.failed, all.why);
 }
 
 void ps_snapshot_remove(const char *folder)

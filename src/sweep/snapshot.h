@@ -33,9 +33,13 @@ typedef struct ps_snapshot_id {
     uint64_t bytes;                     /* of all parts */
 } ps_snapshot_id;
 
-/* Write and sync this rank's part of `generation`.  The folder is there. */
-int ps_snapshot_write(ps_snapshot_part *part, const char *folder, int generation, int rank, int32_t layer,
-                      const ps_rows *rows, size_t n, size_t d_model, ps_err *err);
+/*
+ * Collective.  Every rank writes and syncs its part of snapshot `id`, whose bytes are added up on rank 0; the folder is there.  On
+ * rank 0 *parts gets what the journal must know ([id->n_parts], owned by the caller), and -1 says that some rank could
+ * not, which and why; elsewhere 0.
+ */
+int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
+                     size_t d_model, ps_comm *comm, ps_err *err);
 /* Remove the folder and the parts in it; fine where there are none. */
 void ps_snapshot_remove(const char *folder);
 

@@ -91,7 +91,13 @@ static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_
 {
     world *w = context;
 
-    return ps_snapshot_write(&w->part, folder, 0, 0, layer, rows, n, (size_t)w->config->d_model, err);
+    ps_snapshot_id id = {.layer = layer, .n_parts = 1};
+    ps_snapshot_part *parts = NULL;
+
+    int rc = ps_snapshot_save(&id, &parts, folder, rows, n, (size_t)w->config->d_model, comm, err);
+    w->part = *parts;
+    ps_free(parts);
+    return rc;
 }
 
 static int restore(void *context, ps_rows *rows, size_t n, ps_err *err)
