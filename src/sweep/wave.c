@@ -15,6 +15,9 @@
  * The rows of a strand that enters here are copies of base rows (but for a patched MLP output): their
  * q, k and v are the base runs'.  In the last layer a cell's rows serve as keys, and only
  * its last row goes on.
+ *
+ * With the base runs comes rank 0's word: to save the wave as it stands before the layer, or to stop.  What is saved
+ * there is what another run restores (under_way), whose strands may be dealt to other ranks and other waves.
  */
 #include "patchsweep/wave.h"
 
