@@ -14,7 +14,7 @@ PATCHSWEEP=${PATCHSWEEP:-./patchsweep}
 UNIT=${UNIT:-build/release/tests}
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 export PATCHSWEEP UNIT PYTHON
-export LSAN_OPTIONS="suppressions=tests/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
