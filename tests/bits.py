@@ -24,3 +24,13 @@ def difference(path, wanted):
         if seen[name].tobytes() != values.tobytes():
             return f"{name} has other values"
     return ""
+
+
+def crc32c(data):
+    """CRC-32C (Castagnoli) as another program would work it out, bit by bit."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff

@@ -7,11 +7,14 @@ A test file holds unittest cases and ends in
 
 which prints "N passed, N failed[, N skipped]", as the C tests do.
 """
+import fcntl
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
+import termios
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -31,6 +34,26 @@ def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
     # Where /sys is not mounted (a bare chroot), Open MPI's hwloc says so on its own.
     done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("[hwloc/"))
     return done
+
+
+def on_terminal(*args, env=None, cwd=ROOT, columns=100):
+    """What patchsweep writes to a terminal of that width, as bytes; it must succeed."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    with subprocess.Popen([PATCHSWEEP, *map(str, args)], cwd=cwd, stdout=slave, env={**os.environ, **(env or {})}) as process:
+        os.close(slave)
+        seen = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            seen += chunk
+    os.close(master)
+    assert process.returncode == 0
+    return seen
 
 
 def write_json(path, value):

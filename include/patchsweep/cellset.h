@@ -20,7 +20,6 @@ int ps_cellset_open(ps_cellset **out, const ps_grid *grid, ps_err *err);
 void ps_cellset_close(ps_cellset *set);
 
 void ps_cellset_add(ps_cellset *set, const ps_cell *cell);
-void ps_cellset_remove(ps_cellset *set, const ps_cell *cell);
 bool ps_cellset_has(const ps_cellset *set, const ps_cell *cell);
 /* Cells in it, checks not counted. */
 size_t ps_cellset_count(const ps_cellset *set);

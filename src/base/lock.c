@@ -30,7 +30,7 @@ typedef struct holder {
 } holder;
 
 /* What became of an attempt. */
-enum attempt { TAKEN, HELD, GONE, FAILED };
+enum attempt { TAKEN, HELD, GONE };
 
 static void own_host(char host[256])
 {

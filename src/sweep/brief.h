@@ -1,7 +1,7 @@
 /*
  * brief.h - what a run is asked for, checked before anything is computed.
  *
- * Package-private.  Rank 0 reads all of it; the others are told what they need (output, rows_dir, model_dir,
+ * Package-private.  Rank 0 reads all of it; the others are told what they need (rows_dir, model_dir,
  * backend_name, grid), and read the config.
  */
 #ifndef PATCHSWEEP_SWEEP_BRIEF_H

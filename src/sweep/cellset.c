@@ -48,16 +48,6 @@ void ps_cellset_add(ps_cellset *set, const ps_cell *cell)
     set->n_cells += cell->check == PS_NO_CHECK;
 }
 
-void ps_cellset_remove(ps_cellset *set, const ps_cell *cell)
-{
-    int64_t key = ps_grid_key(set->grid, cell);
-
-    if (!has(set, key))
-        return;
-    set->bits[key / 8] &= (uint8_t)~(1u << (key % 8));
-    set->n_cells -= cell->check == PS_NO_CHECK;
-}
-
 size_t ps_cellset_count(const ps_cellset *set)
 {
     return set->n_cells;

@@ -112,7 +112,6 @@ static int find_snapshot(run *r, ps_err *err)
 /* Collective. */
 static int share(run *r, ps_err *err)
 {
-    share_string(r, &r->brief.output);
     share_string(r, &r->brief.rows_dir);
     share_string(r, &r->brief.model_dir);
     share_string(r, &r->brief.backend_name);

@@ -6,7 +6,6 @@ texts as they are; everything else is printable always.
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
 import struct
@@ -239,20 +238,7 @@ class Results(Case):
 
     def test_csv_on_a_terminal(self):
         self.edit(EVIL)
-        master, slave = pty.openpty()
-        with subprocess.Popen([harness.PATCHSWEEP, "show", "--csv", "o.h5"], cwd=self.folder, stdout=slave) as process:
-            os.close(slave)
-            seen = b""
-            while True:
-                try:
-                    chunk = os.read(master, 65536)
-                except OSError:  # the other end is closed
-                    break
-                if not chunk:
-                    break
-                seen += chunk
-        os.close(master)
-        self.assertEqual(process.returncode, 0)
+        seen = harness.on_terminal("show", "--csv", "o.h5", cwd=self.folder)
         text = seen.decode().replace("\r\n", "\n")  # the terminal's own
         self.assertEqual(STEERS.findall(text), [])
         self.assertGreater(text.count("\\x1b"), 10)

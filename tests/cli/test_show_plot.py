@@ -1,6 +1,5 @@
 """show and plot: the numbers are the file's, the colours matplotlib's, and no token steers a terminal."""
 import csv
-import fcntl
 import io
 import json
 import math
@@ -8,11 +7,9 @@ import os
 import pathlib
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import unittest
 import xml.etree.ElementTree as ElementTree
 
@@ -71,23 +68,7 @@ def only(path, *args, env=None):
 
 def on_terminal(*args, env=None, columns=100):
     """What show writes to a terminal of that width."""
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    environment = {**os.environ, **PLAIN, **(env or {})}
-    with subprocess.Popen([harness.PATCHSWEEP, "show", *map(str, args)], stdout=slave, env=environment) as process:
-        os.close(slave)
-        seen = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not chunk:
-                break
-            seen += chunk
-    os.close(master)
-    assert process.returncode == 0
-    return seen.decode()
+    return harness.on_terminal("show", *args, env={**PLAIN, **(env or {})}, columns=columns).decode()
 
 
 def without_colours(text):

@@ -227,20 +227,13 @@ class Refused(Case):
 
     def test_program(self):
         """Of another version, whose bits may be others: a journal that says so, checksums and all."""
-        def crc32c(data):
-            crc = 0xffffffff
-            for byte in data:
-                crc ^= byte
-                for _ in range(8):
-                    crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-            return crc ^ 0xffffffff
         data = bytearray(self.before)
         size = int.from_bytes(data[16:24], "little")
         begin, end = 8 + 32, 8 + 32 + (size + 7) // 8 * 8
         at = data.index(b"program: ", begin) + 9
         data[at:at + 1] = b"9"
-        data[32:36] = crc32c(data[begin:end]).to_bytes(4, "little")
-        data[36:40] = crc32c(data[8:36]).to_bytes(4, "little")
+        data[32:36] = bits.crc32c(data[begin:end]).to_bytes(4, "little")
+        data[36:40] = bits.crc32c(data[8:36]).to_bytes(4, "little")
         self.journal.write_bytes(data)
         self.before = bytes(data)
         self.refuse("its program has '9")
