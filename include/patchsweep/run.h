@@ -20,7 +20,8 @@ typedef struct ps_run_options {
     bool force;                    /* replace a result of another job */
     bool quiet;                    /* no progress, no tables */
     uint64_t memory;               /* bytes a node's ranks may use together; 0: a share of what there is */
-    long panel_rows;               /* rows of one product at most; 0: the default */
+    long panel_rows;               /* rows of one matrix product at most; 0: the default */
+    long wave_rows;                /* rows of one wave at most, over all ranks; 0: as many as memory allows */
     double save_minutes;           /* between saves of the rows in flight; 0: only when told to stop */
     double max_hours;              /* stop before; 0: no bound */
 } ps_run_options;

@@ -45,6 +45,14 @@ static int run_all(const ps_run_options *options)
     return err.code;
 }
 
+/* A number of rows: 0 where the option was not given. */
+static int check_rows(const char *option, long rows, long most, ps_err *err)
+{
+    if (rows >= 0 && rows <= most)
+        return 0;
+    return ps_err_set(err, PS_EINPUT, "%s: %ld is out of range; use 1 to %ld", option, rows, most);
+}
+
 int cmd_run(int argc, char **argv)
 {
     ps_run_options options = {.save_minutes = PS_SAVE_MINUTES};
@@ -70,7 +78,10 @@ int cmd_run(int argc, char **argv)
          "memory of a node for all its ranks together, as 64G (default: most of\n"
          "what is available, control groups regarded)"},
         {0, "panel-rows", PS_OPT_INT, &options.panel_rows, "N",
-         "rows that one matrix product takes at most"},
+         "the most rows of one matrix product (default: about a thousand)"},
+        {0, "wave-rows", PS_OPT_INT, &options.wave_rows, "N",
+         "the most rows that go through the layers together, over all ranks (default:\n"
+         "as many as the memory allows)"},
         {0, "keys", PS_OPT_FLAG, &job_keys, NULL, "list the job's keys and exit"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
@@ -95,8 +106,10 @@ int cmd_run(int argc, char **argv)
                         n_args);
     if (rc == 0 && memory && !ps_parse_bytes(memory, &options.memory))
         rc = ps_err_set(&err, PS_EINPUT, "--memory: '%s' is no size; write it as 512M or 64G", memory);
-    if (rc == 0 && options.panel_rows < 0)
-        rc = ps_err_set(&err, PS_EINPUT, "--panel-rows: %ld is not positive", options.panel_rows);
+    if (rc == 0)
+        rc = check_rows("--panel-rows", options.panel_rows, 1000000, &err);
+    if (rc == 0)
+        rc = check_rows("--wave-rows", options.wave_rows, 1000000000, &err);
     if (rc == 0) {
         options.job = argv[0];
         options.overrides = overrides.at;

@@ -149,6 +149,8 @@ static int affordable_rows(run *r, uint64_t memory, ps_err *err)
 
     if (least >= ps_grid_max_positions(r->brief.grid) * 4.0) {
         r->max_rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
+        if (r->options->wave_rows && r->options->wave_rows < r->max_rows)
+            r->max_rows = r->options->wave_rows;
         return 0;
     }
     return ps_err_set(err, PS_EINPUT, "%.0f MiB of memory for the %d ranks of a node are too few: the weights and a "

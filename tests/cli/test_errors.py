@@ -254,7 +254,9 @@ class Usage(unittest.TestCase):
     def test_mistakes(self):
         for args, word in ((["rum"], "run"), (["run", "--otuput", "x"], "--output"), (["run"], "job"),
                            (["show"], "show"), (["tokenize", "x"], "--model"), (["inspect"], "inspect"),
-                           (["run", "-o"], "-o"), (["run", "--panel-rows", "x", "j"], "x")):
+                           (["run", "-o"], "-o"), (["run", "--panel-rows", "x", "j"], "x"),
+                           (["run", "--panel-rows", "9223372036854775807", "j"], "use 1 to 1000000"),
+                           (["run", "--wave-rows", "-1", "j"], "use 1 to")):
             done = harness.run(*args)
             self.assertEqual(done.returncode, 2, args)
             self.assertIn(word, done.stderr)
