@@ -13,6 +13,8 @@
 
 /* Fewer rows than this are not worth waking threads for. */
 #define FEW_ROWS 16
+/* Rows of one run that a thread takes at once in attention: enough to reuse a head's keys while they are in cache. */
+#define ATTEND_ROWS 32
 
 static void norm(float *out, const float *x, const float *w, float eps, size_t rows, size_t d)
 {
@@ -103,7 +105,8 @@ static void mix(float *restrict out, const float *score, float sum, const ps_que
         out[i] /= sum;
 }
 
-static void attend_run(const ps_queries *run, float *score, ps_heads heads)
+/* Rows first .. end of a run. */
+static void attend_rows(const ps_queries *run, int32_t first, int32_t end, float *score, ps_heads heads)
 {
     size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
     size_t width = (size_t)heads.n_kv_heads * hd;
@@ -111,7 +114,7 @@ static void attend_run(const ps_queries *run, float *score, ps_heads heads)
 
     for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
         size_t kv_at = h / share * hd;
-        for (int32_t r = 0; r < run->n; r++) {
+        for (int32_t r = first; r < end; r++) {
             size_t at = (size_t)r * q_width + h * hd;
             int32_t n_keys = run->first + r + 1;
             float sum = weigh(score, run->q + at, run, n_keys, kv_at, width, heads);
@@ -120,12 +123,21 @@ static void attend_run(const ps_queries *run, float *score, ps_heads heads)
     }
 }
 
+/*
+ * A task is a block of rows of one run, so that one long prompt occupies all threads.  A row's result does not
+ * depend on the block that it is in.
+ */
 static void attend(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads)
 {
-#pragma omp parallel for schedule(dynamic) num_threads(backend->n_threads)
+#pragma omp parallel num_threads(backend->n_threads)
+#pragma omp single
     for (size_t i = 0; i < n_runs; i++)
-        attend_run(&runs[i], backend->scores + (size_t)omp_get_thread_num() * backend->max_positions,
-                   heads);
+        for (int32_t first = 0; first < runs[i].n; first += ATTEND_ROWS) {
+            int32_t end = first + ATTEND_ROWS < runs[i].n ? first + ATTEND_ROWS : runs[i].n;
+#pragma omp task
+            attend_rows(&runs[i], first, end,
+                        backend->scores + (size_t)omp_get_thread_num() * backend->max_positions, heads);
+        }
 }
 
 static void swiglu(float *gate, const float *up, size_t n)

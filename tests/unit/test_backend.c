@@ -162,6 +162,26 @@ static void attend_equals_ref(void)
     }
 }
 
+/* A run of several blocks of rows on two threads, and each of its rows alone: the same bits. */
+static void attention_rows_do_not_see_each_other(void)
+{
+    const ps_heads heads = {4, 2, 24, 0.2f};
+    enum { N = 101, FIRST = 7, QW = 4 * 24, KVW = 2 * 24 };
+    float *q = numbers(N * QW), *k = numbers((FIRST + N) * KVW), *v = numbers((FIRST + N) * KVW);
+    float *a = numbers(N * QW), *b = numbers(N * QW);
+    const ps_keys keys = {k, v, FIRST + N};
+    const ps_queries runs[2] = {{.q = q, .out = a, .first = FIRST, .n = N - 1, .keys = &keys},
+                                {.q = q + (N - 1) * QW, .out = a + (N - 1) * QW, .first = FIRST + N - 1, .n = 1, .keys = &keys}};
+
+    cpu->ops.attend(cpu, runs, 2, heads);
+    for (int32_t i = 0; i < N; i++) {
+        const ps_queries one = {.q = q + i * QW, .out = b + i * QW, .first = FIRST + i, .n = 1, .keys = &keys};
+        cpu->ops.attend(cpu, &one, 1, heads);
+    }
+    CHECK(!memcmp(a, b, N * QW * sizeof *a));
+    free(q), free(k), free(v), free(a), free(b);
+}
+
 static void elementwise_equals_ref(void)
 {
     static const size_t sizes[] = {1, 15, 37, 5001};
@@ -279,7 +299,7 @@ static void types_give_the_same_bits(void)
 
 static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype operand, size_t max_rows)
 {
-    const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 64,
+    const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 128,
                                     .max_rows = max_rows, .max_depth = 4096, .max_matrix = 1 << 20};
     ps_backend *backend = NULL;
     ps_err err = PS_ERR_INIT;
@@ -309,6 +329,7 @@ int main(void)
     RUN(bf16_matmul_equals_ref);
     RUN(rope_equals_ref);
     RUN(attend_equals_ref);
+    RUN(attention_rows_do_not_see_each_other);
     RUN(elementwise_equals_ref);
     RUN(move_equals_ref);
     RUN(vexp_is_exp);
