@@ -49,9 +49,12 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
            from, to - from);
     if (base[PS_CLEAN].readout.top[0].id != pair->answer_id)
         ps_warn("%s: the clean run does not predict the answer %s but %s", pair->job->id, answer, clean);
-    if (fabs(to - from) < SMALL_DIFFERENCE)
-        ps_warn("%s: clean and corrupt differ by %.3g only; scores divide by that", pair->job->id,
-                to - from);
+    if (to == from)
+        ps_warn("%s: %s is the same in the clean and the corrupt run; its scores are 0 and marked degenerate",
+                pair->job->id, ps_metrics[score].name);
+    else if (fabs(to - from) < SMALL_DIFFERENCE)
+        ps_warn("%s: the clean and the corrupt run differ by only %.3g in %s; the scores are divided by that",
+                pair->job->id, to - from, ps_metrics[score].name);
 }
 
 void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
