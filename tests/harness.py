@@ -19,6 +19,17 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATCHSWEEP = str((ROOT / os.environ.get("PATCHSWEEP", "patchsweep")).absolute())
+# Open MPI in containers and as root.  Tests start more ranks and threads than there are cores: whoever waits must
+# leave its core to the others, or a run takes five times as long.
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
+       "OMPI_MCA_mpi_yield_when_idle": "1", "OMP_WAIT_POLICY": "passive"}
+# A rank without a launcher otherwise starts a daemon of Open MPI's, which takes longer than a small sweep.
+ALONE = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_btl": "self", "OMPI_MCA_pml": "ob1"}
+
+
+def environment(ranks=0, **more):
+    """The environment of a run on so many ranks; 0: without a launcher."""
+    return {**MPI, **({} if ranks else ALONE), **os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **more}
 
 
 def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
@@ -26,9 +37,7 @@ def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
     command = [PATCHSWEEP, *map(str, args)]
     if ranks:
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
-    environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
-                   **os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **(env or {})}
-    done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, timeout=timeout,
+    done = subprocess.run(command, cwd=cwd, env=environment(ranks, **(env or {})), input=stdin, timeout=timeout,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           errors="surrogateescape", check=False)
     # Where /sys is not mounted (a bare chroot), Open MPI's hwloc says so on its own.
@@ -40,7 +49,7 @@ def on_terminal(*args, env=None, cwd=ROOT, columns=100):
     """What patchsweep writes to a terminal of that width, as bytes; it must succeed."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    with subprocess.Popen([PATCHSWEEP, *map(str, args)], cwd=cwd, stdout=slave, env={**os.environ, **(env or {})}) as process:
+    with subprocess.Popen([PATCHSWEEP, *map(str, args)], cwd=cwd, stdout=slave, env=environment(**(env or {}))) as process:
         os.close(slave)
         seen = b""
         while True:
@@ -64,8 +73,9 @@ def write_json(path, value):
 
 
 def main():
-    """Run the calling file's cases and print the counting line."""
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    """Run the calling file's cases, or those that the command line names (Class, Class.test), and print the counting line."""
+    loader, module = unittest.defaultTestLoader, sys.modules["__main__"]
+    suite = loader.loadTestsFromNames(sys.argv[1:], module) if sys.argv[1:] else loader.loadTestsFromModule(module)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)

@@ -103,10 +103,9 @@ signal.signal(signal.SIGTERM, terminated)
 def start(command, folder, n, setting=None, env=None):
     """`command` of patchsweep on n ranks into out.h5 of `folder`; setting: (rank, name, value) of one rank's own."""
     mark, said, scratch = uuid.uuid4().hex, tempfile.TemporaryFile(), tempfile.TemporaryDirectory()
-    environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
-                   **os.environ, "OMP_NUM_THREADS": "1", "PS_SAVE_ALWAYS": "1", **(env or {}), MARK: mark,
-                   # Killed ranks leave their shared memory behind.
-                   "TMPDIR": scratch.name, "OMPI_MCA_btl_vader_backing_directory": scratch.name}
+    environment = harness.environment(n, PS_SAVE_ALWAYS="1", **(env or {})) | {
+        # Killed ranks leave their shared memory behind.
+        MARK: mark, "TMPDIR": scratch.name, "OMPI_MCA_btl_vader_backing_directory": scratch.name}
     words = ["mpirun", "--oversubscribe", "-n", str(n)]
     if setting:
         environment |= {"PS_TEST_RANK": str(setting[0]), "PS_TEST_SETTING": f"{setting[1]}={setting[2]}"}

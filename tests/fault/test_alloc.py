@@ -1,4 +1,5 @@
 """Each allocation fails in turn: a line that says so and status 1, or no harm done; never a signal, never a hang."""
+# run.sh: slow
 import json
 import pathlib
 import sys
@@ -12,6 +13,7 @@ import ranks
 import sweeps
 
 GONE = 10  # seconds in which all ranks must be gone
+ONE_WAVE = 100000  # more rows than the sweep has
 
 
 class Alone(unittest.TestCase):
@@ -71,7 +73,7 @@ class AmongRanks(unittest.TestCase):
             for n in range(40, 1200, 40 if sweeps.ALL else 380):
                 with tempfile.TemporaryDirectory() as folder:
                     begun = time.monotonic()
-                    run = ranks.start([*sweep.command, "--memory", "1G"], folder, 3, (victim, "PS_FAIL_ALLOC", n))
+                    run = ranks.start([*sweep.command, "--wave-rows", ONE_WAVE], folder, 3, (victim, "PS_FAIL_ALLOC", n))
                     status, said = ranks.finish(run, GONE)
                     what = f"rank {victim}, allocation {n}: {said}"
                     self.assertLess(time.monotonic() - begun, GONE, what)

@@ -18,7 +18,7 @@ class DeadRank(unittest.TestCase):
     def die(self, victim):
         """Three ranks, of which one is killed at some time after the sweep began."""
         job = harness.ROOT / "jobs" / "similarity-many.json"
-        command = ["run", job, "-q", "--memory", "1G", "--set", 'sites=["resid_pre","mlp_out","resid_post"]',
+        command = ["run", job, "-q", "--set", 'sites=["resid_pre","mlp_out","resid_post"]',
                    "--set", 'directions=["denoise","noise"]']
         with tempfile.TemporaryDirectory() as folder:
             run = ranks.start(command, folder, 3)

@@ -1,4 +1,5 @@
 """Each write, sync, rename and so on fails, is cut short, or is the last before the power goes; then it runs again."""
+# run.sh: slow
 import collections
 import errno
 import os

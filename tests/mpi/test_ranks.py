@@ -1,4 +1,5 @@
 """The same job on 1, 2, 3, 5 and 7 ranks: the same scores; bad input: one line, quickly, on one rank."""
+# run.sh: slow
 import pathlib
 import sys
 import tempfile

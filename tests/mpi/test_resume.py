@@ -1,4 +1,5 @@
 """A run that is stopped goes on where it was; one that must not is refused, and says why; a run checks itself."""
+# run.sh: slow
 import fcntl
 import os
 import pathlib
@@ -60,8 +61,7 @@ class Stop(Case):
         command = [harness.PATCHSWEEP, "run", JOB, "-o", self.out, "-q", *SITES, *options]
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command] if ranks else command
         process = subprocess.Popen(command, cwd=harness.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                   env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "PS_SAVE_ALWAYS": "1",
-                                        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"})
+                                   env=harness.environment(ranks, OMP_NUM_THREADS="1", PS_SAVE_ALWAYS="1"))
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), process.stderr.close()))
         said = []
         for line in process.stderr:
@@ -130,14 +130,14 @@ class Stop(Case):
         done = self.go(*SITES, env={"SLURM_JOB_END_TIME": str(int(time.time()) + 3600)})
         self.assert_done(done, self.wanted)
 
-    def test_less_memory(self):
-        """A wave that was under way goes on as several."""
-        process = self.start(0, "--memory", "2G")
+    def test_smaller_waves(self):
+        """A wave that was under way is resumed as several."""
+        process = self.start(0)
         while len(list(self.folder.glob("o.h5.rows/*"))) < 2:
             time.sleep(0.01)
         process.kill()
         process.wait()
-        done = self.go(*SITES, "--memory", "13M")
+        done = self.go(*SITES, "--wave-rows", 1000)
         self.assertIn("under way before layer", done.stderr)
         self.assertNotIn("in 1 waves", done.stderr)
         self.assert_done(done, self.wanted)
