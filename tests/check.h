@@ -4,8 +4,10 @@
  *     int main(void) { RUN(test_bounds); RUN(test_names); return check_done(); }
  *
  * A failed check prints file, line and what was seen, and fails the test function it stands in;
- * the function goes on, so that one run shows all.  check_done() prints "N passed, N failed"
- * (a test function is one) and returns the exit status.
+ * the function goes on, so that one run shows all.  Checks outside of RUN() that fail count as one
+ * failed test wherever the next RUN() or check_done() finds them.  check_skip() counts the running
+ * test function as skipped.  check_done() prints "N passed, N failed[, N skipped]" (a test function
+ * is one) and returns the exit status.
  */
 #ifndef PATCHSWEEP_TESTS_CHECK_H
 #define PATCHSWEEP_TESTS_CHECK_H
@@ -14,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int check_failed_here, check_passed, check_failed;
+static int check_failed_here, check_passed, check_failed, check_skipped;
+static const char *check_skipped_here;
 
 #define CHECK(cond) \
     do { \
@@ -65,18 +68,48 @@ static int check_failed_here, check_passed, check_failed;
         } \
     } while (0)
 
+/* Count the failed checks that stood outside of any test function. */
+static inline void check_outside(void)
+{
+    if (check_failed_here)
+        printf("not ok - %d checks outside of a test\n", check_failed_here);
+    check_failed += check_failed_here > 0;
+    check_failed_here = 0;
+}
+
+/* Count the test function that just ended. */
+static inline void check_end(const char *test)
+{
+    int *sum = check_failed_here ? &check_failed : check_skipped_here ? &check_skipped : &check_passed;
+
+    ++*sum;
+    printf("%s - %s%s%s\n", check_failed_here ? "not ok" : "ok", test, check_skipped_here ? ": skipped, " : "",
+           check_skipped_here ? check_skipped_here : "");
+    check_failed_here = 0;
+    check_skipped_here = NULL;
+    fflush(stdout);
+}
+
+/* What the running test needs is not to be had here. */
+static inline void check_skip(const char *why)
+{
+    check_skipped_here = why;
+}
+
 #define RUN(test) \
     do { \
-        check_failed_here = 0; \
+        check_outside(); \
         test(); \
-        check_failed_here ? check_failed++ : check_passed++; \
-        printf("%s - %s\n", check_failed_here ? "not ok" : "ok", #test); \
-        fflush(stdout); \
+        check_end(#test); \
     } while (0)
 
 static inline int check_done(void)
 {
-    printf("%d passed, %d failed\n", check_passed, check_failed);
+    check_outside();
+    printf("%d passed, %d failed", check_passed, check_failed);
+    if (check_skipped)
+        printf(", %d skipped", check_skipped);
+    printf("\n");
     return check_failed != 0;
 }
 
