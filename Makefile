@@ -2,6 +2,8 @@
 ##
 ##   make                build ./patchsweep
 ##   make check          every test but the long ones; needs no network and no GPU
+##                       TEST="unit/test_plan mpi/test_ranks" runs only these
+##   make check-quick    the tests that take no time: under a minute
 ##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character; faults at every
 ##                       write and allocation, 300 kills
 ##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
@@ -65,7 +67,7 @@ TESTS += $(patsubst tests/fuzz/%.c,$O/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 
-.PHONY: all bench check check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
+.PHONY: all bench check check-quick check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
 all: patchsweep
 
 # ./patchsweep is the build that was asked for last; all of them stay in their folders.
@@ -108,7 +110,10 @@ $(SHIM): tests/fault/shim.c tests/fault/powercut.c tests/fault/powercut.h
 	    $(if $(filter 1,$(WERROR)),-Werror) -fPIC -shared -o $@ $(filter %.c,$^) -pthread
 
 check: $O/patchsweep $(TESTS) $(SHIM) check-headers
-	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh
+	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh $(TEST)
+
+check-quick: $O/patchsweep $(TESTS) $(SHIM) check-headers
+	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh --quick
 
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)

@@ -1,4 +1,5 @@
 """`bench`: rates that are rates, shapes that are found, a sweep that is run; and what it refuses."""
+# run.sh: slow
 import json
 import pathlib
 import sys
