@@ -8,6 +8,7 @@
 #include "../check.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/summary.h"
+#include "world.h"
 
 enum { N_PAIRS = 2, T = 5, L = 4, D_MODEL = 6 };
 
@@ -18,18 +19,11 @@ static ps_grid *grid;
 
 static void make_grid(void)
 {
-    static int32_t ids[N_PAIRS][PS_N_WHICH][T] = {{{1, 2, 3, 4, 5}, {1, 2, 9, 4, 5}}, {{6, 2, 3, 4, 5}, {7, 2, 3, 4, 5}}};
-    ps_job_pair job_pairs[N_PAIRS] = {{.where = (char[]){"a"}}, {.where = (char[]){"b"}}};
-    ps_job job = {.n_pairs = N_PAIRS, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
-                  .sites = 1u << PS_RESID_POST, .directions = 1u << PS_DENOISE,
-                  .metrics = 1u << PS_LOGIT_ANSWER | 1u << PS_KL, .activations = 3, .patched_final = true};
-    ps_pair pairs[N_PAIRS] = {0};
-    ps_err err = PS_ERR_INIT;
+    static const world_pair pairs[N_PAIRS] = {{.T = T, .D = 2}, {.T = T, .D = 0}};
 
-    for (int p = 0; p < N_PAIRS; p++)
-        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T, .first_difference = p ? 0 : 2,
-                             .ids = {ids[p][0], ids[p][1]}, .answer_id = 1, .foil_id = -1};
-    CHECK(ps_grid_build(&grid, &job, pairs, L, &err) == 0);
+    grid = world_grid(&(world_shape){.L = L, .n_pairs = N_PAIRS, .pairs = pairs, .sites = 1u << PS_RESID_POST,
+                                     .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER | 1u << PS_KL,
+                                     .activations = 3, .patched_final = true});
 }
 
 static ps_ledger *open_ledger(const char *who)

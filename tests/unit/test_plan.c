@@ -8,33 +8,18 @@
 #include "../check.h"
 #include "patchsweep/cost.h"
 #include "patchsweep/plan.h"
+#include "world.h"
 
-/* A grid of made-up tokens: all pairs begin with the same `shared` ones. */
+/* All pairs begin with the same `shared` tokens. */
 static ps_grid *synthetic(int32_t L, int n_pairs, const int32_t *T, const int32_t *D, int32_t shared,
                           unsigned sites)
 {
-    ps_err err = PS_ERR_INIT;
-    ps_job_pair *job_pairs = calloc((size_t)n_pairs, sizeof *job_pairs);
-    ps_pair *pairs = calloc((size_t)n_pairs, sizeof *pairs);
-    ps_job job = {.n_pairs = (size_t)n_pairs, .layers = {.all = true}, .positions = {.all = true},
-                  .sites = sites, .directions = 1u << PS_DENOISE, .metrics = 1};
-    int32_t (*ids)[PS_N_WHICH][512] = calloc((size_t)n_pairs, sizeof *ids);
-    ps_grid *grid = NULL;
+    world_pair pairs[32];
 
-    for (int p = 0; p < n_pairs; p++) {
-        job_pairs[p].where = (char[]){"a pair"};
-        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
-                             .ids = {ids[p][PS_CLEAN], ids[p][PS_CORRUPT]}, .foil_id = -1};
-        for (int32_t t = 0; t < T[p]; t++) {
-            ids[p][PS_CLEAN][t] = t < shared ? 7 : 1000 + p;
-            ids[p][PS_CORRUPT][t] = t == D[p] ? 5 : ids[p][PS_CLEAN][t];
-        }
-    }
-    CHECK(ps_grid_build(&grid, &job, pairs, L, &err) == 0);
-    free(ids);
-    free(job_pairs);
-    free(pairs);
-    return grid;
+    for (int p = 0; p < n_pairs; p++)
+        pairs[p] = (world_pair){.T = T[p], .D = D[p], .shared = shared};
+    return world_grid(&(world_shape){.L = L, .n_pairs = n_pairs, .pairs = pairs, .sites = sites,
+                                     .directions = 1u << PS_DENOISE, .metrics = 1});
 }
 
 typedef struct count {
@@ -62,10 +47,7 @@ static int seen_once(void *context, const ps_cell *cell)
 
 static void check_plan(const ps_grid *grid, int size, int64_t max_rows, size_t n_waves_at_least)
 {
-    ps_err err = PS_ERR_INIT;
-    ps_plan *plan = NULL;
-
-    CHECK(ps_plan_build(&plan, grid, size, max_rows, NULL, &err) == 0);
+    ps_plan *plan = world_plan(grid, size, max_rows, NULL);
     count c = {plan, grid, 0, 0};
     ps_grid_each(grid, seen_once, &c);
     CHECK_INT(c.wrong, 0);
@@ -133,11 +115,9 @@ static int sort_cell(void *context, const ps_cell *cell)
 static void check_resumed(const ps_grid *grid, const ps_plan_options *options, int64_t max_rows)
 {
     bool based[4] = {false};
-    ps_err err = PS_ERR_INIT;
-    ps_plan *plan = NULL;
+    ps_plan *plan = world_plan(grid, 3, max_rows, options);
     size_t live = 0, n_flight = 0;
 
-    CHECK(ps_plan_build(&plan, grid, 3, max_rows, options, &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         const ps_plan_wave *w = &plan->waves[i];
         for (size_t k = w->first_cell; k < w->first_cell + w->n_cells; k++) {
@@ -154,8 +134,7 @@ static void check_resumed(const ps_grid *grid, const ps_plan_options *options, i
     CHECK(!based[0] && based[1] && based[2] && based[3]); /* the first has nothing left to do */
     CHECK(live == plan->n_cells && n_flight > 0 && n_flight < live);
     size_t wanted = 0;
-    ps_plan *whole = NULL;
-    CHECK(ps_plan_build(&whole, grid, 1, 1 << 30, NULL, &err) == 0);
+    ps_plan *whole = world_plan(grid, 1, 0, NULL);
     for (size_t i = 0; i < whole->n_cells; i++)
         wanted += fate_of(grid, &whole->cells[i]) != DONE;
     CHECK_INT(live, wanted);
@@ -208,18 +187,16 @@ static void shared_prefixes_count_once(void)
 {
     enum { N = 20, HEADER = 148, LENGTH = 161, FIRST = 150 };
     int32_t T[N], D[N];
-    ps_err err = PS_ERR_INIT;
-    ps_plan *plan = NULL;
 
     for (int p = 0; p < N; p++)
         T[p] = LENGTH, D[p] = FIRST;
     ps_grid *grid = synthetic(4, N, T, D, HEADER, 1u << PS_RESID_POST);
-    CHECK(ps_plan_build(&plan, grid, 1, 1 << 30, NULL, &err) == 0);
+    ps_plan *plan = world_plan(grid, 1, 0, NULL);
     CHECK_INT(plan->n_waves, 1);
     CHECK_INT(plan->waves[0].trunk_rows, HEADER + N * (2 * LENGTH - FIRST - HEADER));
     ps_plan_free(plan);
     /* In waves of a pair or two each has the header again. */
-    CHECK(ps_plan_build(&plan, grid, 1, 420, NULL, &err) == 0);
+    plan = world_plan(grid, 1, 420, NULL);
     CHECK(plan->n_waves > 1);
     for (size_t w = 0; w < plan->n_waves; w++)
         CHECK_INT(plan->waves[w].trunk_rows, HEADER + plan->waves[w].n_pairs * (2 * LENGTH - FIRST - HEADER));
@@ -234,12 +211,10 @@ static void ranks_are_balanced(void)
     static const struct { int size; double least; } wanted[] = {
         {1, 1}, {2, 0.98}, {4, 0.98}, {8, 0.98}, {16, 0}, {32, 0}, {64, 0.82}, {128, 0}, {256, 0}, {512, 0}};
     ps_grid *grid = synthetic(80, 1, &T, &D, 0, 1u << PS_RESID_POST);
-    ps_err err = PS_ERR_INIT;
     double before = 1;
 
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        ps_plan *plan = NULL;
-        CHECK(ps_plan_build(&plan, grid, wanted[i].size, 1 << 30, NULL, &err) == 0);
+        ps_plan *plan = world_plan(grid, wanted[i].size, 0, NULL);
         printf("# %d ranks: efficiency %.4f\n", wanted[i].size, plan->efficiency);
         CHECK(plan->efficiency >= wanted[i].least && plan->efficiency <= before + 1e-3);
         CHECK_INT(plan->n_free, 80 * 28 - 79 * 14);
@@ -262,8 +237,7 @@ static void useful_ranks_are_named(void)
         printf("# %d useful ranks\n", useful);
         CHECK(useful > 1 && useful < 4096);
         for (int more = 0; more < 2; more++) {
-            ps_plan *plan = NULL;
-            CHECK(ps_plan_build(&plan, grid, useful + more, 1 << 30, NULL, &err) == 0);
+            ps_plan *plan = world_plan(grid, useful + more, 0, NULL);
             CHECK((plan->efficiency >= PS_PLAN_USEFUL) == !more);
             ps_plan_free(plan);
         }
@@ -289,12 +263,10 @@ static void cost_is_the_sum_over_rows(void)
     static const int32_t T[] = {7, 5}, D[] = {2, 0};
     const ps_config c = {.n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
                          .d_mlp = 40, .vocab = 100, .tied = true};
-    ps_err err = PS_ERR_INIT;
 
     for (unsigned sites = 1; sites < 1u << PS_N_SITES; sites++) {
         ps_grid *grid = synthetic(L, 2, T, D, 0, sites);
-        ps_plan *plan = NULL;
-        CHECK(ps_plan_build(&plan, grid, 3, 1 << 30, NULL, &err) == 0);
+        ps_plan *plan = world_plan(grid, 3, 0, NULL);
         double wanted = 2 * 2 * 2.0 * c.d_model * c.vocab, rows = 0, keys = 0, n = 0;
         for (size_t i = 0; i < plan->n_cells; i++) {
             const ps_cell *cell = &plan->cells[i];

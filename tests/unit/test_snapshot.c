@@ -13,6 +13,7 @@
 #include "patchsweep/forward.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/wave.h"
+#include "world.h"
 
 #define FIXTURE "tests/fixtures/models/five-layer"
 
@@ -21,11 +22,7 @@ static char folder[] = "/tmp/patchsweep-snapshot-XXXXXX";
 
 /* Three pairs, of which two begin alike; all sites, both directions. */
 enum { N_PAIRS = 3, T = 7 };
-static int32_t ids[N_PAIRS][PS_N_WHICH][T] = {
-    {{1, 5, 9, 13, 17, 21, 25}, {1, 5, 9, 14, 17, 22, 25}},
-    {{1, 5, 9, 13, 40, 41, 42}, {1, 5, 9, 13, 43, 41, 42}},
-    {{2, 6, 10, 20, 30, 40, 50}, {3, 6, 10, 20, 30, 40, 50}},
-};
+static const world_pair pairs[N_PAIRS] = {{.T = T, .D = 3, .also = 5}, {.T = T, .D = 4, .shared = 4}, {.T = T, .D = 0}};
 
 typedef struct world {
     ps_config *config;
@@ -39,23 +36,6 @@ typedef struct world {
     ps_snapshot *snapshot;
 } world;
 
-static void make_grid(world *w)
-{
-    static const int32_t D[N_PAIRS] = {3, 4, 0};
-    ps_job_pair job_pairs[N_PAIRS];
-    ps_pair pairs[N_PAIRS] = {0};
-    ps_job job = {.n_pairs = N_PAIRS, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
-                  .sites = (1u << PS_N_SITES) - 1, .directions = 3, .metrics = (1u << PS_N_METRICS) - 1};
-    ps_err err = PS_ERR_INIT;
-
-    for (int p = 0; p < N_PAIRS; p++) {
-        job_pairs[p] = (ps_job_pair){.where = (char[]){"a pair"}};
-        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T, .first_difference = D[p], .answer_id = 3,
-                             .foil_id = 5, .ids = {ids[p][0], ids[p][1]}};
-    }
-    CHECK(ps_grid_build(&w->grid, &job, pairs, w->config->n_layers, &err) == 0);
-}
-
 static void open_world(world *w)
 {
     ps_err err = PS_ERR_INIT;
@@ -65,7 +45,8 @@ static void open_world(world *w)
     const ps_backend_needs needs = ps_forward_needs(w->config, PS_DTYPE_F32, 2, 64, T);
     CHECK(ps_backend_open(&w->backend, "cpu", &needs, &err) == 0);
     CHECK(ps_weights_open(&w->weights, w->config, FIXTURE, w->backend, &err) == 0);
-    make_grid(w);
+    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_pairs = N_PAIRS, .pairs = pairs,
+                                        .vocab = w->config->vocab / 2 * 2, .with_foil = true});
     w->values = calloc((size_t)w->grid->n_keys, sizeof *w->values);
     w->again = calloc((size_t)w->grid->n_keys, sizeof *w->again);
 }
@@ -112,11 +93,10 @@ static size_t run(world *w, int64_t max_rows, const ps_plan_options *options, do
 {
     const ps_wave_sink sink = {.context = w, .word = word, .save = save, .restore = restore};
     ps_err err = PS_ERR_INIT;
-    ps_plan *plan = NULL;
+    ps_plan *plan = world_plan(w->grid, 1, max_rows, options);
     ps_wave *wave = NULL;
     size_t whole = 0;
 
-    CHECK(ps_plan_build(&plan, w->grid, 1, max_rows, options, &err) == 0);
     CHECK(ps_wave_open(&wave, w->grid, plan, w->config, w->weights, w->backend, comm, 0, &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         ps_wave_values values;

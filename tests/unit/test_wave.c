@@ -14,7 +14,7 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
 #include "patchsweep/wave.h"
-#include "rand.h"
+#include "world.h"
 
 #define MODELS "tests/fixtures/models"
 /* Of the largest logit: float32 against double; operands of 8 bits, a random walk over the layers. */
@@ -34,6 +34,9 @@ typedef struct setup {
 /* Pairs of different lengths in one grid. The second differs from position 0 on; the third begins with seven
  * of the first's corrupt tokens, four of which are its clean ones' too, so that its rows lie in three places. */
 #define N_PAIRS 3
+static const world_pair pairs[N_PAIRS] = {{.T = 9, .D = 4, .also = 6}, {.T = 6, .D = 0, .also = 2},
+                                          {.T = 10, .D = 7, .also = 9, .shared = 7, .of = PS_CORRUPT}};
+
 typedef struct world {
     ps_config *config;
     ps_backend *ref; /* for the weights that the oracle reads */
@@ -45,37 +48,6 @@ typedef struct world {
     double *base_logits[N_PAIRS][PS_N_WHICH];
     double **cell_logits; /* of each cell, once an engine's answer has been compared with it */
 } world;
-
-static ps_grid *make_grid(const ps_config *c)
-{
-    static const int32_t T[N_PAIRS] = {9, 6, 10}, D[N_PAIRS] = {4, 0, 7};
-    ps_err err = PS_ERR_INIT;
-    ps_job_pair job_pairs[N_PAIRS];
-    ps_job job = {.n_pairs = N_PAIRS, .pairs = job_pairs, .layers = {.all = true}, .positions = {.all = true},
-                  .sites = (1u << PS_N_SITES) - 1, .directions = 3, .metrics = (1u << PS_N_METRICS) - 1};
-    ps_pair pairs[N_PAIRS] = {0};
-    ps_grid *grid = NULL;
-
-    for (int p = 0; p < N_PAIRS; p++) {
-        job_pairs[p] = (ps_job_pair){.where = (char[]){"a pair"}};
-        pairs[p] = (ps_pair){.job = &job_pairs[p], .n_positions = T[p], .first_difference = D[p],
-                             .answer_id = 3, .foil_id = 5};
-        for (int which = 0; which < PS_N_WHICH; which++) {
-            pairs[p].ids[which] = malloc((size_t)T[p] * sizeof(int32_t));
-            for (int t = 0; t < T[p]; t++)
-                pairs[p].ids[which][t] = which && t != D[p] && t != D[p] + 2
-                                             ? pairs[p].ids[0][t]
-                                             : rand_int(c->vocab / 2) + which * (c->vocab / 2);
-            for (int t = 0; p == 2 && t < D[p]; t++)
-                pairs[p].ids[which][t] = pairs[0].ids[PS_CORRUPT][t];
-        }
-    }
-    CHECK(ps_grid_build(&grid, &job, pairs, c->n_layers, &err) == 0);
-    for (int p = 0; p < N_PAIRS; p++)
-        for (int which = 0; which < PS_N_WHICH; which++)
-            free(pairs[p].ids[which]);
-    return grid;
-}
 
 static void run_base(world *w)
 {
@@ -110,7 +82,8 @@ static int open_world(world *w, const char *dir)
         printf("# %s\n", err.text);
         return -1;
     }
-    w->grid = make_grid(w->config);
+    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_pairs = N_PAIRS, .pairs = pairs,
+                                        .vocab = w->config->vocab / 2 * 2, .with_foil = true});
     w->cell_logits = calloc(N_PAIRS * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
                             (size_t)ps_grid_max_positions(w->grid), sizeof *w->cell_logits);
     run_base(w);
