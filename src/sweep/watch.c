@@ -13,11 +13,16 @@
 #define SLURM_MARGIN 30   /* seconds before Slurm's end: its clock has minutes */
 #define SAVES_APART 20    /* times what a save takes, at least: at most a twentieth goes into saving */
 
+static double seconds(const ps_watch *w)
+{
+    return w->clock ? w->clock() : ps_seconds();
+}
+
 void ps_watch_begin(ps_watch *w, double every, double start, double most)
 {
-    double now = ps_seconds(), slurm = ps_stop_slurm_end();
+    double now = seconds(w), slurm = ps_stop_slurm_end();
 
-    *w = (ps_watch){.every = every, .deadline = INFINITY, .asked_at = NAN, .safe_at = now};
+    *w = (ps_watch){.every = every, .deadline = INFINITY, .asked_at = NAN, .safe_at = now, .clock = w->clock};
     if (most > 0) {
         w->deadline = start + most;
         w->whose = "--max-hours";
@@ -38,7 +43,7 @@ static bool too_late(const ps_watch *w, double now)
 
 unsigned ps_watch_word(ps_watch *w, bool new)
 {
-    double now = ps_seconds();
+    double now = seconds(w);
 
     if (ps_stop_signal())
         w->why = ps_stop_name(ps_stop_signal());
@@ -56,6 +61,6 @@ unsigned ps_watch_word(ps_watch *w, bool new)
 void ps_watch_safe(ps_watch *w, double took)
 {
     w->save_took = fmax(w->save_took, took);
-    w->safe_at = ps_seconds();
+    w->safe_at = seconds(w);
     w->asked_at = took > 0 ? w->safe_at : NAN; /* between waves: what comes next is no layer's time */
 }

@@ -17,11 +17,12 @@ typedef struct ps_watch {
     double asked_at;           /* the last time, in this wave; NAN before */
     double safe_at, save_took; /* the last save or end of a wave; the longest save */
     const char *why;           /* it says stop; NULL while it does not */
+    double (*clock)(void);     /* in tests, instead of ps_seconds(); NULL otherwise */
 } ps_watch;
 
 /*
  * From now on: save every `every` seconds, end within `most` seconds of `start` (0: no bound) or before Slurm ends the
- * job, whichever is first.
+ * job, whichever is first.  *watch was zero, but for its clock.
  */
 void ps_watch_begin(ps_watch *watch, double every, double start, double most);
 /* Before a layer: enum ps_word bits; `new`: there is something that is not saved yet. */

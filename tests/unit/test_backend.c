@@ -313,6 +313,42 @@ static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype o
     return backend;
 }
 
+/* Many runs of odd lengths over the same keys, on one thread, on two and on more than there are: ref's numbers, and
+ * the same bits on all. */
+static void runs_attend_together(void)
+{
+    enum { RUNS = 9, KEYS = 60, QW = 6 * 10, KVW = 2 * 10 };
+    static const int threads[] = {1, 2, 5};
+    static const int32_t first[RUNS] = {0, 0, 59, 1, 17, 30, 58, 0, 13}, n[RUNS] = {1, 60, 1, 7, 33, 5, 2, 31, 1};
+    const ps_heads heads = {6, 2, 10, 0.3f};
+    ps_queries runs[RUNS];
+    ps_keys keys[2];
+    size_t at = 0, rows = 0;
+
+    for (int i = 0; i < RUNS; i++)
+        rows += (size_t)n[i];
+    float *q = numbers(rows * QW), *k = numbers(KEYS * KVW), *v = numbers(KEYS * KVW);
+    float *wanted = numbers(rows * QW), *bits = numbers(rows * QW), *out = numbers(rows * QW);
+    keys[0] = (ps_keys){k, v, 21};
+    keys[1] = (ps_keys){k + 21 * KVW, v + 21 * KVW, KEYS - 21};
+    for (int i = 0; i < RUNS; at += (size_t)n[i++] * QW)
+        runs[i] = (ps_queries){.q = q + at, .out = wanted + at, .first = first[i], .n = n[i], .keys = keys};
+    ref->ops.attend(ref, runs, RUNS, heads);
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+        ps_backend *backend = open_backend("cpu", threads[t], PS_DTYPE_F32, 120);
+        for (int i = 0; i < RUNS; i++)
+            runs[i].out = out + (runs[i].q - q);
+        memset(out, 0xff, rows * QW * sizeof *out);
+        backend->ops.attend(backend, runs, RUNS, heads);
+        CHECK(worst(out, wanted, rows * QW) <= 4e-6);
+        CHECK(t == 0 || !memcmp(out, bits, rows * QW * sizeof *out));
+        memcpy(bits, out, rows * QW * sizeof *out);
+        backend->ops.attend(backend, runs, 0, heads); /* nothing is fine too */
+        ps_backend_close(backend);
+    }
+    free(q), free(k), free(v), free(wanted), free(bits), free(out);
+}
+
 int main(void)
 {
     const ps_backend_needs needs = {.n_threads = 1};
@@ -332,6 +368,7 @@ int main(void)
     RUN(rope_equals_ref);
     RUN(attend_equals_ref);
     RUN(attention_rows_do_not_see_each_other);
+    RUN(runs_attend_together);
     RUN(elementwise_equals_ref);
     RUN(move_equals_ref);
     RUN(vexp_is_exp);

@@ -1,0 +1,90 @@
+/* test_identity.c - where two identities differ, and how a message says so. */
+#include <stdlib.h>
+
+#include "../../src/sweep/identity.h"
+#include "../check.h"
+
+static void the_same(void)
+{
+    ps_err err = PS_ERR_INIT;
+
+    CHECK_INT(ps_identity_compare("", "", &err), 0);
+    CHECK_INT(ps_identity_compare("a: 1\n", "a: 1\n", &err), 0);
+    CHECK_INT(ps_identity_compare("a: 1\nb:\n\nc: x: y\n", "a: 1\nb:\n\nc: x: y\n", &err), 0);
+    CHECK_INT(ps_identity_compare("a: 1\nb: 2", "a: 1\nb: 2\n", &err), 0); /* the last line's end is no value */
+}
+
+/* The field that a message names, and both values; every kind of difference in one place. */
+static void one_field_differs(void)
+{
+    static const struct {
+        const char *theirs, *ours, *words;
+    } cases[] = {
+        {"a: 1\nb: 2\n", "a: 1\nb: 3\n", "its b has '2', and this one's '3'"},
+        {"a: 1\nb: 2\n", "a: 1\nb: 22\n", "its b has '2', and this one's '22'"},
+        {"a: 12\n", "a: 1\n", "its a has '12', and this one's '1'"},
+        {"a: \n", "a: 1\n", "its a has '', and this one's '1'"},
+        {"a:\n", "a: 1\n", "its a has '', and this one's '1'"},
+        {"a: 1\nb: 2\n", "a: 9\nb: 3\n", "its a has '1', and this one's '9'"}, /* the first that differs */
+        {"weights m.safetensors: 1\n", "weights m.safetensors: 2\n", "its weights m.safetensors has '1'"},
+        {"a: x: y\n", "a: x: z\n", "its a has 'x: y', and this one's 'x: z'"},
+    };
+    ps_err err = PS_ERR_INIT;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CHECK_ERR(ps_identity_compare(cases[i].theirs, cases[i].ours, &err), err, PS_EINPUT, cases[i].words);
+}
+
+/* A field that only one of them has. */
+static void fields_differ(void)
+{
+    static const struct {
+        const char *theirs, *ours, *words;
+    } cases[] = {
+        {"a: 1\n", "b: 1\n", "it has 'a' where this one has 'b'"},
+        {"job: 1\n", "jobs: 1\n", "it has 'job' where this one has 'jobs'"},
+        {"jobs: 1\n", "job: 1\n", "it has 'jobs' where this one has 'job'"},
+        {"a: 1\n", "", "it has 'a' where this one has ''"},
+        {"", "a: 1\n", "it has '' where this one has 'a'"},
+        {"a: 1\nb: 2\n", "a: 1\nc: 2\nb: 2\n", "it has 'b' where this one has 'c'"},
+        {"no colon\n", "a: 1\n", "it has 'no colon' where this one has 'a'"},
+    };
+    ps_err err = PS_ERR_INIT;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CHECK_ERR(ps_identity_compare(cases[i].theirs, cases[i].ours, &err), err, PS_EINPUT, cases[i].words);
+}
+
+/* Long values, such as a job's: the message shows the place where they differ, and no byte that steers a terminal. */
+static void long_values(void)
+{
+    char theirs[4096], ours[4096];
+    ps_err err = PS_ERR_INIT;
+
+    for (int at = 0; at < 2000; at += 7) {
+        snprintf(theirs, sizeof theirs, "program: 1\njob: %0*dOLD%0*d\n", at + 1, 0, 1500, 0);
+        snprintf(ours, sizeof ours, "program: 1\njob: %0*dNEW%0*d\n", at + 1, 0, 1500, 0);
+        CHECK_ERR(ps_identity_compare(theirs, ours, &err), err, PS_EINPUT, "OLD");
+        CHECK(strstr(err.text, "NEW") && strstr(err.text, "job") && strlen(err.text) < 250);
+    }
+    CHECK_ERR(ps_identity_compare("a: \x1b[31m\n", "a: 1\n", &err), err, PS_EINPUT, "its a has");
+    CHECK(!strchr(err.text, '\x1b'));
+}
+
+static void without_the_program(void)
+{
+    CHECK_STR(ps_identity_of_job("program: 1\njob: x\n"), "job: x\n");
+    CHECK_STR(ps_identity_of_job("program: 1\n"), "");
+    CHECK_STR(ps_identity_of_job("program"), "program");
+    CHECK_STR(ps_identity_of_job(""), "");
+}
+
+int main(void)
+{
+    RUN(the_same);
+    RUN(one_field_differs);
+    RUN(fields_differ);
+    RUN(long_values);
+    RUN(without_the_program);
+    return check_done();
+}
