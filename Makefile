@@ -4,6 +4,7 @@
 ##   make check          every test but the long ones; needs no network and no GPU
 ##                       TEST="unit/test_plan mpi/test_ranks" runs only these
 ##   make check-quick    the tests that take no time: under a minute
+##   make check-builds   make check in builds for several processors: BUILDS="native x86-64-v3 x86-64"
 ##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character; faults at every
 ##                       write and allocation, 300 kills
 ##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
@@ -41,7 +42,8 @@ PKG_LIBS   := $(patsubst -lhdf5,-lhdf5_hl -lhdf5,$(shell pkg-config --libs $(PKG
 
 empty :=
 comma := ,
-O := build/$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)$(if $(filter 0,$(MPI)),-serial)
+O := build/$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)$(if $(filter 0,$(MPI)),-serial)$(if \
+    $(filter-out native,$(or $(ARCH),default)),-$(or $(ARCH),default))
 
 OPT := $(if $(SANITIZE),-O1 -g3 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O3 -g)
 CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPS_VERSION='"$(VERSION)"' \
@@ -67,7 +69,7 @@ TESTS += $(patsubst tests/fuzz/%.c,$O/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 
-.PHONY: all bench check check-quick check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
+.PHONY: all bench check check-builds check-quick check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
 all: patchsweep
 
 # ./patchsweep is the build that was asked for last; all of them stay in their folders.
@@ -114,6 +116,13 @@ check: $O/patchsweep $(TESTS) $(SHIM) check-headers
 
 check-quick: $O/patchsweep $(TESTS) $(SHIM) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh --quick
+
+# Each build in a folder of its own; all of them run, whatever becomes of one.
+BUILDS ?= native x86-64-v3 x86-64
+check-builds:
+	$(Q)rc=0; for arch in $(BUILDS); do \
+	    echo "ARCH=$$arch"; $(MAKE) --no-print-directory ARCH=$$arch check || rc=1; \
+	done; exit $$rc
 
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)

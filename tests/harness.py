@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -45,9 +46,18 @@ def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
     return done
 
 
+def needs(program):
+    """Skip the test where that program is not installed."""
+    if not shutil.which(program):
+        raise unittest.SkipTest(f"no {program}")
+
+
 def on_terminal(*args, env=None, cwd=ROOT, columns=100):
     """What patchsweep writes to a terminal of that width, as bytes; it must succeed."""
-    master, slave = os.openpty()
+    try:
+        master, slave = os.openpty()
+    except OSError as error:  # no /dev/pts in this container
+        raise unittest.SkipTest(f"no terminal can be had: {error}") from None
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen([PATCHSWEEP, *map(str, args)], cwd=cwd, stdout=slave, env=environment(**(env or {}))) as process:
         os.close(slave)

@@ -9,7 +9,8 @@ lines of a test's source:
     run.sh: slow     starts first, and is left out of --quick
     run.sh: alone    runs when no other test does
 
-Environment: PATCHSWEEP, UNIT, TEST_SECONDS (300), PS_JOBS (tests at a time; one more than there are cores).
+Environment: PATCHSWEEP, UNIT, TEST_SECONDS (300), TEST_GRACE (10: seconds to end in), PS_JOBS (tests at a time; one
+more than there are cores).
 """
 import contextlib
 import os
@@ -27,7 +28,7 @@ SECONDS = float(os.environ.get("TEST_SECONDS", "300"))
 JOBS = int(os.environ.get("PS_JOBS", "0")) or len(os.sched_getaffinity(0)) + 1
 SCRIPTS = ("cli", "mpi", "fault", "readers", "golden")
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
-GRACE = 10       # seconds between SIGTERM and SIGKILL
+GRACE = float(os.environ.get("TEST_GRACE", "10"))  # seconds between SIGTERM and SIGKILL
 NEWS = 60        # seconds between two lines about tests that are still running
 SHOWN = 60       # lines of a failed test's output
 

@@ -119,6 +119,9 @@ static inline __attribute__((always_inline)) void load_strip(vec w[2], const voi
     else
         for (int v = 0; v < 2; v++)
             w[v] = (vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)at + v));
+#else
+    else
+        __builtin_unreachable(); /* ps_backend_gemm() has float16 held as float32 */
 #endif
 }
 

@@ -39,7 +39,7 @@ class Case(unittest.TestCase):
     def say(self, *args, status=0, ranks=0, stdin=b""):
         """Run patchsweep on args, in the folder; both its outputs as they came, which must be harmless."""
         command = ["mpirun", "--oversubscribe", "-n", str(ranks)] if ranks else []
-        env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **os.environ, "OMP_NUM_THREADS": "1"}
+        env = harness.environment(ranks, OMP_NUM_THREADS="1")
         done = subprocess.run([*command, harness.PATCHSWEEP, *args], cwd=self.folder, env=env, input=stdin,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
         self.assertEqual(done.returncode, status, done.stderr)

@@ -7,5 +7,5 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness
 
 CHECK = pathlib.Path(__file__).with_name("check_golden.py")
-done = subprocess.run([sys.executable, CHECK, harness.PATCHSWEEP], cwd=harness.ROOT, check=False)
+done = subprocess.run([sys.executable, CHECK, harness.PATCHSWEEP], cwd=harness.ROOT, env=harness.environment(), check=False)
 sys.exit(done.returncode)
