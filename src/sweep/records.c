@@ -25,6 +25,20 @@ typedef struct cells_head {
     uint32_t n, d_model; /* 0: no final rows */
 } cells_head;
 
+/* A cell in a record: a ps_cell whose padding has a name, and is 0. */
+typedef struct cell_record {
+    int32_t pair, layer, position;
+    uint8_t site, direction, check, zero;
+} cell_record;
+
+/* A record is read in place, as ps_cell. */
+_Static_assert(sizeof(cell_record) == 16 && sizeof(ps_cell) == 16 &&
+               offsetof(cell_record, layer) == offsetof(ps_cell, layer) &&
+               offsetof(cell_record, position) == offsetof(ps_cell, position) &&
+               offsetof(cell_record, site) == offsetof(ps_cell, site) &&
+               offsetof(cell_record, direction) == offsetof(ps_cell, direction) &&
+               offsetof(cell_record, check) == offsetof(ps_cell, check), "a cell has another layout");
+
 typedef struct activations_head {
     int32_t pair, which, layer, first, n, dtype;
     uint32_t d_model, pad;
@@ -53,23 +67,33 @@ int ps_record_baseline(ps_journal *journal, int32_t pair, const ps_baseline base
     return ps_journal_append(journal, PS_RECORD_BASELINE, spans, 2, err);
 }
 
+static cell_record record_of(const ps_cell *cell)
+{
+    return (cell_record){.pair = cell->pair, .layer = cell->layer, .position = cell->position, .site = cell->site,
+                         .direction = cell->direction, .check = cell->check};
+}
+
 int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                     const float *finals, size_t n, size_t d_model, ps_err *err)
 {
-    size_t each = sizeof *cells + sizeof *values + (finals ? d_model * sizeof *finals : 0);
+    size_t each = sizeof(cell_record) + sizeof *values + (finals ? d_model * sizeof *finals : 0);
     size_t most = MOST_CELLS_BYTES / each ? MOST_CELLS_BYTES / each : 1;
+    cell_record *records = ps_malloc(n < most ? n : most, sizeof *records, err);
+    int rc = records ? 0 : -1;
 
-    for (size_t at = 0, some; at < n; at += some) {
+    for (size_t at = 0, some; at < n && rc == 0; at += some) {
         some = n - at < most ? n - at : most;
+        for (size_t i = 0; i < some; i++)
+            records[i] = record_of(&cells[at + i]);
         const cells_head head = {(uint32_t)some, finals ? (uint32_t)d_model : 0};
         const ps_span spans[] = {{&head, sizeof head},
-                                 {cells + at, some * sizeof *cells},
+                                 {records, some * sizeof *records},
                                  {values + at, some * sizeof *values},
                                  {finals ? finals + at * d_model : NULL, some * head.d_model * sizeof *finals}};
-        if (ps_journal_append(journal, PS_RECORD_CELLS, spans, 4, err) < 0)
-            return -1;
+        rc = ps_journal_append(journal, PS_RECORD_CELLS, spans, 4, err);
     }
-    return 0;
+    ps_free(records);
+    return rc;
 }
 
 int ps_record_activations(ps_journal *journal, int32_t pair, enum ps_which which, int32_t layer, int32_t first,

@@ -269,7 +269,11 @@ static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps
     char *bytes = NULL;
     int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0 || fstat(fd, &st) < 0 || ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        ps_err_errno(err, "cannot open '%s'", path);
+        goto out;
+    }
+    if (ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
         goto out;
     size_t most = sizeof h + (size_t)h.n_entries * sizeof(entry);
     if (most > (uint64_t)st.st_size) {
@@ -289,9 +293,7 @@ static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps
     }
     rc = 0;
 out:
-    if (fd < 0)
-        ps_err_errno(err, "cannot open '%s'", path);
-    else
+    if (fd >= 0)
         close(fd);
     ps_free(bytes);
     return rc;
