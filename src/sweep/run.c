@@ -69,8 +69,10 @@ typedef struct run {
 static void share_string(run *r, char **s)
 {
     size_t bytes = *s ? strlen(*s) + 1 : 0;
+    void *block = *s;
 
-    ps_comm_bcast_block(r->comm, (void **)s, &bytes, 0);
+    ps_comm_bcast_block(r->comm, &block, &bytes, 0);
+    *s = block;
 }
 
 /* Collective.  What of the grid is done: on rank 0 the ledger's. */
