@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
 
 /* ---- matrices ---- */
 
@@ -81,16 +82,11 @@ static int measure_bits(ps_backend *b, ps_err *err)
 
 /* ---- opening ---- */
 
-static size_t at_least(size_t a, size_t least)
-{
-    return a < least ? least : a;
-}
-
 /* What does the products: its slots, its scratch, its words. */
 static int choose_products(ps_backend *b, const char *name, const ps_backend_needs *needs,
                            size_t *scratch, ps_err *err)
 {
-    size_t depth = at_least(needs->max_depth, PROBE_K);
+    size_t depth = ps_max(needs->max_depth, PROBE_K);
     bool openblas = !strcmp(name, "openblas");
 
     if (b->operand == PS_DTYPE_BF16) {
@@ -101,7 +97,7 @@ static int choose_products(ps_backend *b, const char *name, const ps_backend_nee
         return ps_backend_onednn(&b->ops, err);
     }
     if (openblas || (!strcmp(name, "auto") && !ps_backend_gemm_suits())) {
-        *scratch = ps_backend_openblas_scratch(at_least(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
+        *scratch = ps_backend_openblas_scratch(ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
         b->describe = ps_backend_openblas_describe;
         ps_backend_openblas(&b->ops, b->n_threads);
         ps_backend_openblas_advise(b->advice, sizeof b->advice);

@@ -21,6 +21,7 @@
 
 #include "patchsweep/backend.h"
 #include "patchsweep/host.h"
+#include "patchsweep/minmax.h"
 
 #if defined(__F16C__)
 #include <immintrin.h>
@@ -219,11 +220,6 @@ static void take(const product *p, size_t first_tile, size_t end_tile, size_t fi
     }
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The work as items that threads take in turn: enough of them that none waits long for the last. */
 static void multiply(const product *p, const float *x, int n_threads)
 {
@@ -238,14 +234,14 @@ static void multiply(const product *p, const float *x, int n_threads)
 #pragma omp for
         for (size_t tile = 0; tile < p->tiles; tile++)
             for (size_t from = 0; from < p->k; from += DEPTH) {
-                size_t depth = least(p->k - from, DEPTH), first = tile * TILE_ROWS;
+                size_t depth = ps_min(p->k - from, DEPTH), first = tile * TILE_ROWS;
                 pack_tile(tile_of(p->packed, p->tiles, from, tile, depth), x + first * p->k + from,
                           p->rows - first, p->k, depth);
             }
 #pragma omp for schedule(dynamic)
         for (size_t i = 0; i < items; i++) {
             size_t strip = i / blocks * group, tile = i % blocks * block;
-            take(p, tile, least(tile + block, p->tiles), strip, least(strip + group, p->strips));
+            take(p, tile, ps_min(tile + block, p->tiles), strip, ps_min(strip + group, p->strips));
         }
     }
 }
@@ -254,7 +250,7 @@ static void matmul(const ps_backend *backend, float *out, const float *x, const 
                    const float *bias, size_t rows)
 {
     for (size_t at = 0, some; at < rows; at += some) {
-        some = least(rows - at, backend->max_rows);
+        some = ps_min(rows - at, backend->max_rows);
         product p = {.out = out + at * w->n, .packed = backend->scratch, .w = w->data, .bias = bias,
                      .dtype = w->dtype, .rows = some, .n = w->n, .k = w->k,
                      .tiles = (some + TILE_ROWS - 1) / TILE_ROWS, .strips = (w->n + STRIP - 1) / STRIP};
