@@ -34,28 +34,14 @@ typedef struct options {
 
 static void row_rope(ps_answer *a, const ps_config *config)
 {
-    static const char *const types[] = {
-        [PS_ROPE_DEFAULT] = "default", [PS_ROPE_LINEAR] = "linear", [PS_ROPE_LLAMA3] = "llama3"};
-    const struct {
-        const char *name;
-        double value;
-        bool shown;
-    } rows[] = {
-        {"rope_theta", config->rope.theta, true},
-        {"factor", config->rope.factor, config->rope.type != PS_ROPE_DEFAULT},
-        {"low_freq_factor", config->rope.low_freq_factor, config->rope.type == PS_ROPE_LLAMA3},
-        {"high_freq_factor", config->rope.high_freq_factor, config->rope.type == PS_ROPE_LLAMA3},
-        {"original_max_position_embeddings", config->rope.original_max_positions,
-         config->rope.type == PS_ROPE_LLAMA3},
-    };
+    const char *name;
+    double value;
 
     ps_answer_key(a, "rope");
-    ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", types[config->rope.type]);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!rows[i].shown)
-            continue;
-        ps_text_printf(&a->text, a->json ? ", \"%s\": " : ", %s ", rows[i].name);
-        ps_answer_bare_number(a, rows[i].value);
+    ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", ps_rope_types[config->rope.type]);
+    for (size_t i = 0; (name = ps_config_rope_setting(config, i, &value)); i++) {
+        ps_text_printf(&a->text, a->json ? ", \"%s\": " : ", %s ", name);
+        ps_answer_bare_number(a, value);
     }
     ps_answer_bracket(a, "}");
 }
