@@ -29,8 +29,15 @@ typedef struct ps_checks {
 } ps_checks;
 
 /*
- * Compare a check's metrics with those of the run that it must score as.  `largest` is that run's largest logit:
- * float32 may differ by 1e-5 of it, operands of bfloat16 by 0.03.  (One kind of processor gives the same bits.)
+ * How far two ways to compute one logit may lie apart, as a part of the run's largest logit.  float32: its rounding
+ * over the layers.  Operands of bfloat16: 8 bits each, whose errors walk randomly over the layers.
+ */
+#define PS_TOLERANCE 1e-5
+#define PS_TOLERANCE_BF16 0.03
+
+/*
+ * Compare a check's metrics with those of the run that it must score as, within the tolerance of the grid's precision.
+ * `largest` is that run's largest logit.  (One kind of processor gives the same bits.)
  */
 void ps_check_compare(ps_checks *checks, const ps_grid *grid, const ps_cell *check,
                       const double seen[PS_N_METRICS], const double wanted[PS_N_METRICS], double largest);
