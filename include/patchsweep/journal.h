@@ -52,7 +52,6 @@ int ps_journal_create(ps_journal **out, const char *path, ps_err *err);
 /* Go on behind byte `good` of one that was scanned; what is behind that is cut off. */
 int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *err);
 void ps_journal_close(ps_journal *journal); /* NULL is fine */
-const char *ps_journal_path(const ps_journal *journal); /* borrowed */
 
 typedef struct ps_span {
     const void *at;

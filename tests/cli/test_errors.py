@@ -86,7 +86,7 @@ class Jobs(Case):
     def test_position_past_the_end(self):
         self.refuse({**good_job(), "positions": [28]}, "positions", "28")
 
-    def test_precision_not_there_yet(self):
+    def test_unknown_precision(self):
         self.refuse({**good_job(), "precision": "fp16"}, "precision", "fp16", "fp32")
 
     def test_pairs_file_line(self):
