@@ -38,12 +38,19 @@ typedef struct ps_rows {
     float *rows;          /* [n, d_model] */
 } ps_rows;
 
+/* Base-run states to keep: resid_post of `layer` at positions first .. first + n - 1. */
+typedef struct ps_activations {
+    int32_t pair;
+    enum ps_which which;
+    int32_t layer, first, n;
+    const float *rows; /* [n, d_model]; borrowed */
+} ps_activations;
+
 /* What a wave says and asks on its way, from one thread.  Each may be NULL; a negative return with *err set ends it. */
 typedef struct ps_wave_sink {
     void *context;
-    /* Rank 0: resid_post of a base run, rows[n, d_model] of `layer` at positions first .. */
-    int (*activations)(void *context, int32_t pair, enum ps_which which, int32_t layer,
-                       int32_t first, int32_t n, const float *rows, ps_err *err);
+    /* Rank 0: states of a base run.  They live for the call. */
+    int (*activations)(void *context, const ps_activations *states, ps_err *err);
     /* So many token-layers more are done on this rank. */
     void (*progress)(void *context, int64_t token_layers);
     /* Rank 0: what is to be done before `layer`: enum ps_word bits. */

@@ -96,21 +96,22 @@ int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*va
     return rc;
 }
 
-int ps_record_activations(ps_journal *journal, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                          int32_t n, const float *rows, enum ps_dtype dtype, size_t d_model, ps_err *err)
+int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
+                          ps_err *err)
 {
-    const activations_head head = {.pair = pair, .which = (int32_t)which, .layer = layer, .first = first, .n = n,
-                                   .dtype = (int32_t)dtype, .d_model = (uint32_t)d_model};
-    size_t elements = (size_t)n * d_model, bytes = elements * ps_dtype_bytes(dtype);
+    const activations_head head = {.pair = states->pair, .which = (int32_t)states->which, .layer = states->layer,
+                                   .first = states->first, .n = states->n, .dtype = (int32_t)dtype,
+                                   .d_model = (uint32_t)d_model};
+    size_t elements = (size_t)states->n * d_model, bytes = elements * ps_dtype_bytes(dtype);
     void *narrow = NULL;
 
     if (dtype != PS_DTYPE_F32) {
         narrow = ps_malloc(bytes, 1, err);
         if (!narrow)
             return -1;
-        ps_narrow(narrow, rows, dtype, elements);
+        ps_narrow(narrow, states->rows, dtype, elements);
     }
-    const ps_span spans[] = {{&head, sizeof head}, {narrow ? narrow : rows, bytes}};
+    const ps_span spans[] = {{&head, sizeof head}, {narrow ? narrow : states->rows, bytes}};
     int rc = ps_journal_append(journal, PS_RECORD_ACTIVATIONS, spans, 2, err);
     ps_free(narrow);
     return rc;

@@ -14,6 +14,7 @@
 #include "patchsweep/grid.h"
 #include "patchsweep/journal.h"
 #include "patchsweep/terms.h"
+#include "patchsweep/wave.h"
 #include "scores.h"
 #include "snapshot.h"
 
@@ -60,9 +61,9 @@ int ps_record_baseline(ps_journal *journal, int32_t pair, const ps_baseline base
 /* In as many records as it takes. */
 int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                     const float *finals, size_t n, size_t d_model, ps_err *err);
-/* rows[n, d_model] are narrowed to dtype. */
-int ps_record_activations(ps_journal *journal, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                          int32_t n, const float *rows, enum ps_dtype dtype, size_t d_model, ps_err *err);
+/* The rows are narrowed to dtype. */
+int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
+                          ps_err *err);
 int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err);
 
 #endif
