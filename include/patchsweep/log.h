@@ -2,8 +2,8 @@
  * log.h - the chatter on stderr; answers go to stdout and never through here.
  *
  * Every line begins with "patchsweep: ".  Control characters in a message are
- * shown as \xNN, so that no token or prompt can steer a terminal.  The rank is the
- * program's one global: it is set once, before any work.
+ * shown as \xNN, so that no token or prompt can steer a terminal.  The rank is a global,
+ * set once, before any work.
  */
 #ifndef PATCHSWEEP_LOG_H
 #define PATCHSWEEP_LOG_H

@@ -38,7 +38,7 @@ void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *m, size_t i, floa
 
 enum { PROBE_N = 96, PROBE_K = 160, PROBE_ROWS = 100 };
 
-/* Do equal rows come out equal, however many and wherever they stand? */
+/* Whether equal rows have equal products, for any number of rows and in any place. */
 static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *room, size_t rows)
 {
     float *x = room, *out = x + rows * PROBE_K, *alone = out + rows * PROBE_N;
@@ -53,7 +53,7 @@ static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *roo
     return true;
 }
 
-/* Kernels differ from processor to processor: what they do is measured, not looked up. */
+/* Measure b->same_bits: kernels differ from processor to processor. */
 static int measure_bits(ps_backend *b, ps_err *err)
 {
     static const size_t rows[] = {2, 5, 17, 36, PROBE_ROWS};
@@ -82,7 +82,7 @@ static int measure_bits(ps_backend *b, ps_err *err)
 
 /* ---- opening ---- */
 
-/* What does the products: its slots, its scratch, its words. */
+/* Choose the matrix-product implementation: fill its slots, size its scratch, record its description. */
 static int choose_products(ps_backend *b, const char *name, const ps_backend_needs *needs,
                            size_t *scratch, ps_err *err)
 {

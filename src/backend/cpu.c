@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "patchsweep/backend.h"
-#include "vexp.h"
+#include "patchsweep/vexp.h"
 
 /* Fewer rows than this are not worth waking threads for. */
 #define FEW_ROWS 16

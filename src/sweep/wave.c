@@ -562,7 +562,7 @@ static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sin
 {
     const ps_plan_wave *wave = w->trunk.wave;
 
-    if (!sink->activations)
+    if (w->rank != 0 || !sink->activations)
         return 0;
     for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
         for (int which = 0; which < PS_N_WHICH; which++)
