@@ -78,7 +78,7 @@ void ps_progress_end(ps_progress *p)
         return;
     if (p->terminal)
         fprintf(stderr, "\r\033[K");
-    ps_info("%s done: %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
+    ps_info("%s done: computed %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
             (long long)p->cells, spent, spent > 0 ? (double)p->cells / spent : 0,
             spent > 0 ? (double)p->total * p->scale / spent : 0);
 }
