@@ -137,7 +137,8 @@ const char *ps_backend_advice(const ps_backend *backend);
 extern const ps_backend_ops ps_backend_ref;
 void ps_backend_cpu(ps_backend_ops *ops); /* override the slots of ref but the matrix products */
 
-/* Matrix products: each implementation overrides matmul and how matrices are held, and says how much scratch it needs. */
+/* Matrix products.  Each implementation overrides matmul and the layout of matrices, and says how much scratch it
+ * needs. */
 void ps_backend_gemm(ps_backend_ops *ops);
 bool ps_backend_gemm_suits(void); /* was it built with vectors that make it as fast as the others? */
 size_t ps_backend_gemm_scratch(size_t max_rows, size_t max_depth); /* bytes of ps_backend.scratch */

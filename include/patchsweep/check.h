@@ -1,8 +1,9 @@
 /*
- * check.h - cells that a run checks itself by.
+ * check.h - self-checks: cells of known score that are computed all the same.
  *
- * What is filled in cannot check itself.  So of each pair a few cells go through the engine although their
- * score is known, and what comes out is compared with the base run that it must be.
+ * Free cells are filled in from the base runs, so they cannot show a mistake of the engine.  A few cells of each
+ * pair therefore go through the engine although their score is known, and are compared with the base run that
+ * they must equal.
  */
 #ifndef PATCHSWEEP_CHECK_H
 #define PATCHSWEEP_CHECK_H
@@ -15,17 +16,19 @@
 
 #define PS_MAX_CHECKS (PS_N_CHECKS - 1)
 
-/* The checks of a pair: one before D (where D > 0), one behind the last layer, one that patches the base run's own
- * state.  Which layer, position, site and direction: by the pair's number.  Returns how many. */
+/*
+ * Choose the checks of a pair: one before D (where D > 0), one that patches the base run's own state, one after the
+ * last layer.  Layer, position, site and direction vary with the pair's number.  Returns how many there are.
+ */
 size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CHECKS]);
 /* The run that a check scores as. */
 enum ps_which ps_check_expects(const ps_cell *check);
 
-/* How the checks of a run came out. */
+/* Outcome of the checks of a run. */
 typedef struct ps_checks {
     size_t n, n_failed;
     double worst;     /* largest difference of a metric */
-    ps_cell failed;   /* the first that did */
+    ps_cell failed;   /* the first that failed */
 } ps_checks;
 
 /*

@@ -1,5 +1,5 @@
 /*
- * log.h - the chatter on stderr; answers go to stdout and never through here.
+ * log.h - messages on stderr; answers go to stdout without it.
  *
  * Every line begins with "patchsweep: ".  Control characters in a message are
  * shown as \xNN, so that no token or prompt can steer a terminal.  The rank is a global,
@@ -12,7 +12,7 @@
 
 enum ps_log_level { PS_LOG_ERROR, PS_LOG_WARN, PS_LOG_INFO };
 
-/* Ranks above 0 say errors only. */
+/* Ranks above 0 print errors only. */
 void ps_log_set_rank(int rank, int size);
 
 void ps_log(enum ps_log_level level, const char *fmt, ...) PS_PRINTF(2, 3);

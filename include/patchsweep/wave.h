@@ -72,7 +72,8 @@ typedef struct ps_wave_values {
     size_t n_cells;                       /* of this rank, in the plan's order */
     const double (*cells)[PS_N_METRICS];  /* [n_cells] */
     const float *finals;                  /* [n_cells, d_model] last rows before the final norm */
-    const double (*base)[PS_N_METRICS];   /* [n_pairs * 2] clean and corrupt of each pair; every metric on rank 0, the grid's elsewhere */
+    /* [n_pairs * 2] clean and corrupt of each pair; every metric on rank 0, the grid's metrics elsewhere */
+    const double (*base)[PS_N_METRICS];
     const ps_readout *base_readouts;      /* [n_pairs * 2] */
     const float *base_finals;             /* [n_pairs * 2, d_model] */
     double busy_seconds, idle_seconds;    /* computing, and waiting in the broadcasts */
