@@ -30,7 +30,8 @@ uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_p
 
 /* Most tokens of the LM head in one matrix product. */
 #define PS_HEAD_PANEL_TOKENS 4096
-int32_t ps_forward_panel_tokens(const ps_config *config); /* PS_HEAD_PANEL_TOKENS, or the vocabulary where it is smaller */
+/* PS_HEAD_PANEL_TOKENS, or the vocabulary where it is smaller. */
+int32_t ps_forward_panel_tokens(const ps_config *config);
 
 /* The needs of a backend that runs `config` on panels of at most `max_rows` rows and `max_positions` positions. */
 ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand, int n_threads,

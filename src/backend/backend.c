@@ -1,4 +1,4 @@
-/* backend.c - the registry, and the little memory that operations need. */
+/* backend.c - the registry of backends, and the scratch memory of their operations. */
 #include "patchsweep/backend.h"
 
 #include <omp.h>
@@ -91,7 +91,7 @@ static int choose_products(ps_backend *b, const char *name, const ps_backend_nee
 
     if (b->operand == PS_DTYPE_BF16) {
         if (openblas)
-            return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no products of precision bf16; use cpu");
+            return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no matrix products of precision bf16; use cpu");
         *scratch = ps_backend_onednn_scratch(needs->max_rows, depth);
         b->describe = ps_backend_onednn_describe;
         return ps_backend_onednn(&b->ops, err);

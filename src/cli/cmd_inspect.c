@@ -427,7 +427,7 @@ static int refuse_missing(const char *path, ps_err *err)
     if (output && ps_file_kind(output) == 1)
         ps_err_set(err, PS_EINPUT, "there is no file '%s': the run has finished, and its result is '%s'", path, output);
     else if (output)
-        ps_err_set(err, PS_EINPUT, "there is no file '%s'; a journal lies beside the output of a run until the run has finished",
+        ps_err_set(err, PS_EINPUT, "there is no file '%s'; a journal lies beside the output until the run has finished",
                    path);
     else
         ps_err_set(err, PS_EINPUT, "there is no file '%s'", path);

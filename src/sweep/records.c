@@ -1,13 +1,13 @@
-/* records.c - each kind of record: its head, what follows it, how it is checked. */
+/* records.c - each kind of record: its head, its contents, its checks. */
 #include "records.h"
 
 #include <string.h>
 
 #include "patchsweep/mem.h"
 
-#define MOST_CELLS_BYTES ((size_t)16 << 20) /* of a record, unless one cell has more */
+#define MOST_CELLS_BYTES ((size_t)16 << 20) /* most bytes of a record, unless one cell has more */
 
-/* A base run, without what only its metrics needed. */
+/* A base run: its metrics and predictions. */
 typedef struct run_record {
     double values[PS_N_METRICS];
     double largest;
@@ -126,7 +126,7 @@ int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_s
 
 /* ---- reading ---- */
 
-/* A record in hand, and what it is checked against. */
+/* A record, and what to check it against. */
 typedef struct source {
     const char *payload;
     size_t bytes;
@@ -134,7 +134,7 @@ typedef struct source {
     size_t d_model;
 } source;
 
-/* d_model of a record that may have none; false where it is another model's. */
+/* Whether a record's d_model (0: no rows) is the model's. */
 static bool width_fits(const source *s, uint32_t d)
 {
     return !s->grid || !d || d == s->d_model;
@@ -145,7 +145,7 @@ static bool pair_fits(const source *s, int32_t pair)
     return pair >= 0 && (!s->grid || pair < s->grid->n_pairs);
 }
 
-/* n rows of d elements of `size` bytes behind `head` bytes: are they there, and nothing else? */
+/* Whether exactly n rows of d elements of `size` bytes follow the first `head` bytes. */
 static bool ends(const source *s, size_t head, uint64_t n, uint64_t d, size_t size)
 {
     uint64_t left = s->bytes - head;
