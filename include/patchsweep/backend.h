@@ -1,10 +1,17 @@
 /*
  * backend.h - the operations on rows that a forward pass is made of.
  *
- * All matrices are row-major, and float32 but for the weights of products; a row is one hidden
+ * All matrices are row-major and float32, except the weights of matrix products.  A row is one hidden
  * state.  `ref` fills every slot in plain C with double sums: it is the oracle that the others are
- * tested against, and what a slot falls back to.  `cpu` overrides what vectors and threads do
- * better, with products of our own, OpenBLAS's or oneDNN's.  Operations cannot fail: their memory is taken when the backend is opened.
+ * tested against, and the default of a slot.  `cpu` overrides what vectors and threads do
+ * better, with matrix products of our own, of OpenBLAS or of oneDNN.
+ *
+ * For every operation:
+ *   - It cannot fail: the backend takes its memory when it is opened.
+ *   - rows == 0, n == 0 or n_runs == 0 is fine and does nothing.
+ *   - An output overlaps no input, except where it says "in place".  Inputs may overlap each other.
+ *   - Arguments are borrowed for the call.
+ *   - Call it from one thread at a time: a backend has one scratch memory.  It starts threads of its own.
  */
 #ifndef PATCHSWEEP_BACKEND_H
 #define PATCHSWEEP_BACKEND_H
@@ -28,7 +35,7 @@ typedef struct ps_matrix {
     size_t n, k;
 } ps_matrix;
 
-/* The shape of attention: key/value head h / (n_heads / n_kv_heads) serves query head h. */
+/* The shape of attention: query head h reads key/value head h / (n_heads / n_kv_heads). */
 typedef struct ps_heads {
     int32_t n_heads, n_kv_heads, head_dim;
     float scale; /* of q.k, 1 / sqrt(head_dim) */
@@ -42,14 +49,15 @@ typedef struct ps_keys {
 
 /*
  * Consecutive query rows of one run: row i stands at position first + i and sees the keys at
- * positions 0 .. first + i.  The keys come in pieces, in the order of their
- * positions, because a run shares those before its first own row with others.
+ * positions 0 .. first + i.  The keys come in pieces, in the order of their positions, because a run shares
+ * the keys before its first own row with other runs.  The caller owns `keys` and the rows that the pieces point to;
+ * runs of one call may share both.
  */
 typedef struct ps_queries {
     const float *q; /* [n, n_heads * head_dim] */
-    float *out;     /* the same shape */
+    float *out;     /* the same shape; overlaps no run's q, k or v */
     int32_t first, n;
-    const ps_keys *keys; /* as many as it takes; borrowed */
+    const ps_keys *keys; /* pieces that together hold first + n keys or more */
 } ps_queries;
 
 typedef struct ps_backend_ops {
@@ -57,26 +65,27 @@ typedef struct ps_backend_ops {
     /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
     /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n])
-     * x is rounded to backend->operand; sums are float32's or better. */
+     * x is rounded to backend->operand; sums are kept in float32 or better. */
     void (*matmul)(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
                    const float *bias, size_t rows);
-    /* How weight matrices are held: rows of a strip, and for every type of a file the type here. */
+    /* How weight matrices are held: the rows of a strip, and for every type in a file the type in memory. */
     size_t strip;
     enum ps_dtype held[PS_N_DTYPES];
-    /* One strip: out[strip * k] from n rows [n, k], n <= strip; and row j of it again, widened. */
+    /* Lay out one strip: out[strip * k] from rows [n, k], n <= strip. */
     void (*lay_out)(void *out, const void *rows, enum ps_dtype dtype, size_t n, size_t k);
+    /* out[k] = row j of a strip, widened. */
     void (*row)(float *out, const void *strip, enum ps_dtype dtype, size_t j, size_t k);
     /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
-     * (x [rows, heads * head_dim], in place; cos, sin [position, head_dim / 2]) */
+     * (x [rows, heads * head_dim], in place; positions [rows]; cos, sin [position, head_dim / 2]) */
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
                  size_t rows, size_t heads, size_t head_dim);
-    /* out = softmax(q k^T scale) v, causal, for each of the runs */
+    /* out = softmax(q k^T scale) v, causal, for each of the runs.  first + n <= backend->max_positions. */
     void (*attend)(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads);
-    /* gate = silu(gate) * up, elementwise over n */
+    /* gate = silu(gate) * up, elementwise over n, in place */
     void (*swiglu)(float *gate, const float *up, size_t n);
-    /* x += y, elementwise over n */
+    /* x += y, elementwise over n, in place */
     void (*add)(float *x, const float *y, size_t n);
-    /* out[to ? to[r] : r] = x[from ? from[r] : r]                    (rows of width d) */
+    /* out[to ? to[r] : r] = x[from ? from[r] : r]       (rows of width d; no row is in `to` twice) */
     void (*move)(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
                  size_t d);
 } ps_backend_ops;
@@ -84,64 +93,64 @@ typedef struct ps_backend_ops {
 struct ps_backend {
     ps_backend_ops ops; /* by value: a backend may take another's slots */
     int n_threads;
-    enum ps_dtype operand; /* of products: PS_DTYPE_F32 or PS_DTYPE_BF16 */
-    float *scores;      /* [n_threads, max_positions], attention's scratch */
+    enum ps_dtype operand; /* of matrix products: PS_DTYPE_F32 or PS_DTYPE_BF16 */
+    float *scores;      /* [n_threads, max_positions] scratch of attention */
     size_t max_positions, max_rows;
-    void *scratch;      /* matmul's */
+    void *scratch;      /* of matmul */
     bool same_bits;     /* a row's product does not depend on the rows beside it; measured at open */
-    void (*describe)(char *text, size_t bytes); /* what does the products */
+    void (*describe)(char *text, size_t bytes); /* name the implementation of matrix products */
     char description[256], advice[256];
 };
 
-/* What will be asked of a backend. */
+/* The largest operations that a backend must be ready for. */
 typedef struct ps_backend_needs {
     int n_threads;
     enum ps_dtype operand;
     size_t max_positions; /* keys that a query can see */
-    size_t max_rows;      /* of a product; more are taken in turns */
-    size_t max_depth;     /* k of a product */
-    size_t max_matrix;    /* n * k of one */
+    size_t max_rows;      /* rows that a matrix product takes at once; more are taken in turns */
+    size_t max_depth;     /* k of a matrix product */
+    size_t max_matrix;    /* n * k of a weight matrix */
 } ps_backend_needs;
 
-/* Bytes of a matrix [n, k] as `ops` hold it. */
+/* Bytes that a matrix [n, k] takes as `ops` hold it. */
 size_t ps_matrix_bytes(const ps_backend_ops *ops, enum ps_dtype held, size_t n, size_t k);
-/* Lay rows [n, k] out into `out`, which has room for ps_matrix_bytes(). */
+/* Lay out rows [n, k] of type `held` into `out`, which has room for ps_matrix_bytes(). */
 void ps_matrix_lay_out(const ps_backend_ops *ops, void *out, const void *rows, enum ps_dtype held, size_t n,
                        size_t k);
 /* out[k] = row i of `matrix`, widened. */
 void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *matrix, size_t i, float *out);
 
 /*
- * Open backend `name`: "cpu" (our own products), "openblas", "ref", or "auto" for the best there is.  PS_EINPUT for an unknown
- * name, and where products of such operands cannot be had here.
+ * Open backend `name`: "cpu" (our own matrix products), "openblas", "ref", or "auto" for the best there is.  PS_EINPUT for
+ * an unknown name, and where this machine or build has no matrix products of needs->operand.
  */
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err);
-void ps_backend_close(ps_backend *backend);
+void ps_backend_close(ps_backend *backend); /* NULL is fine */
 
-/* What does the products here: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file.
- * Borrowed. */
+/* The implementation of matrix products: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file. Borrowed. */
 const char *ps_backend_describe(const ps_backend *backend);
 
-/* What would make it faster here, in a line without a full stop, or NULL. Borrowed. */
+/* What would make it faster on this machine, in a line without a full stop, or NULL. Borrowed. */
 const char *ps_backend_advice(const ps_backend *backend);
 
-/* The op tables, for the registry. */
+/* The tables of operations, for the registry. */
 extern const ps_backend_ops ps_backend_ref;
-void ps_backend_cpu(ps_backend_ops *ops); /* override what the CPU does better than ref, but for products */
+void ps_backend_cpu(ps_backend_ops *ops); /* override the slots of ref but the matrix products */
 
-/* Products: each overrides matmul and how matrices are held, and says what it needs. */
+/* Matrix products.  Each implementation overrides matmul and the layout of matrices, and says how much scratch it
+ * needs. */
 void ps_backend_gemm(ps_backend_ops *ops);
-bool ps_backend_gemm_suits(void); /* is it as good as any on processors it was built for? */
+bool ps_backend_gemm_suits(void); /* was it built with vectors that make it as fast as the others? */
 size_t ps_backend_gemm_scratch(size_t max_rows, size_t max_depth); /* bytes of ps_backend.scratch */
 void ps_backend_gemm_describe(char *text, size_t bytes);
-void ps_backend_gemm_advise(char *text, size_t bytes); /* "" where there is nothing to say */
+void ps_backend_gemm_advise(char *text, size_t bytes); /* "" where there is no advice */
 
 void ps_backend_openblas(ps_backend_ops *ops, int n_threads);
 size_t ps_backend_openblas_scratch(size_t max_matrix);
 void ps_backend_openblas_describe(char *text, size_t bytes);
 void ps_backend_openblas_advise(char *text, size_t bytes);
 
-int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* of bfloat16 operands */
+int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* of bfloat16 operands; PS_EINPUT where there is none */
 size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth);
 void ps_backend_onednn_describe(char *text, size_t bytes);
 

@@ -18,17 +18,17 @@
 
 typedef struct ps_site_kind {
     int32_t offset; /* a cell at layer l enters at boundary l + offset */
-    bool copy;      /* its patched row is the source's own residual state there; otherwise the
-                       base's state behind attention plus the source's MLP output */
+    bool copy;      /* true: the patched row is the source run's residual state there; false: the
+                       base run's state after attention plus the source run's MLP output */
 } ps_site_kind;
 
 extern const ps_site_kind ps_site_kinds[PS_N_SITES];
 
-/* Cells that nobody asked for, whose score is known, and which go through the engine all the same (check.h). */
+/* Self-checks: cells of known score that are computed all the same (check.h). */
 enum ps_check {
     PS_NO_CHECK,
-    PS_CHECK_SHARED, /* before D: patches in what is there already */
-    PS_CHECK_LAST,   /* the last row behind the last layer: scores the source */
+    PS_CHECK_SHARED, /* before D: patches in the state that is there already */
+    PS_CHECK_LAST,   /* the last row after the last layer: scores the source run */
     PS_CHECK_SELF,   /* the base run's own state: changes nothing */
     PS_N_CHECKS
 };
@@ -50,20 +50,22 @@ enum ps_which ps_cell_source(const ps_cell *cell);
 /* The boundary at which a cell's rows begin to differ from the base run's. */
 int32_t ps_cell_entry(const ps_cell *cell);
 
-/* What is known of a cell without computing it. */
+/* The run that a cell scores as, where that is known without computing the cell. */
 enum ps_known { PS_LIVE, PS_SCORES_BASE, PS_SCORES_SOURCE };
 /*
- * T positions, D first difference, L layers.  A cell before D patches in what is there already; one
- * that enters at boundary L touches nothing but its own row, and only the last row is
- * read: another one scores the base, and the last one, if it is a copy, the source.  So does a
- * copied last row at D = T-1, which sees nothing but the shared prefix and itself.
+ * Whether a cell is free.  T positions, D first difference, L layers:
+ *   - a cell before D patches in the state that is there already: it scores the base run;
+ *   - a cell that enters at boundary L changes its own row alone, and only the last row is read: at another position
+ *     it scores the base run; at the last one it scores the source run if its row is a copy;
+ *   - a copied last row at D = T-1 sees nothing but the shared prefix and itself: it scores the source run;
+ *   - every other cell is live.
  */
 enum ps_known ps_cell_known(const ps_cell *cell, int32_t T, int32_t D, int32_t L);
 
 /*
  * First position whose row the cell must carry itself.  A copied row at t = D sees nothing
- * but the shared prefix and itself: it stays the source run's at every layer, and the cell's own rows
- * begin behind it.  (Not at the last position, whose row is the cell's answer.)
+ * but the shared prefix and itself, so it equals the source run's row at every layer, and the cell's own rows
+ * begin after it.  The exception is the last position, whose row is the cell's answer.
  */
 int32_t ps_cell_first_row(const ps_cell *cell, int32_t T, int32_t D);
 

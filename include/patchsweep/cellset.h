@@ -15,20 +15,20 @@
 
 typedef struct ps_cellset ps_cellset;
 
-/* An empty one.  `grid` is borrowed; cells that do not fit it are in no set. */
+/* Open an empty set.  `grid` is borrowed; cells that do not fit the grid are never in the set. */
 int ps_cellset_open(ps_cellset **out, const ps_grid *grid, ps_err *err);
 void ps_cellset_close(ps_cellset *set);
 
 void ps_cellset_add(ps_cellset *set, const ps_cell *cell);
 bool ps_cellset_has(const ps_cellset *set, const ps_cell *cell);
-/* Cells in it, checks not counted. */
+/* Number of cells in the set, checks not counted. */
 size_t ps_cellset_count(const ps_cellset *set);
 
-/* Of `done`: the base runs of a pair. */
+/* In a set of finished work: the base runs of a pair are finished. */
 void ps_cellset_add_pair(ps_cellset *set, int32_t pair);
 bool ps_cellset_has_pair(const ps_cellset *set, int32_t pair);
 
-/* Collective.  Rank 0's to all, who have one of the same grid. */
+/* Collective.  Overwrite every rank's set with rank 0's.  All sets are of the same grid. */
 void ps_cellset_bcast(ps_cellset *set, ps_comm *comm);
 
 #endif

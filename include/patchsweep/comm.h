@@ -1,10 +1,10 @@
 /*
- * comm.h - the ranks of a run, and the few things they say to each other.
+ * comm.h - the ranks of a run, and the few ways in which they communicate.
  *
- * The only interface to MPI (src/base/comm_mpi.c); comm_serial.c is the same for
- * one rank and no MPI.  `rank` and `size` mean MPI's and nothing else.  Every
+ * The only interface to MPI (src/base/comm_mpi.c); comm_serial.c implements it for
+ * one rank without MPI.  `rank` and `size` mean MPI's and nothing else.  Every
  * call marked Collective must be made by all ranks in the same order, from one
- * thread.  MPI's own failures abort the job: they leave nothing to go on with.
+ * thread.  A failure of MPI itself aborts the job.
  */
 #ifndef PATCHSWEEP_COMM_H
 #define PATCHSWEEP_COMM_H

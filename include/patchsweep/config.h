@@ -9,11 +9,13 @@
 #define PATCHSWEEP_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "patchsweep/err.h"
 
-enum ps_rope_type { PS_ROPE_DEFAULT, PS_ROPE_LINEAR, PS_ROPE_LLAMA3 };
+enum ps_rope_type { PS_ROPE_DEFAULT, PS_ROPE_LINEAR, PS_ROPE_LLAMA3, PS_N_ROPE_TYPES };
+extern const char *const ps_rope_types[PS_N_ROPE_TYPES]; /* as in config.json */
 
 typedef struct ps_family ps_family; /* family.h */
 
@@ -43,6 +45,10 @@ int ps_config_read(ps_config **out, const char *dir, ps_err *err);
 /* The same of a file by any name. */
 int ps_config_read_file(ps_config **out, const char *path, ps_err *err);
 void ps_config_free(ps_config *config);
+
+/* The i-th rope setting that the config's rope type uses: its key in config.json (static), and *value.  NULL after
+ * the last. */
+const char *ps_config_rope_setting(const ps_config *config, size_t i, double *value);
 
 /* Rotary frequencies f[head_dim / 2], computed in float as transformers does (modeling_rope_utils.py). */
 void ps_config_rope(const ps_config *config, float *f);

@@ -1,5 +1,5 @@
 /*
- * cost.h - what a plan will take, counted: so that a job can be sized before it is queued.
+ * cost.h - the work and memory of a plan, counted, to size a job before it is queued.
  */
 #ifndef PATCHSWEEP_COST_H
 #define PATCHSWEEP_COST_H
@@ -9,16 +9,16 @@
 #include "patchsweep/plan.h"
 
 typedef struct ps_cost {
-    double flops;       /* of all ranks: products, attention, the LM head */
-    double naive_flops; /* of one whole forward pass for each cell of the grid, and the two base runs */
-    double weights;     /* numbers in the model's tensors */
-    double rows;        /* hidden states of the largest wave, which live as long as it does */
+    double flops;       /* of all ranks: matrix products, attention, the LM head */
+    double naive_flops; /* of a whole forward pass for each cell of the grid and each base run */
+    double weights;     /* parameters: numbers in the model's tensors */
+    double rows;        /* hidden states that the largest wave keeps */
 } ps_cost;
 
 /*
- * The floating-point operations of the waves of `plan`, a multiply-add being two: for each row of each
- * layer 2 k n for a matrix [n, k] it goes through, 4 head_dim n_heads for each key a query sees.  What the
- * engine leaves out is left out here (cost.c says what).
+ * Count the floating-point operations of the waves of `plan`; a multiply-add counts as two.  Each row of each layer
+ * takes 2 k n for every matrix [n, k], and 4 head_dim n_heads for every key that its query sees.  Rows that the
+ * engine does not compute are not counted (cost.c lists them).
  */
 ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *config);
 

@@ -1,9 +1,9 @@
 /*
- * err.h - a failure: what exit status it deserves and one line for a person.
+ * err.h - a failure: an exit status and one line for a person.
  *
  * A function that can fail returns int: 0, or -1 with *err filled; it never
- * prints.  A callee describes its own failure, its callers put their context in
- * front while the stack unwinds, so that the user reads one line:
+ * prints.  A callee describes its own failure; its callers put their context in
+ * front of it.  The user reads one line:
  *
  *     job 'jobs/ioi.json': pairs[1].answer: is empty; write the answer's text
  *

@@ -1,9 +1,9 @@
 /*
- * family.h - what differs between architectures, one const row each.
+ * family.h - architectures by name: where config.json and the weights' files have what.
  *
- * Adding an architecture that the forward pass can already express is adding a row and
- * a golden file.  A row that cannot describe a model asks for a new kind of
- * step in forward.c, not for a comparison of names.
+ * A row serves an architecture that computes as Llama does under other tensor names.  Anything else is known in
+ * four more places: the keys of config.json in config.c, the shapes of tensors in weights.c, the steps of a layer in
+ * forward.c, and their cost in cost.c.  Extend those by kinds of step, not by comparing names.
  */
 #ifndef PATCHSWEEP_FAMILY_H
 #define PATCHSWEEP_FAMILY_H

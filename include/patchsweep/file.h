@@ -25,23 +25,23 @@ int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps
 /* Read exactly n bytes at `offset`; `path` is for the message. */
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
 
-/* Write all of it there; `path` is for the message. */
+/* Write exactly n bytes at `offset`; `path` is for the message. */
 int ps_file_pwrite(int fd, const void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
-/* What was written is on the disk, as far as the system tells.  After a failure nobody knows what is: do not
+/* Flush the file's data to the disk (fsync).  After a failure the file's state on the disk is unknown: do not
  * try again. */
 int ps_file_sync(int fd, const char *path, ps_err *err);
-/* So is the folder's entry of `path`: that it is there, or is gone. */
+/* Flush the directory entry of `path` after creating, renaming or removing it. */
 int ps_file_sync_entry(const char *path, ps_err *err);
 
-/* Of an errno that opening a file for writing gave: PS_EFAIL where the disk is full or broken, PS_EINPUT where the
- * path is wrong. */
+/* The error code for an errno from opening a file for writing: PS_EFAIL where the disk is full or broken, PS_EINPUT where
+ * the path is wrong. */
 int ps_file_open_code(int error);
 
 /* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
 int ps_file_kind(const char *path);
 
-/* Is `name` that of a file in a folder, as an index may give one: no path, nor anything that hides (a dot in
- * front) or steers a terminal? */
+/* Whether `name` is a plain file name that an index may give: no path, no dot in front, no character that steers a
+ * terminal. */
 bool ps_file_is_name(const char *name);
 
 /* "<dir>/<name>", or `name` alone where it is absolute or dir is "". Owned by the caller. */

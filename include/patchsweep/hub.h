@@ -1,10 +1,10 @@
 /*
- * hub.h - from what a job calls a model to the directory that holds it, offline.
+ * hub.h - find the directory of a model by the name that a job gives, offline.
  *
  * A directory with a config.json is taken as it is (relative to `base_dir`); otherwise a
  * hub name like "org/model", optionally "org/model@revision", is looked for in the local Hugging Face cache
  * (HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache, as huggingface_hub does).
- * Nothing is ever fetched: a miss prints the `hf download` command that would.
+ * Nothing is downloaded: the error for a missing model names the `hf download` command to run.
  */
 #ifndef PATCHSWEEP_HUB_H
 #define PATCHSWEEP_HUB_H
@@ -13,7 +13,7 @@
 
 /*
  * *dir gets the directory, *revision the commit it is from or "" (both owned by the caller).
- * PS_EINPUT where it is neither a directory nor in the cache, or only partly downloaded.
+ * PS_EINPUT where `name` is neither a directory nor in the cache, or was downloaded in part.
  */
 int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, ps_err *err);
 

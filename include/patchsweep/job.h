@@ -1,7 +1,7 @@
 /*
  * job.h - a job file: pairs of prompts, and what to sweep over them.
  *
- * Every key is one row of one table (src/format/job.c): name, type, default, check, help.  The
+ * Every key is one row of one table (src/format/job_keys.c): name, type, default, check, help.  The
  * same row serves the file, `--set key=value`, the schema's test and jobs/README.md's.  A key
  * that is not in the table is an error that names the nearest one.  Templates are
  * filled here; what the prompts mean in tokens is pair.h's.
@@ -54,7 +54,7 @@ typedef struct ps_job {
     char *text;   /* the job as it will run, overrides included: compact JSON */
     char *model;
     char *output; /* NULL where neither the file nor the command line names one */
-    char *backend; /* "auto", "cpu", "ref" */
+    char *backend; /* "auto", "cpu", "openblas", "ref" */
     ps_job_pair *pairs;
     size_t n_pairs;
     unsigned sites;       /* bit 1 << enum ps_site */

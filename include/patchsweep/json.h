@@ -1,8 +1,7 @@
 /*
  * json.h - a strict JSON reader.
  *
- * Parsing is cJSON's (json.c alone knows that); what cJSON lets through and a
- * reader of other people's files must not, is refused here: invalid UTF-8, a byte order
+ * cJSON does the parsing (json.c alone includes it).  Refused too, though cJSON accepts it: invalid UTF-8, a byte order
  * mark, NUL bytes and \u0000, halves of surrogate pairs, raw control characters in
  * strings, numbers like 01 or 1., numbers past the largest double or 63 characters, text
  * behind the value, nesting past 200 levels, and duplicate keys ("a" and "\u0061" are

@@ -1,9 +1,9 @@
 /*
- * log.h - the chatter on stderr; answers go to stdout and never through here.
+ * log.h - messages on stderr; answers go to stdout without it.
  *
  * Every line begins with "patchsweep: ".  Control characters in a message are
- * shown as \xNN, so that no token or prompt can steer a terminal.  The rank is the
- * program's one global: it is set once, before any work.
+ * shown as \xNN, so that no token or prompt can steer a terminal.  The rank is a global,
+ * set once, before any work.
  */
 #ifndef PATCHSWEEP_LOG_H
 #define PATCHSWEEP_LOG_H
@@ -12,7 +12,7 @@
 
 enum ps_log_level { PS_LOG_ERROR, PS_LOG_WARN, PS_LOG_INFO };
 
-/* Ranks above 0 say errors only. */
+/* Ranks above 0 print errors only. */
 void ps_log_set_rank(int rank, int size);
 
 void ps_log(enum ps_log_level level, const char *fmt, ...) PS_PRINTF(2, 3);

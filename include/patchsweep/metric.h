@@ -15,24 +15,24 @@
 
 #include "patchsweep/terms.h"
 
-/* One row's, so far.  Starts as {.answer = ..., .foil = ..., .largest = -INFINITY}. */
+/* Readout of one row, as far as it got.  Starts as {.answer = ..., .foil = ..., .largest = -INFINITY}. */
 typedef struct ps_readout {
     double answer, foil; /* logits, known beforehand; foil NaN where there is none */
     double largest, sum; /* sum of exp(z - largest) */
-    double cross;        /* sum of w (z_clean - z), w the reference's weights */
+    double cross;        /* sum of w (z_clean - z) with the reference's weights w */
     int64_t greater;     /* logits above the answer's */
     struct {
         float logit;
         int32_t id;      /* -1: none yet */
-    } top[2];            /* the two largest: what the row predicts, and the runner-up */
+    } top[2];            /* the two largest: the row's prediction and the runner-up */
 } ps_readout;
 
-/* The clean run's share: weights w[j] = exp(z_clean[j] - largest) of the panel at hand. */
+/* The clean run's side of KL: weights w[j] = exp(z_clean[j] - largest) of the current panel. */
 typedef struct ps_reference {
     double largest;  /* of the clean logits so far; starts at -INFINITY */
-    double rescale;  /* what earlier panels' cross sums are to be multiplied by */
+    double rescale;  /* factor for the cross sums of earlier panels */
     const float *z;  /* the panel's clean logits, [n]; borrowed from the caller */
-    float *w;        /* [n]; the caller's room */
+    float *w;        /* [n]; memory of the caller */
 } ps_reference;
 
 /* Take the clean run's logits z[n] of the next panel. */
@@ -44,12 +44,12 @@ void ps_readout_panel(ps_readout *readout, const ps_reference *reference, const 
 /* Every metric of a finished readout; `clean` is the clean row's own. */
 void ps_metric_values(double values[PS_N_METRICS], const ps_readout *readout, const ps_readout *clean);
 
-/* Do these metrics (a bit mask) take all logits, and not just those of answer and foil? */
+/* Whether these metrics (a bit mask) need all logits, not only those of answer and foil. */
 bool ps_metrics_need_vocabulary(unsigned metrics);
 
 /*
  * (patched - corrupt) / (clean - corrupt); 0 and *degenerate = 1 where the denominator is 0.
- * One formula for both directions: see design notes in src/README.md.
+ * The formula is the same in both directions: see src/README.md, Numbers.
  */
 double ps_score(double patched, double clean, double corrupt, int *degenerate);
 

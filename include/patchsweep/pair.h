@@ -24,14 +24,14 @@ typedef struct ps_pair {
     char **span;                /* [T] "first", "middle", "last" or "only" within its placeholder; "" elsewhere */
     int32_t answer_id, foil_id; /* foil_id -1: none */
     char *answer_token, *foil_token; /* decoded; foil_token "" without one */
-    bool answer_cut, foil_cut;  /* the text is several tokens long: its first one counts */
-    int32_t n_misaligned;       /* positions the corrupt prompt gives to another placeholder; role is the clean one's */
+    bool answer_cut, foil_cut;  /* the text has several tokens, of which the first counts */
+    int32_t n_misaligned;       /* positions with another placeholder in the corrupt prompt; `role` is the clean one's */
 } ps_pair;
 
 /*
  * Tokenize and check every pair of `job`; `tokenizer` may be NULL when all are given as ids.
- * `vocab` bounds the ids.  The first pair that is wrong is described: unequal lengths (both token rows side by
- * side), identical rows, an empty answer, ids out of range, no difference before the answer.
+ * Ids must be below `vocab`.  PS_EINPUT describes the first pair that is wrong: unequal lengths (with both token rows
+ * side by side), identical rows, an empty answer, ids out of range, no difference before the answer.
  */
 int ps_pairs_build(ps_pair **out, const ps_job *job, const ps_tokenizer *tokenizer, int64_t vocab,
                    ps_err *err);

@@ -23,7 +23,7 @@ typedef struct ps_plan_wave {
     int32_t first_pair, n_pairs; /* consecutive */
     size_t first_cell, n_cells;  /* in ps_plan.cells */
     int64_t trunk_rows;          /* of the base runs: different prefixes of their tokens */
-    int32_t start;               /* the layer it begins with: 0 unless it goes on with a saved wave */
+    int32_t start;               /* the first layer: 0 unless the wave resumes from a snapshot */
 } ps_plan_wave;
 
 /* The most pairs in a wave: their base rows go through the LM head in one piece. */
@@ -40,13 +40,14 @@ typedef struct ps_plan {
     double efficiency; /* mean over ranks / sum over layers of the busiest rank's rows */
 } ps_plan;
 
-/* What else is asked of a plan; all zero for a whole new sweep. */
+/* Options of a plan; all zero for a whole new sweep. */
 typedef struct ps_plan_options {
     bool free_too; /* send cells of known score through the engine as well (for tests) */
-    bool checks;   /* ... and each pair's checks (check.h) */
-    const ps_cellset *done;   /* leave these cells out, and pairs whose base runs are in it and have no others; or NULL */
-    const ps_cellset *flight; /* these stand before `layer`: they go on from there in waves of their own; or NULL */
-    int32_t layer;
+    bool checks;   /* add the self-checks of each pair (check.h) */
+    const ps_cellset *done;   /* cells that need not be computed.  A pair is left out too once its base runs are done and
+                                 none of its cells remains.  NULL: nothing is done yet */
+    const ps_cellset *flight; /* cells in the snapshot: they resume before `layer`, in waves of their own.  NULL: none */
+    int32_t layer;            /* of `flight` */
 } ps_plan_options;
 
 /*

@@ -1,8 +1,8 @@
 /*
- * progress.h - how far, how fast, how long still: one line on stderr, from rank 0.
+ * progress.h - progress, rate and time left: one line on stderr, from rank 0.
  *
  * Counts token-layers.  On a terminal the line is rewritten twice a second; elsewhere a plain line
- * with the time of day every 30 seconds, so that a log stays a log.
+ * with the time of day every 30 seconds, as suits a log file.
  */
 #ifndef PATCHSWEEP_PROGRESS_H
 #define PATCHSWEEP_PROGRESS_H
@@ -12,9 +12,9 @@
 
 typedef struct ps_progress {
     const char *what;     /* "sweep" */
-    int64_t total, done;  /* of this rank's token-layers: the ranks keep pace */
-    double scale;         /* all ranks' token-layers over this rank's */
-    int64_t cells;        /* of all ranks, for the rate that people think in */
+    int64_t total, done;  /* token-layers of this rank, which stand for all: the ranks keep pace */
+    double scale;         /* token-layers of all ranks / of this rank */
+    int64_t cells;        /* computed cells of all ranks, for the cells/s shown */
     double start, shown;  /* seconds */
     bool quiet, terminal;
 } ps_progress;

@@ -1,5 +1,5 @@
 /*
- * summary.h - what a run's journal says, to whoever has nothing but the journal.
+ * summary.h - a run summed up from its journal alone, for `inspect`.
  */
 #ifndef PATCHSWEEP_SUMMARY_H
 #define PATCHSWEEP_SUMMARY_H
@@ -17,7 +17,7 @@ typedef struct ps_summary {
     int32_t layer;                /* of the last snapshot */
 } ps_summary;
 
-/* Read journal `path` up to its first bad frame.  PS_EINPUT where it is none, or holds what we do not know. */
+/* Read journal `path` up to its first bad frame.  PS_EINPUT where it is no journal, or has a record of unknown type. */
 int ps_summary_read(ps_summary *summary, const char *path, ps_err *err);
 void ps_summary_release(ps_summary *summary);
 

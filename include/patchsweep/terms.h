@@ -2,8 +2,8 @@
  * terms.h - the words of a sweep, each with one spelling.
  *
  * A metric, a site or a direction has the same name in the job file, in the
- * result file, in CSV columns and here.  The tables are all there is to a name; what a
- * site means to the engine is in site.h, how a metric is computed in metric.h.
+ * result file, in CSV columns and here.  What a site means to the engine is in cell.h, how a
+ * metric is computed in metric.h.
  */
 #ifndef PATCHSWEEP_TERMS_H
 #define PATCHSWEEP_TERMS_H
@@ -29,7 +29,7 @@ enum ps_metric {
     PS_N_METRICS
 };
 
-enum ps_precision { PS_FP32, PS_BF16, PS_FP16, PS_N_PRECISIONS };
+enum ps_precision { PS_FP32, PS_BF16, PS_N_PRECISIONS };
 
 /* A named constant of one of the enums above; the array index is the constant. */
 typedef struct ps_term {

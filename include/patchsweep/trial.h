@@ -1,6 +1,5 @@
 /*
- * trial.h - a sweep of made-up prompts over made-up weights: what a job of that shape would take, counted
- * or tried.
+ * trial.h - a sweep of made-up prompts over random weights, to count or to measure what a job of that shape takes.
  */
 #ifndef PATCHSWEEP_TRIAL_H
 #define PATCHSWEEP_TRIAL_H
@@ -16,8 +15,8 @@
  */
 int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32_t T, int32_t D, ps_err *err);
 
-/* Collective.  Run it with random weights as of a bfloat16 file: seconds of its waves, as a result's
- * sweep_seconds counts them.  PS_EINPUT where the weights are more than this machine has room for. */
+/* Collective.  Run the sweep of `grid` with random weights of type bfloat16.  *seconds gets the time of its waves, as
+ * sweep_seconds of a result file does.  PS_EINPUT where the memory of this machine is too small. */
 int ps_trial_run(const ps_config *config, const ps_grid *grid, ps_comm *comm, enum ps_dtype operand,
                  int n_threads, double *seconds, ps_err *err);
 

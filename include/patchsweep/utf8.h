@@ -1,5 +1,5 @@
 /*
- * utf8.h - UTF-8 (RFC 3629), and what of it may go to a terminal.
+ * utf8.h - UTF-8 (RFC 3629), and which characters may go to a terminal.
  */
 #ifndef PATCHSWEEP_UTF8_H
 #define PATCHSWEEP_UTF8_H
@@ -22,10 +22,10 @@ int ps_utf8_encode(char out[4], uint32_t cp);
  * overrides) and bytes that are not UTF-8 become \xNN or \u{NNNN}; cut to fit.
  */
 void ps_printable(char *out, size_t out_bytes, const char *s);
-/* The same in double quotes, both of them always there; out_bytes >= 3. */
+/* As ps_printable(), in double quotes; the closing quote is never cut off.  out_bytes >= 3. */
 void ps_quoted(char *out, size_t out_bytes, const char *s);
 
-/* Could this character steer a terminal, or reorder a line? */
+/* Whether this character can steer a terminal or reorder a line. */
 bool ps_utf8_steers(uint32_t cp);
 
 #endif

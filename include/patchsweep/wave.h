@@ -21,66 +21,81 @@
 #include "patchsweep/plan.h"
 #include "patchsweep/weights.h"
 
-/* Rows of one product where the caller does not say. */
+/* Most rows of one matrix product where the caller gives no number. */
 #define PS_WAVE_PANEL_ROWS 1024
 
 typedef struct ps_wave ps_wave;
 
-/* What ranks are told with the base runs' states at a layer: bits. */
+/* Commands that rank 0 sends along with the base runs' states at a layer: bits. */
 enum ps_word { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
 
-/* Rows of one strand between two layers: what would be lost if the run ended here. */
+/* The rows of one strand between two layers: what a snapshot must hold of it. */
 enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_ROWS_MID, PS_ROWS_MLP, PS_N_ROWS_KINDS };
 typedef struct ps_rows {
     enum ps_rows_kind kind;
-    ps_cell cell;         /* of a base run, or its branches: the pair, with direction an enum ps_which */
+    ps_cell cell;         /* of PS_ROWS_BASE, _MID and _MLP: the pair, and in `direction` the run as an enum ps_which */
     int32_t first, n;     /* positions first .. first + n - 1; n = 0: a cell that has not entered yet */
     float *rows;          /* [n, d_model] */
 } ps_rows;
 
-/* What a wave says and asks on its way, from one thread.  Each may be NULL; a negative return with *err set ends it. */
+/* Base-run states to keep: resid_post of `layer` at positions first .. first + n - 1. */
+typedef struct ps_activations {
+    int32_t pair;
+    enum ps_which which;
+    int32_t layer, first, n;
+    const float *rows; /* [n, d_model]; borrowed */
+} ps_activations;
+
+/*
+ * What a wave calls while it runs, always from the thread that called ps_wave_run().  A negative return with *err set
+ * ends the wave on that rank.  A member that is NULL is not called; `save` must be there where `word` may give PS_SAVE,
+ * `restore` where a wave of the plan starts above layer 0.
+ */
 typedef struct ps_wave_sink {
     void *context;
-    /* Rank 0: resid_post of a base run, rows[n, d_model] of `layer` at positions first .. */
-    int (*activations)(void *context, int32_t pair, enum ps_which which, int32_t layer,
-                       int32_t first, int32_t n, const float *rows, ps_err *err);
-    /* So many token-layers more are done on this rank. */
+    /* On rank 0 alone, after each layer: states of a base run.  They live for the call. */
+    int (*activations)(void *context, const ps_activations *states, ps_err *err);
+    /* On every rank, after each panel: this rank has finished so many more token-layers. */
     void (*progress)(void *context, int64_t token_layers);
-    /* Rank 0: what is to be done before `layer`: enum ps_word bits. */
+    /* On rank 0 alone, before each layer: the enum ps_word bits that all ranks obey before `layer`. */
     unsigned (*word)(void *context, int32_t layer);
-    /* Collective.  Save this rank's part of the wave, all of its cells and on rank 0 the base runs, as they stand
-     * before `layer`. */
+    /* On every rank, where `word` gave PS_SAVE: save rows[n], this rank's part of the wave as it stands before `layer`.
+     * The part is all of the rank's cells, and on rank 0 the base runs too.  Collective. */
     int (*save)(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err);
-    /* Fill in what another run saved before the layer that the wave starts with. */
+    /* On every rank, before a wave that starts above layer 0: fill in rows[n] as an earlier run saved them. */
     int (*restore)(void *context, ps_rows *rows, size_t n, ps_err *err);
 } ps_wave_sink;
 
 /* A wave's outcome on one rank; borrowed from the wave until the next run. */
 typedef struct ps_wave_values {
-    bool stopped;                         /* by PS_STOP: there are no values */
+    bool stopped;                         /* by PS_STOP; the other members are 0 */
     size_t n_cells;                       /* of this rank, in the plan's order */
     const double (*cells)[PS_N_METRICS];  /* [n_cells] */
     const float *finals;                  /* [n_cells, d_model] last rows before the final norm */
-    const double (*base)[PS_N_METRICS];   /* [n_pairs * 2]: clean and corrupt of each pair; rank 0's are whole */
+    /* [n_pairs * 2] clean and corrupt of each pair; every metric on rank 0, the grid's metrics elsewhere */
+    const double (*base)[PS_N_METRICS];
     const ps_readout *base_readouts;      /* [n_pairs * 2] */
     const float *base_finals;             /* [n_pairs * 2, d_model] */
     double busy_seconds, idle_seconds;    /* computing, and waiting in the broadcasts */
 } ps_wave_values;
 
 /*
- * An engine for the waves of `plan` on this rank, with room for the largest.  Everything passed is
- * borrowed.  `panel_rows`: how many rows one product takes at most (0: the default); a
- * panel holds whole cells, so at least T rows.
+ * Open an engine for the waves of `plan` on this rank, with room for the largest.  Everything passed is
+ * borrowed.  `panel_rows` is the most rows that one matrix product takes (0: the default).  A panel holds whole
+ * cells, so it has room for T rows at least.
  */
 int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
                  ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
                  ps_err *err);
 void ps_wave_close(ps_wave *wave);
 
-/* Bytes that one row of a wave takes between layers: what bounds a wave's rows. */
+/* Bytes that one row of a wave takes between layers; the memory budget divided by it bounds a wave's rows. */
 size_t ps_wave_row_bytes(const ps_config *config);
 
-/* Collective.  Run wave `index` of the plan.  A failure of one rank is its own: see ps_comm_agree. */
+/*
+ * Collective.  Run wave `index` of the plan.  A failure on one rank is not told to the others, which wait for this
+ * rank in a broadcast: the caller must end the job (ps_comm_abort).
+ */
 int ps_wave_run(ps_wave *wave, size_t index, const ps_wave_sink *sink, ps_wave_values *values,
                 ps_err *err);
 

@@ -1,4 +1,4 @@
-/* backend.c - the registry, and the little memory that operations need. */
+/* backend.c - the registry of backends, and the scratch memory of their operations. */
 #include "patchsweep/backend.h"
 
 #include <omp.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
 
 /* ---- matrices ---- */
 
@@ -37,7 +38,7 @@ void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *m, size_t i, floa
 
 enum { PROBE_N = 96, PROBE_K = 160, PROBE_ROWS = 100 };
 
-/* Do equal rows come out equal, however many and wherever they stand? */
+/* Whether equal rows have equal products, for any number of rows and in any place. */
 static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *room, size_t rows)
 {
     float *x = room, *out = x + rows * PROBE_K, *alone = out + rows * PROBE_N;
@@ -52,7 +53,7 @@ static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *roo
     return true;
 }
 
-/* Kernels differ from processor to processor: what they do is measured, not looked up. */
+/* Measure b->same_bits: kernels differ from processor to processor. */
 static int measure_bits(ps_backend *b, ps_err *err)
 {
     static const size_t rows[] = {2, 5, 17, 36, PROBE_ROWS};
@@ -81,27 +82,22 @@ static int measure_bits(ps_backend *b, ps_err *err)
 
 /* ---- opening ---- */
 
-static size_t at_least(size_t a, size_t least)
-{
-    return a < least ? least : a;
-}
-
-/* What does the products: its slots, its scratch, its words. */
+/* Choose the matrix-product implementation: fill its slots, size its scratch, record its description. */
 static int choose_products(ps_backend *b, const char *name, const ps_backend_needs *needs,
                            size_t *scratch, ps_err *err)
 {
-    size_t depth = at_least(needs->max_depth, PROBE_K);
+    size_t depth = ps_max(needs->max_depth, PROBE_K);
     bool openblas = !strcmp(name, "openblas");
 
     if (b->operand == PS_DTYPE_BF16) {
         if (openblas)
-            return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no products of precision bf16; use cpu");
+            return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no matrix products of precision bf16; use cpu");
         *scratch = ps_backend_onednn_scratch(needs->max_rows, depth);
         b->describe = ps_backend_onednn_describe;
         return ps_backend_onednn(&b->ops, err);
     }
     if (openblas || (!strcmp(name, "auto") && !ps_backend_gemm_suits())) {
-        *scratch = ps_backend_openblas_scratch(at_least(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
+        *scratch = ps_backend_openblas_scratch(ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
         b->describe = ps_backend_openblas_describe;
         ps_backend_openblas(&b->ops, b->n_threads);
         ps_backend_openblas_advise(b->advice, sizeof b->advice);

@@ -1,15 +1,15 @@
 /*
- * cpu.c - everything but the products, with OpenMP and the compiler's vectors.
+ * cpu.c - everything but matrix products, with OpenMP and the compiler's vectors.
  *
- * Every reduction here runs over one row in an order that depends on nothing but the
- * row's own length, so that what a row comes out as does not depend on its company.
+ * Every reduction runs over one row, in an order that depends on the row's length alone.  A row's result therefore
+ * does not depend on the rows beside it.
  */
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
 #include "patchsweep/backend.h"
-#include "vexp.h"
+#include "patchsweep/vexp.h"
 
 /* Fewer rows than this are not worth waking threads for. */
 #define FEW_ROWS 16

@@ -1,11 +1,12 @@
 /*
  * gemm.c - out = x w^T + bias in float32, with weights in whatever type the file has.
  *
- * OpenBLAS packs a weight matrix again in every call and knows no bfloat16 here, so that it would have to be
- * widened first: both cost a sweep, whose panels come to the same weights many times. Here a matrix
- * is laid out once, when it is loaded, the way the innermost loop walks over it, in its own type, and
- * widened in registers.  The blocking is that of Goto and van de Geijn, "Anatomy of
- * High-Performance Matrix Multiplication" (ACM TOMS 34, 2008), with the packing of one side done for good.
+ * OpenBLAS packs a weight matrix again in every call, and bfloat16 weights would have to be widened first.  A sweep
+ * multiplies many panels by the same weights, so both cost much.  Here a matrix is laid out once, when it is loaded,
+ * in the order in which the innermost loop reads it and in the file's type; it is widened in registers.
+ *
+ * The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS 34,
+ * 2008); one side is packed once and for all.
  *
  *     tile    TILE_ROWS rows of x times a strip of 2 vectors of outputs, in registers
  *     strip   2 vectors of rows of w, interleaved: [k][2 vectors]; 16-bit types hold output j in the low and
@@ -13,14 +14,15 @@
  *     depth   how much of k a tile goes through before it puts its sums down
  *
  * An output is bias + sum over k, depth by depth, each depth summed from zero by fused multiply-adds in
- * the order of k.  Nothing else enters into its bits: not the row's place, nor its company, nor the threads,
- * nor the width of the vectors.
+ * the order of k.  Its bits depend on nothing else: not on the row's place, the rows beside it, the number of threads
+ * or the width of the vectors.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "patchsweep/backend.h"
 #include "patchsweep/host.h"
+#include "patchsweep/minmax.h"
 
 #if defined(__F16C__)
 #include <immintrin.h>
@@ -40,7 +42,7 @@
 #define DEPTH 512
 #define GROUP (256 / STRIP) /* strips that a thread takes at once: [DEPTH, 256] of w stay in its cache */
 #define BLOCK_ROWS 336      /* rows of x that it takes them for */
-#define ITEMS 16            /* such pieces of work a thread, at least, where there is enough */
+#define ITEMS 16            /* pieces of work per thread, at least, where there is enough work */
 
 typedef float vec __attribute__((vector_size(VECTOR * sizeof(float))));
 typedef uint32_t words __attribute__((vector_size(VECTOR * sizeof(uint32_t))));
@@ -222,11 +224,6 @@ static void take(const product *p, size_t first_tile, size_t end_tile, size_t fi
     }
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The work as items that threads take in turn: enough of them that none waits long for the last. */
 static void multiply(const product *p, const float *x, int n_threads)
 {
@@ -241,14 +238,14 @@ static void multiply(const product *p, const float *x, int n_threads)
 #pragma omp for
         for (size_t tile = 0; tile < p->tiles; tile++)
             for (size_t from = 0; from < p->k; from += DEPTH) {
-                size_t depth = least(p->k - from, DEPTH), first = tile * TILE_ROWS;
+                size_t depth = ps_min(p->k - from, DEPTH), first = tile * TILE_ROWS;
                 pack_tile(tile_of(p->packed, p->tiles, from, tile, depth), x + first * p->k + from,
                           p->rows - first, p->k, depth);
             }
 #pragma omp for schedule(dynamic)
         for (size_t i = 0; i < items; i++) {
             size_t strip = i / blocks * group, tile = i % blocks * block;
-            take(p, tile, least(tile + block, p->tiles), strip, least(strip + group, p->strips));
+            take(p, tile, ps_min(tile + block, p->tiles), strip, ps_min(strip + group, p->strips));
         }
     }
 }
@@ -257,7 +254,7 @@ static void matmul(const ps_backend *backend, float *out, const float *x, const 
                    const float *bias, size_t rows)
 {
     for (size_t at = 0, some; at < rows; at += some) {
-        some = least(rows - at, backend->max_rows);
+        some = ps_min(rows - at, backend->max_rows);
         product p = {.out = out + at * w->n, .packed = backend->scratch, .w = w->data, .bias = bias,
                      .dtype = w->dtype, .rows = some, .n = w->n, .k = w->k,
                      .tiles = (some + TILE_ROWS - 1) / TILE_ROWS, .strips = (w->n + STRIP - 1) / STRIP};

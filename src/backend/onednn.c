@@ -1,10 +1,10 @@
 /*
- * onednn.c - products of bfloat16 operands with float32 sums.  The only file that sees dnnl.h.
+ * onednn.c - matrix products of bfloat16 operands with float32 sums.  The only file that includes dnnl.h.
  *
- * The library is opened when a run asks for it, so that a program built with it also runs where it is
- * not installed; built without its header, it says so.  Primitives are made for each product
- * anew, because the library keeps them by shape (measured with 2.6: 0.4 ms the first time, 12 us from
- * then on).  A row comes out the same in any company (measured; backend.c measures it again).
+ * The library is opened when a run asks for it, so a program built with oneDNN also runs where the library is
+ * not installed.  A program built without its header refuses bf16.  Primitives are created for every product,
+ * because the library caches them by shape (measured with 2.6: 0.4 ms the first time, 12 us after
+ * that).  A row's result does not depend on the rows beside it (measured; backend.c measures it at open).
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ static int find_functions(void *handle, ps_err *err)
     return 0;
 }
 
-/* What can only fail for want of memory, in the middle of a layer. */
+/* For calls that fail only when memory runs out, in the middle of a layer. */
 static void must(dnnl_status_t status)
 {
     if (status != dnnl_success)
@@ -77,7 +77,7 @@ static void open_side(side *s, size_t rows, size_t cols, dnnl_data_type_t type, 
                       const void *data)
 {
     const dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)cols};
-    void *at = (void *)(uintptr_t)data; /* what is read is not written */
+    void *at = (void *)(uintptr_t)data; /* inputs are not written to */
 
 #if DNNL_VERSION_MAJOR < 3
     must(lib.dnnl_memory_desc_init_by_tag(&s->layout, 2, dims, type, tag));
@@ -173,8 +173,8 @@ int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
         return -1;
     int isa = (int)lib.dnnl_get_effective_cpu_isa();
     if ((isa & dnnl_cpu_isa_avx512_core_bf16) != dnnl_cpu_isa_avx512_core_bf16)
-        return ps_err_set(err, PS_EINPUT, "precision bf16 needs a processor with AVX512_BF16 or AMX, which this one "
-                          "has not; use fp32");
+        return ps_err_set(err, PS_EINPUT, "precision bf16 needs a processor with AVX512_BF16 or AMX, and this one "
+                          "has neither; use fp32");
     if (!lib.engine && (lib.dnnl_engine_create(&lib.engine, dnnl_cpu, 0) != dnnl_success ||
                         lib.dnnl_stream_create(&lib.stream, lib.engine, dnnl_stream_default_flags) != dnnl_success))
         return ps_err_set(err, PS_EFAIL, "oneDNN does not start");
@@ -203,8 +203,8 @@ size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth)
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
 {
     (void)ops;
-    return ps_err_set(err, PS_EINPUT, "precision bf16 needs oneDNN, and this program was built without it; build it "
-                      "where oneapi/dnnl/dnnl.h is found (Debian: libdnnl-dev), or use fp32");
+    return ps_err_set(err, PS_EINPUT, "precision bf16 needs oneDNN, and this program was built without it; rebuild it "
+                      "where oneapi/dnnl/dnnl.h is installed (Debian: libdnnl-dev), or use fp32");
 }
 
 void ps_backend_onednn_describe(char *text, size_t bytes)

@@ -1,6 +1,6 @@
 /*
- * openblas.c - the products of OpenBLAS: another opinion on ours, and what they are measured against.
- * The only file that sees cblas.h.
+ * openblas.c - matrix products by OpenBLAS, to check ours against and to compare their speed with.
+ * The only file that includes cblas.h.
  */
 #include <cblas.h>
 #include <omp.h>
@@ -12,7 +12,7 @@
 #include "patchsweep/backend.h"
 #include "patchsweep/host.h"
 
-/* The elements of w, widened into the scratch where they are not float32 already. */
+/* The elements of w as float32: w itself, or a widened copy in the scratch. */
 static const float *widened(const ps_backend *backend, const ps_matrix *w)
 {
     float *wide = backend->scratch;

@@ -1,4 +1,4 @@
-/* rate.c - timing what a sweep is made of. */
+/* rate.c - timing the parts of a sweep: matrix products, memory, files. */
 #include "patchsweep/rate.h"
 
 #include <errno.h>
@@ -100,7 +100,7 @@ int ps_rate_memory(int n_threads, double *bytes, ps_err *err)
         double rate = (double)n / (ps_seconds() - start);
         best = rate > best ? rate : best;
     }
-    block[0] = sum; /* it was read, whatever the compiler thinks of it */
+    block[0] = sum; /* so that the compiler keeps the reads */
     *(volatile uint64_t *)block;
     ps_free(block);
     *bytes = best;
@@ -118,7 +118,7 @@ static int fail_file(ps_err *err, const char *path, const char *what)
     return ps_err_set(err, PS_EFAIL, "'%s': %s: %s", path, what, strerror(errno));
 }
 
-/* A file without a name, whose bytes are on the disk. */
+/* Create a file without a name, and flush its bytes to the disk. */
 static int make_file(char *buf, ps_err *err)
 {
     char name[] = ".patchsweep-bench-XXXXXX";
@@ -146,7 +146,7 @@ static int time_reading(int fd, const char *path, char *buf, double *bytes, ps_e
     if (fstat(fd, &st) < 0)
         return fail_file(err, path, "cannot read");
     if (!S_ISREG(st.st_mode) || st.st_size == 0)
-        return ps_err_set(err, PS_EINPUT, "'%s' is no file to read; name one of the model's weights", path);
+        return ps_err_set(err, PS_EINPUT, "'%s' is not a regular file; name one of the model's weights", path);
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     double start = ps_seconds();

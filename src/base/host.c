@@ -23,7 +23,7 @@ int ps_host_threads(int node_size)
     return bound > 0 ? bound : 1;
 }
 
-/* The number behind `key` in a file of "key value" lines; text before ':' in cpuinfo's. */
+/* Copy what follows the ':' of the first line that begins with `key`, as in /proc/cpuinfo.  1 if there is one. */
 static int find_line(const char *path, const char *key, char *rest, size_t bytes)
 {
     char line[512];

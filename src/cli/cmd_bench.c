@@ -175,7 +175,7 @@ static void print_machine(const bench *b)
 static void print_shape(const bench *b)
 {
     const ps_config *c = b->config;
-    double cells = (double)b->n_cells;
+    double cells = (double)b->n_computed;
     char time[32], shape[200];
 
     ps_printable(shape, sizeof shape, b->shape);
@@ -200,7 +200,8 @@ static void print_shape(const bench *b)
             }
         printf("\n");
     }
-    printf("each rank as fast as this process; up to %d ranks work more than they wait\n", b->useful);
+    printf("each rank as fast as this process; up to %d ranks work more than they wait; cells/s counts computed cells, "
+           "as 'run' does\n", b->useful);
     for (int i = 0; i < N_PRODUCTS; i++)
         if (b->seconds[i] > 0)
             printf("run here with random weights, %s: %s, %.4g cells/s, %.3f of what the product rate allows\n",

@@ -34,28 +34,14 @@ typedef struct options {
 
 static void row_rope(ps_answer *a, const ps_config *config)
 {
-    static const char *const types[] = {
-        [PS_ROPE_DEFAULT] = "default", [PS_ROPE_LINEAR] = "linear", [PS_ROPE_LLAMA3] = "llama3"};
-    const struct {
-        const char *name;
-        double value;
-        bool shown;
-    } rows[] = {
-        {"rope_theta", config->rope.theta, true},
-        {"factor", config->rope.factor, config->rope.type != PS_ROPE_DEFAULT},
-        {"low_freq_factor", config->rope.low_freq_factor, config->rope.type == PS_ROPE_LLAMA3},
-        {"high_freq_factor", config->rope.high_freq_factor, config->rope.type == PS_ROPE_LLAMA3},
-        {"original_max_position_embeddings", config->rope.original_max_positions,
-         config->rope.type == PS_ROPE_LLAMA3},
-    };
+    const char *name;
+    double value;
 
     ps_answer_key(a, "rope");
-    ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", types[config->rope.type]);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!rows[i].shown)
-            continue;
-        ps_text_printf(&a->text, a->json ? ", \"%s\": " : ", %s ", rows[i].name);
-        ps_answer_bare_number(a, rows[i].value);
+    ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", ps_rope_types[config->rope.type]);
+    for (size_t i = 0; (name = ps_config_rope_setting(config, i, &value)); i++) {
+        ps_text_printf(&a->text, a->json ? ", \"%s\": " : ", %s ", name);
+        ps_answer_bare_number(a, value);
     }
     ps_answer_bracket(a, "}");
 }
@@ -382,16 +368,23 @@ static void rows_summary(ps_answer *a, const ps_summary *s)
         rows_identity(a, s->identity);
 }
 
-/* Cut what is bad, under the lock of the journal's output: no run may be writing it. */
+/* Length of `path` without `suffix`, or 0 where it does not end so. */
+static size_t stem(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), tail = strlen(suffix);
+
+    return n > tail && !strcmp(path + n - tail, suffix) ? n - tail : 0;
+}
+
+/* Cut off the bad end, under the lock of the journal's output: no run may be writing it. */
 static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
 {
-    static const char suffix[] = ".journal";
-    size_t n = strlen(path), tail = sizeof suffix - 1;
+    size_t n = stem(path, ".journal");
     ps_lock *lock = NULL;
 
     if (s->journal.state == PS_JOURNAL_WHOLE)
         return 0;
-    char *output = ps_strndup(path, n > tail && !strcmp(path + n - tail, suffix) ? n - tail : n, err);
+    char *output = n ? ps_strndup(path, n, err) : ps_strdup(path, err);
     if (!output)
         return -1;
     int rc = ps_lock_take(&lock, output, 0, err);
@@ -416,19 +409,45 @@ static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_
     int rc = o->repair ? repair(a, path, &s, err) : 0;
     if (!o->repair && s.journal.state == PS_JOURNAL_DAMAGED)
         rc = ps_err_set(err, PS_EINPUT, "journal '%s' is damaged at byte %" PRIu64 ", before its end; --repair cuts it there, "
-                        "and the run that goes on with it computes again what was behind", path, s.journal.good);
+                        "and the run that resumes from it computes the rest again", path, s.journal.good);
     ps_summary_release(&s);
     return rc;
 }
 
 /* ---- the command ---- */
 
+/* There is no `path`, whose name is a journal's or a result's. */
+static int refuse_missing(const char *path, ps_err *err)
+{
+    size_t n = stem(path, ".journal");
+    char *output = n ? ps_strndup(path, n, err) : NULL;
+
+    if (n && !output)
+        return -1;
+    if (output && ps_file_kind(output) == 1)
+        ps_err_set(err, PS_EINPUT, "there is no file '%s': the run has finished, and its result is '%s'", path, output);
+    else if (output)
+        ps_err_set(err, PS_EINPUT, "there is no file '%s'; a journal lies beside the output until the run has finished",
+                   path);
+    else
+        ps_err_set(err, PS_EINPUT, "there is no file '%s'", path);
+    ps_free(output);
+    return -1;
+}
+
 static int inspect(ps_answer *a, const options *o, const char *path)
 {
     ps_err err = PS_ERR_INIT;
-    int rc = ps_journal_is(path)         ? inspect_journal(a, o, path, &err)
-             : ps_file_kind(path) == 1 ? inspect_result(a, o, path, &err)
-                                         : inspect_model(a, o, path, &err);
+    int rc, kind = ps_file_kind(path);
+
+    if (ps_journal_is(path))
+        rc = inspect_journal(a, o, path, &err);
+    else if (kind == 1)
+        rc = inspect_result(a, o, path, &err);
+    else if (kind == 0 && (stem(path, ".journal") || stem(path, ".h5")))
+        rc = refuse_missing(path, &err);
+    else
+        rc = inspect_model(a, o, path, &err);
 
     ps_text_puts(&a->text, a->json ? "\n}\n" : "\n");
     if (rc == 0)
@@ -449,7 +468,7 @@ int cmd_inspect(int argc, char **argv)
         {0, "verify", PS_OPT_FLAG, &o.verify, NULL,
          "read a result's datasets and compare each with its checksum"},
         {0, "repair", PS_OPT_FLAG, &o.repair, NULL,
-         "cut a journal where it is torn or damaged; what was behind is computed again"},
+         "cut a journal where it is torn or damaged; a resumed run computes the rest again"},
         {0, "json", PS_OPT_FLAG, &a.json, NULL, "one JSON object instead of text"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };

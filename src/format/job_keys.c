@@ -79,7 +79,7 @@ const ps_job_key ps_job_keys[] = {
     {"patched_final", PS_KEY_BOOL, JOB(patched_final), "false", "true",
      .help = "Keep each patched run's last row as it is before the final norm."},
     {"precision", PS_KEY_WORD, JOB(precision), "\"fp32\"", "\"fp32\"",
-     .help = "Operands of the matrix products: fp32, or bf16 where the processor has it.", TERMS(ps_precisions), .n_done = 2},
+     .help = "Operands of the matrix products: fp32, or bf16 where the processor has it.", TERMS(ps_precisions)},
     {"backend", PS_KEY_NAME, JOB(backend), "\"auto\"", "\"ref\"",
      .help = "What computes: auto takes the fastest at hand, ref is plain C to compare with.",
      TERMS(backends)},
@@ -156,7 +156,7 @@ void ps_job_key_kind(const ps_job_key *key, ps_text *out)
         [PS_KEY_STRINGS] = "an object of strings",
         [PS_KEY_PAIRS] = "an array of objects",
     };
-    int n = key->n_done ? key->n_done : key->n_terms;
+    int n = key->n_terms;
 
     ps_text_printf(out, "%s%s", key->all ? "\"all\" or " : "", kinds[key->type]);
     for (int i = 0; i < n; i++)

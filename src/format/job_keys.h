@@ -42,7 +42,6 @@ typedef struct ps_job_key {
     bool required;
     const ps_term *terms; /* the words a value may be */
     int n_terms;
-    int n_done;         /* the first n_done terms are implemented; 0: all */
     const int *numbers; /* [n_terms] what a word stands for; NULL: its index */
     bool all;           /* "all" may stand for the whole array */
     bool may_be_empty;  /* [] is an answer */

@@ -60,7 +60,7 @@ static bool is_all(const ps_job_key *key, const ps_node *value)
 static int unknown_word(const ps_job_key *key, const char *where, const char *word, ps_err *err)
 {
     const char *names[32];
-    int n = key->n_done ? key->n_done : key->n_terms;
+    int n = key->n_terms;
     char shown[80];
     ps_text kind = {0};
 
@@ -89,9 +89,6 @@ static int term_of(const ps_job_key *key, const char *where, const ps_node *valu
                           ps_json_type_name(ps_json_type(value)), key->example);
     if (i < 0)
         return unknown_word(key, where, word, err);
-    if (key->n_done && i >= key->n_done)
-        return ps_err_set(err, PS_EINPUT, "%s: '%s' is not implemented in this version; use %s",
-                          where, word, key->terms[0].name);
     return i;
 }
 

@@ -254,11 +254,6 @@ void ps_journal_close(ps_journal *j)
     ps_free(j);
 }
 
-const char *ps_journal_path(const ps_journal *j)
-{
-    return j->path;
-}
-
 /* Room for a frame of so many payload bytes. */
 static int make_room(ps_journal *j, size_t bytes, ps_err *err)
 {

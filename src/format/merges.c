@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "patchsweep/hash.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 
@@ -26,9 +27,8 @@ struct ps_merges {
 static slot *slot_of(const ps_merges *merges, int32_t left, int32_t right)
 {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    uint64_t h = pair * 0x9e3779b97f4a7c15u; /* Fibonacci hashing: the high bits are the mixed ones */
 
-    for (uint64_t i = (h ^ h >> 32) & merges->mask;; i = (i + 1) & merges->mask)
+    for (uint64_t i = ps_hash_pair(left, right) & merges->mask;; i = (i + 1) & merges->mask)
         if (merges->slots[i].pair == pair || merges->slots[i].pair == FREE)
             return merges->slots + i;
 }

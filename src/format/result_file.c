@@ -12,6 +12,7 @@
 
 #include "digest.h"
 #include "h5.h"
+#include "patchsweep/journal.h"
 #include "patchsweep/mem.h"
 
 #define MOST_LAYERS 100000
@@ -111,8 +112,10 @@ static int check_format(ps_h5 file, const char *path, ps_err *err)
 
 int ps_result_open(ps_result_file **out, const char *path, ps_err *err)
 {
+    if (ps_journal_is(path))
+        return ps_err_set(err, PS_EINPUT, "'%s' is the journal of a run that has not finished, not a result; "
+                          "'patchsweep inspect' describes it, and the run's command line resumes the run", path);
     ps_result_file *file = ps_calloc(1, sizeof *file, err);
-
     if (!file)
         return -1;
     if (ps_h5_file_open(&file->file, path, err) < 0 || check_format(file->file, path, err) < 0)

@@ -26,6 +26,7 @@
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/json.h"
+#include "patchsweep/hash.h"
 #include "patchsweep/mem.h"
 
 #define MAX_HEADER 100000000u /* the format's own bound: decimal, not MiB */
@@ -334,14 +335,11 @@ static int add_shard(ps_safetensors *st, const char *dir, const char *name, ps_e
 
 /* ---- names ---- */
 
-/* Where `name` is, or the empty slot where it would go (FNV-1a, then the next free one). */
+/* The slot of `name`, or the empty slot where it would go: the first free one from its hash on. */
 static size_t find_slot(const ps_safetensors *st, const char *name)
 {
-    uint64_t hash = 14695981039346656037u;
+    size_t i = (size_t)ps_hash(name, strlen(name)) & (st->n_slots - 1);
 
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    size_t i = (size_t)(hash ^ hash >> 32) & (st->n_slots - 1);
     while (st->slots[i] && strcmp(st->tensors[st->slots[i] - 1].name, name))
         i = (i + 1) & (st->n_slots - 1);
     return i;

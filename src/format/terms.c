@@ -34,7 +34,6 @@ const ps_term ps_metrics[PS_N_METRICS] = {
 const ps_term ps_precisions[PS_N_PRECISIONS] = {
     [PS_FP32] = {"fp32", "weights widened exactly, single-precision products and sums", NULL},
     [PS_BF16] = {"bf16", "operands of the matrix products in bfloat16, single-precision sums", NULL},
-    [PS_FP16] = {"fp16", "operands of the matrix products in half precision", NULL},
 };
 
 int ps_term_find(const ps_term *terms, int n, const char *name)

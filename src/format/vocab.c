@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "patchsweep/hash.h"
 #include "patchsweep/mem.h"
 
 typedef struct entry {
@@ -19,15 +20,6 @@ struct ps_vocab {
     const char **pieces; /* [size] */
     size_t size, cap;
 };
-
-static uint32_t hash_of(const char *s, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a, folded */
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
-    return (uint32_t)(h ^ h >> 32);
-}
 
 int ps_vocab_build(ps_vocab **out, size_t n, size_t bytes, ps_err *err)
 {
@@ -92,7 +84,7 @@ static int reserve_id(ps_vocab *vocab, int32_t id, ps_err *err)
 int ps_vocab_add(ps_vocab *vocab, const char *s, int32_t id, ps_err *err)
 {
     size_t n = strlen(s);
-    uint32_t hash = hash_of(s, n);
+    uint32_t hash = (uint32_t)ps_hash(s, n);
     entry *e = slot_of(vocab, s, n, hash);
 
     if (e->s || vocab->used + n + 1 > vocab->bytes || 2 * vocab->n > vocab->mask + 1)
@@ -109,7 +101,7 @@ int ps_vocab_add(ps_vocab *vocab, const char *s, int32_t id, ps_err *err)
 
 int32_t ps_vocab_find(const ps_vocab *vocab, const char *s, size_t n)
 {
-    const entry *e = slot_of(vocab, s, n, hash_of(s, n));
+    const entry *e = slot_of(vocab, s, n, (uint32_t)ps_hash(s, n));
 
     return e->s ? e->id : -1;
 }

@@ -298,7 +298,7 @@ static int read_family(ps_config *config, const ps_node *root, ps_err *err)
 #define LINEAR (1u << PS_ROPE_LINEAR)
 #define LLAMA3 (1u << PS_ROPE_LLAMA3)
 
-static const char *const rope_types[] = {
+const char *const ps_rope_types[PS_N_ROPE_TYPES] = {
     [PS_ROPE_DEFAULT] = "default", [PS_ROPE_LINEAR] = "linear", [PS_ROPE_LLAMA3] = "llama3"};
 
 /* The keys of rope_scaling and rope_parameters: which types use them, which cannot do without. */
@@ -326,8 +326,8 @@ static int read_rope_type(ps_config *config, const ps_node *rope, ps_err *err)
     config->rope.type = PS_ROPE_DEFAULT;
     if (absent(type))
         return 0;
-    for (size_t i = 0; i < sizeof rope_types / sizeof *rope_types; i++)
-        if (!strcmp(rope_types[i], ps_json_string(type))) {
+    for (size_t i = 0; i < PS_N_ROPE_TYPES; i++)
+        if (!strcmp(ps_rope_types[i], ps_json_string(type))) {
             config->rope.type = (enum ps_rope_type)i;
             return 0;
         }
@@ -351,7 +351,7 @@ static int read_rope_key(ps_config *config, const ps_node *node, ps_err *err)
             continue;
         if (!(key->uses & 1u << config->rope.type))
             return ps_err_set(err, PS_EINPUT, "key '%s' means nothing to the type '%s'; remove it, or correct "
-                              "the type", name, rope_types[config->rope.type]);
+                              "the type", name, ps_rope_types[config->rope.type]);
         return read_number((double *)(void *)((char *)config + key->offset), node, key->low, key->high, false, err);
     }
     return refuse(node, "is unknown and may change results; remove it from config.json if it does not", err);
@@ -371,12 +371,23 @@ static int read_rope_object(ps_config *config, const ps_node *rope, ps_err *err)
         const ps_node *node = ps_json_get(rope, rope_keys[i].name);
         if (rope_keys[i].needs & 1u << config->rope.type && absent(node))
             return ps_err_set(err, PS_EINPUT, "key '%s' is missing, which the type '%s' needs", rope_keys[i].name,
-                              rope_types[config->rope.type]);
+                              ps_rope_types[config->rope.type]);
     }
     if (config->rope.type == PS_ROPE_LLAMA3 && config->rope.high_freq_factor <= config->rope.low_freq_factor)
         return ps_err_set(err, PS_EINPUT, "key 'high_freq_factor' is %.9g; it must be above low_freq_factor, %.9g",
                           config->rope.high_freq_factor, config->rope.low_freq_factor);
     return 0;
+}
+
+const char *ps_config_rope_setting(const ps_config *config, size_t i, double *value)
+{
+    for (size_t k = 0; k < sizeof rope_keys / sizeof *rope_keys; k++) {
+        if (!(rope_keys[k].uses & 1u << config->rope.type) || i-- > 0)
+            continue;
+        *value = *(const double *)(const void *)((const char *)config + rope_keys[k].offset);
+        return rope_keys[k].name;
+    }
+    return NULL;
 }
 
 static bool same_rope(const ps_config *a, const ps_config *b)

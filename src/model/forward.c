@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
 
 struct ps_forward {
     const ps_config *config;
@@ -87,11 +88,6 @@ void ps_forward_close(ps_forward *f)
     ps_free(f);
 }
 
-static size_t largest(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 int32_t ps_forward_panel_tokens(const ps_config *c)
 {
     return c->vocab < PS_HEAD_PANEL_TOKENS ? c->vocab : PS_HEAD_PANEL_TOKENS;
@@ -101,11 +97,11 @@ ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int
                                   size_t max_rows, size_t max_positions)
 {
     size_t panel = (size_t)ps_forward_panel_tokens(c);
-    size_t depth = largest((size_t)c->n_heads * (size_t)c->head_dim, largest((size_t)c->d_model, (size_t)c->d_mlp));
+    size_t depth = ps_max((size_t)c->n_heads * (size_t)c->head_dim, ps_max((size_t)c->d_model, (size_t)c->d_mlp));
 
     return (ps_backend_needs){.n_threads = n_threads, .operand = operand, .max_positions = max_positions,
-                              .max_rows = largest(max_rows, max_positions), .max_depth = depth,
-                              .max_matrix = (size_t)c->d_model * largest(panel, depth)};
+                              .max_rows = ps_max(max_rows, max_positions), .max_depth = depth,
+                              .max_matrix = (size_t)c->d_model * ps_max(panel, depth)};
 }
 
 size_t ps_forward_q_width(const ps_forward *f)

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "../backend/vexp.h"
+#include "patchsweep/vexp.h"
 
 #define BLOCK 256
 

@@ -62,20 +62,32 @@ static bool per_layer(int role)
     return role != PS_W_EMBED && role != PS_W_FINAL_NORM && role != PS_W_HEAD;
 }
 
+/* "[2048, 512]", as the file's header has it. */
+static const char *shape_text(char *text, size_t bytes, const int64_t *dims, int n)
+{
+    size_t at = (size_t)snprintf(text, bytes, "[");
+
+    for (int i = 0; i < n && at < bytes; i++)
+        at += (size_t)snprintf(text + at, bytes - at, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    if (at < bytes)
+        snprintf(text + at, bytes - at, "]");
+    return text;
+}
+
 static int check_shape(const ps_tensor *t, shape want, ps_err *err)
 {
-    bool fits = want.cols ? t->n_dims == 2 && t->dims[0] == want.rows && t->dims[1] == want.cols
-                          : t->n_dims == 1 && t->dims[0] == want.rows;
+    const int64_t wanted_dims[] = {want.rows, want.cols};
+    char is[200], implied[64];
 
     if (t->dtype < 0)
         return ps_err_set(err, PS_EINPUT, "tensor '%s' has type %s; F32, F16 and BF16 are supported",
                           t->name, t->type_name);
-    if (fits)
+    if (want.cols ? t->n_dims == 2 && t->dims[0] == want.rows && t->dims[1] == want.cols
+                  : t->n_dims == 1 && t->dims[0] == want.rows)
         return 0;
-    return ps_err_set(err, PS_EINPUT, "tensor '%s' has %d dimensions (%lld, %lld), config.json implies "
-                      "(%lld%s%lld)", t->name, t->n_dims, t->n_dims > 0 ? (long long)t->dims[0] : 0,
-                      t->n_dims > 1 ? (long long)t->dims[1] : 0, (long long)want.rows,
-                      want.cols ? ", " : ") and not (", (long long)want.cols);
+    return ps_err_set(err, PS_EINPUT, "tensor '%s' has shape %s, config.json implies %s", t->name,
+                      shape_text(is, sizeof is, t->dims, t->n_dims),
+                      shape_text(implied, sizeof implied, wanted_dims, want.cols ? 2 : 1));
 }
 
 /* ---- loading ---- */

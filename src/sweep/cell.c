@@ -41,7 +41,7 @@ enum ps_known ps_cell_known(const ps_cell *cell, int32_t T, int32_t D, int32_t L
 
     if (t < D || (behind_all && t < T - 1))
         return PS_SCORES_BASE;
-    /* The last row is the source's, and nothing but it is read. */
+    /* The last row is the source run's, and only the last row is read. */
     if (copy && t == T - 1 && (behind_all || t == D))
         return PS_SCORES_SOURCE;
     return PS_LIVE;

@@ -5,7 +5,7 @@
 
 struct ps_cellset {
     const ps_grid *grid;
-    size_t n_cells; /* without checks; rank 0's count travels with the bits */
+    size_t n_cells; /* without checks; broadcast along with the bits */
     size_t bytes;
     uint8_t bits[];
 };

@@ -5,9 +5,6 @@
 
 #include "patchsweep/metric.h"
 
-#define TOLERANCE 1e-5
-#define TOLERANCE_BF16 0.03
-
 /* The n-th site and direction that the grid asks for, from the beginning again behind the last. */
 static ps_cell asked(const ps_grid *grid, int32_t pair)
 {
@@ -53,7 +50,7 @@ enum ps_which ps_check_expects(const ps_cell *check)
 void ps_check_compare(ps_checks *checks, const ps_grid *grid, const ps_cell *check,
                       const double seen[PS_N_METRICS], const double wanted[PS_N_METRICS], double largest)
 {
-    double limit = (grid->precision == PS_BF16 ? TOLERANCE_BF16 : TOLERANCE) * fmax(1, fabs(largest));
+    double limit = (grid->precision == PS_BF16 ? PS_TOLERANCE_BF16 : PS_TOLERANCE) * fmax(1, fabs(largest));
     bool foil = grid->pairs[check->pair].foil_id >= 0, failed = false;
 
     for (int m = 0; m < PS_ANSWER_RANK; m++) { /* a rank may jump where two logits are near */

@@ -1,6 +1,8 @@
 /*
- * cost.c - operations, row by row, with the engine's savings: entering rows need no q, k, v, and the last layer
- * needs of a cell k and v of all rows and everything else of the last.
+ * cost.c - operations, row by row, as the engine computes them.
+ *
+ * Not counted: q, k and v of rows that are copies of base rows; and in the last layer all of a cell but its last
+ * row, save for the k and v that the last row sees.
  */
 #include "patchsweep/cost.h"
 
@@ -8,7 +10,7 @@
 #include "patchsweep/metric.h"
 
 typedef struct per_row {
-    double q, kv, rest, key, head; /* operations: projections, o and MLP, a key seen, the LM head */
+    double q, kv, rest, key, head; /* operations of: projections, output and MLP, one key of attention, the LM head */
 } per_row;
 
 static per_row of_config(const ps_config *c)
@@ -33,7 +35,7 @@ static double of_cell(const per_row *r, const ps_grid *grid, const ps_cell *cell
 
     for (int32_t layer = entry; layer < L; layer++) {
         int32_t from = layer == L - 1 ? T - 1 : first;
-        /* of an entering cell at most the patched row is projected, and not even that if it is a copy */
+        /* only the patched row of an entering cell is projected, and only if it is no copy */
         int32_t projected = layer > entry ? rows : ps_site_kinds[cell->site].copy ? 0 : 1;
         int32_t asked = projected > from - first ? projected - (from - first) : 0;
         flops += projected * r->kv + asked * r->q + (T - from) * r->rest + keys(from, T) * r->key;
@@ -41,7 +43,7 @@ static double of_cell(const per_row *r, const ps_grid *grid, const ps_cell *cell
     return flops;
 }
 
-/* A base run's rows from its first own one on. */
+/* The rows of a base run that no earlier run of the wave has. */
 static double of_base_rows(const per_row *r, const ps_plan_wave *wave, const ps_grid *grid)
 {
     double mean_keys = 0, rows = 0;

@@ -1,8 +1,7 @@
 /*
  * grid.c - a grid is one block of int32: a head, then a record for each pair.
  *
- * Built once as numbers and read back from them on every rank, rank 0 included, so that
- * there is one way in.
+ * Rank 0 builds the numbers.  Every rank, rank 0 included, builds its grid from them.
  */
 #include "patchsweep/grid.h"
 
@@ -99,7 +98,7 @@ int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell)
                pair->n_positions + cell->position;
 }
 
-/* Point a grid into its numbers, which are its own from then on. */
+/* Build a grid around `numbers`, which it owns from then on. */
 static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
 {
     ps_grid *grid = ps_calloc(1, sizeof *grid, err);

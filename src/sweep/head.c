@@ -77,10 +77,10 @@ static double logit(const float *h, const float *w, size_t d)
 }
 
 /* Every row's readout, begun with the logits that metrics of single tokens need. */
-static void begin(ps_head *head, const int32_t *pair_of, size_t n, int32_t first_pair, int32_t n_pairs)
+static void begin(ps_head *head, const ps_head_rows *rows)
 {
-    for (int32_t i = 0; i < n_pairs; i++) {
-        const ps_grid_pair *pair = &head->grid->pairs[first_pair + i];
+    for (int32_t i = 0; i < rows->n_pairs; i++) {
+        const ps_grid_pair *pair = &head->grid->pairs[rows->first_pair + i];
         float *answer = head->target + (size_t)i * 2 * head->d;
         ps_weights_head_row(head->weights, pair->answer_id, answer);
         if (pair->foil_id >= 0)
@@ -88,10 +88,11 @@ static void begin(ps_head *head, const int32_t *pair_of, size_t n, int32_t first
         head->references[i] = (ps_reference){.largest = -INFINITY};
     }
 #pragma omp parallel for
-    for (size_t r = 0; r < n; r++) {
-        const float *answer = head->target + (size_t)(pair_of[r] - first_pair) * 2 * head->d;
+    for (size_t r = 0; r < rows->n; r++) {
+        int32_t pair = rows->pair_of[r];
+        const float *answer = head->target + (size_t)(pair - rows->first_pair) * 2 * head->d;
         const float *h = head->h + r * head->d;
-        bool foil = head->grid->pairs[pair_of[r]].foil_id >= 0;
+        bool foil = head->grid->pairs[pair].foil_id >= 0;
         head->readouts[r] = (ps_readout){
             .answer = logit(h, answer, head->d),
             .foil = foil ? logit(h, answer + head->d, head->d) : NAN,
@@ -112,52 +113,50 @@ static void refer(ps_head *head, int32_t n_pairs, size_t tokens)
     }
 }
 
-static void take(ps_head *head, const int32_t *pair_of, size_t first_row, size_t rows,
-                 int32_t first_pair, int32_t first_token, size_t tokens)
+/* Logits [n, tokens] of rows first .. first + n - 1. */
+static void take(ps_head *head, const ps_head_rows *rows, size_t first, size_t n, int32_t first_token, size_t tokens)
 {
 #pragma omp parallel for schedule(dynamic, 4)
-    for (size_t r = 0; r < rows; r++) {
-        int32_t pair = pair_of[first_row + r];
-        ps_readout_panel(&head->readouts[first_row + r], &head->references[pair - first_pair],
+    for (size_t r = 0; r < n; r++) {
+        int32_t pair = rows->pair_of[first + r];
+        ps_readout_panel(&head->readouts[first + r], &head->references[pair - rows->first_pair],
                          head->logits + r * tokens, tokens, first_token,
                          head->grid->pairs[pair].answer_id);
     }
 }
 
-/* All rows against the acquired panel.  The base runs' rows are in the first chunk, always. */
-static void read_panel(ps_head *head, const int32_t *pair_of, size_t n, int32_t first_pair,
-                       int32_t n_pairs, int32_t first_token, size_t tokens)
+/* The first n rows against the acquired panel.  The base runs' rows are in the first chunk, always. */
+static void read_panel(ps_head *head, const ps_head_rows *rows, size_t n, int32_t first_token, size_t tokens)
 {
-    for (size_t at = 0; at < n;) {
-        size_t rows = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
-        ps_forward_logits(head->forward, head->logits, head->h + at * head->d, rows);
+    for (size_t at = 0, some; at < n; at += some) {
+        some = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
+        ps_forward_logits(head->forward, head->logits, head->h + at * head->d, some);
         if (at == 0)
-            refer(head, n_pairs, tokens);
-        take(head, pair_of, at, rows, first_pair, first_token, tokens);
-        at += rows;
+            refer(head, rows->n_pairs, tokens);
+        take(head, rows, at, some, first_token, tokens);
     }
 }
 
-int ps_head_read(ps_head *head, const float *x, const int32_t *pair_of, size_t n,
-                 int32_t first_pair, int32_t n_pairs, unsigned metrics, bool baselines,
-                 double (*values)[PS_N_METRICS], const ps_readout **readouts, ps_err *err)
+int ps_head_read(ps_head *head, const ps_head_rows *rows, double (*values)[PS_N_METRICS],
+                 const ps_readout **readouts, ps_err *err)
 {
-    size_t through = ps_metrics_need_vocabulary(metrics) ? n : baselines ? 2 * (size_t)n_pairs : 0;
+    size_t base = 2 * (size_t)rows->n_pairs;
+    size_t through = ps_metrics_need_vocabulary(head->grid->metrics) ? rows->n : rows->baselines ? base : 0;
     int32_t vocab = head->config->vocab;
 
-    if (n_pairs > PS_PLAN_MAX_PAIRS)
-        PS_BUG("%d pairs in a wave of at most %d", (int)n_pairs, PS_PLAN_MAX_PAIRS);
-    ps_forward_final_norm(head->forward, head->h, x, n);
-    begin(head, pair_of, n, first_pair, n_pairs);
+    if (rows->n_pairs > PS_PLAN_MAX_PAIRS)
+        PS_BUG("%d pairs in a wave of at most %d", (int)rows->n_pairs, PS_PLAN_MAX_PAIRS);
+    ps_forward_final_norm(head->forward, head->h, rows->x, rows->n);
+    begin(head, rows);
     for (int32_t first = 0; through && first < vocab; first += head->panel_tokens) {
         int32_t tokens = vocab - first < head->panel_tokens ? vocab - first : head->panel_tokens;
         if (ps_forward_head(head->forward, first, tokens, err) < 0)
             return -1;
-        read_panel(head, pair_of, through, first_pair, n_pairs, first, (size_t)tokens);
+        read_panel(head, rows, through, first, (size_t)tokens);
     }
-    for (size_t r = 0; r < n; r++)
+    for (size_t r = 0; r < rows->n; r++)
         ps_metric_values(values[r], &head->readouts[r],
-                         &head->readouts[2 * (pair_of[r] - first_pair) + PS_CLEAN]);
+                         &head->readouts[2 * (rows->pair_of[r] - rows->first_pair) + PS_CLEAN]);
     *readouts = head->readouts;
     return 0;
 }

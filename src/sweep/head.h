@@ -7,6 +7,11 @@
 #ifndef PATCHSWEEP_SWEEP_HEAD_H
 #define PATCHSWEEP_SWEEP_HEAD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/grid.h"
 #include "patchsweep/metric.h"
@@ -20,13 +25,22 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
 void ps_head_close(ps_head *head);
 
 /*
- * Read out x[n, d_model], rows before the final norm; pair_of[n] the pair of each.  The first
- * 2 * n_pairs are the base runs': clean and corrupt of pair first_pair, then of the next; the
- * others are cells'.  values[n] and *readouts (n of them, borrowed from head) are filled:
- * of a cell's, what `metrics` asks for; of the base runs', all where `baselines`.
+ * Final rows of a wave.  The first 2 * n_pairs are base runs': clean and corrupt of pair first_pair, then of the
+ * next pair.  The others are cells'.
  */
-int ps_head_read(ps_head *head, const float *x, const int32_t *pair_of, size_t n,
-                 int32_t first_pair, int32_t n_pairs, unsigned metrics, bool baselines,
-                 double (*values)[PS_N_METRICS], const ps_readout **readouts, ps_err *err);
+typedef struct ps_head_rows {
+    const float *x;         /* [n, d_model] before the final norm; borrowed, as pair_of is */
+    const int32_t *pair_of; /* [n] the pair of each row */
+    size_t n;
+    int32_t first_pair, n_pairs;
+    bool baselines;         /* compute every metric of the base runs, not only what the grid asks for */
+} ps_head_rows;
+
+/*
+ * Compute the metrics of `rows`: the grid's of each cell, and of the base runs (see `baselines`).  Fills values[n];
+ * *readouts gets n readouts, borrowed from `head` until the next call.
+ */
+int ps_head_read(ps_head *head, const ps_head_rows *rows, double (*values)[PS_N_METRICS],
+                 const ps_readout **readouts, ps_err *err);
 
 #endif

@@ -253,10 +253,9 @@ int ps_ledger_add_cells(ps_ledger *l, const ps_cell *cells, const double (*value
     return 0;
 }
 
-int ps_ledger_add_activations(ps_ledger *l, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                              int32_t n, const float *rows, ps_err *err)
+int ps_ledger_add_activations(ps_ledger *l, const ps_activations *states, ps_err *err)
 {
-    return ps_record_activations(l->journal, pair, which, layer, first, n, rows, l->activation_dtype, l->d, err);
+    return ps_record_activations(l->journal, states, l->activation_dtype, l->d, err);
 }
 
 int ps_ledger_add_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err)

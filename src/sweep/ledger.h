@@ -53,8 +53,7 @@ int ps_ledger_add_baseline(ps_ledger *ledger, int32_t pair, const ps_baseline ba
                            const float *finals, ps_err *err);
 int ps_ledger_add_cells(ps_ledger *ledger, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                         const float *finals, size_t n, ps_err *err);
-int ps_ledger_add_activations(ps_ledger *ledger, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                              int32_t n, const float *rows, ps_err *err);
+int ps_ledger_add_activations(ps_ledger *ledger, const ps_activations *states, ps_err *err);
 /* A snapshot all of whose parts are synced; it is synced itself. */
 int ps_ledger_add_snapshot(ps_ledger *ledger, const ps_snapshot_id *id, const ps_snapshot_part *parts,
                            ps_err *err);

@@ -13,7 +13,7 @@ typedef struct builder {
     const ps_grid *grid;
     ps_plan *plan;
     ps_plan_options options;
-    bool flight;       /* placing the cells under way, not the others */
+    bool flight;       /* placing the cells of the snapshot, not the others */
     int64_t max_rows;
     int64_t rows;      /* of the open wave, base runs included */
     bool closed;       /* the next pair opens a wave */
@@ -33,7 +33,7 @@ int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
 
 /* ---- cells ---- */
 
-/* Is it for the waves that are being made now: those under way first, then all the others? */
+/* Whether the cell belongs to the waves being made: first those of the snapshot, then all others. */
 static bool in_turn(const builder *b, const ps_cell *cell)
 {
     const ps_plan_options *o = &b->options;
@@ -96,7 +96,7 @@ static int open_wave(builder *b, int32_t pair, size_t first_cell)
     return 0;
 }
 
-/* Base rows that a pair adds to the open wave, and now does where `join`. */
+/* Count the base rows that a pair would add to the open wave; add them where `join`. */
 static int64_t new_base_rows(builder *b, int32_t pair, bool join)
 {
     const ps_grid_pair *p = &b->grid->pairs[pair];
@@ -125,7 +125,7 @@ static void join_wave(builder *b, int32_t pair)
     b->rows += rows;
 }
 
-/* A pair without cells is run for its base runs, once. */
+/* Place a pair without cells: its base runs are run once. */
 static bool in_place(const builder *b, int32_t pair, size_t at)
 {
     bool cells = at < b->plan->n_cells;
@@ -162,7 +162,7 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
 
 /* ---- ranks ---- */
 
-/* A cell and its place in qsort's eyes: qsort hands no context to its comparison. */
+/* A cell with its sort key: qsort passes no context to its comparison. */
 typedef struct key {
     ps_cell cell;
     int32_t entry, rows;
@@ -207,8 +207,8 @@ static int lightest(const int64_t *load, int size)
 }
 
 /*
- * Deal a wave's cells and count its work.  load[] is each rank's rows at the layer in hand; rank 0
- * begins with the base runs.  *busiest gets the sum over layers of the largest load.
+ * Deal a wave's cells and count its work.  load[] has each rank's rows at the current layer; rank 0
+ * starts with the base runs.  *busiest gets the sum over layers of the largest load.
  */
 static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, int64_t *load,
                       int64_t *busiest)
@@ -225,7 +225,7 @@ static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wa
             load[rank] += ps_plan_cell_rows(grid, &plan->cells[wave->first_cell + i]);
         }
         if (layer == grid->n_layers)
-            break; /* boundary L has cells but no layer behind it */
+            break; /* cells may enter at boundary L, but no layer follows it */
         for (int rank = 0; rank < plan->size; rank++) {
             plan->work += load[rank];
             most = load[rank] > most ? load[rank] : most;
@@ -255,7 +255,7 @@ static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
     return 0;
 }
 
-/* The cells whose turn it is, and their waves. */
+/* Place the cells of the snapshot, or all others, into waves. */
 static int place(builder *b)
 {
     size_t at = b->plan->n_cells;
@@ -318,7 +318,7 @@ void ps_plan_free(ps_plan *plan)
     ps_free(plan);
 }
 
-/* 1 where `size` ranks are useful, 0 where not, -1 on failure. */
+/* 1 if `size` ranks are useful, 0 if not, -1 on failure. */
 static int useful(const ps_grid *grid, int64_t max_rows, int size, ps_err *err)
 {
     ps_plan *plan;

@@ -1,6 +1,7 @@
 /* prefix.c - a hash table from (parent, token) to node. */
 #include "prefix.h"
 
+#include "patchsweep/hash.h"
 #include "patchsweep/mem.h"
 
 typedef struct ps_prefix_node {
@@ -30,8 +31,7 @@ void ps_prefix_release(ps_prefix_tree *tree)
 
 static int32_t child(ps_prefix_tree *tree, int32_t parent, int32_t token)
 {
-    uint64_t key = (uint64_t)(uint32_t)parent << 32 | (uint32_t)token;
-    size_t at = (size_t)(key * 0x9e3779b97f4a7c15u >> 20) & (tree->size - 1); /* Knuth, TAOCP 6.4 */
+    size_t at = (size_t)ps_hash_pair(parent, token) & (tree->size - 1);
 
     for (;; at = (at + 1) & (tree->size - 1)) {
         ps_prefix_node *place = &tree->table[at];

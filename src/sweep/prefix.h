@@ -1,8 +1,8 @@
 /*
- * prefix.h - token rows that begin alike share what comes of their beginning.
+ * prefix.h - number the prefixes of token rows: rows that begin alike share the states of their beginning.
  *
  * Package-private.  In a causal model the state of a position depends on the tokens up to it and on
- * nothing else: a node stands for one such prefix, whichever pair's run it is met in.
+ * nothing else.  A node stands for one prefix, whichever pair's runs have it.
  */
 #ifndef PATCHSWEEP_SWEEP_PREFIX_H
 #define PATCHSWEEP_SWEEP_PREFIX_H
@@ -22,7 +22,7 @@ typedef struct ps_prefix_tree {
 int ps_prefix_init(ps_prefix_tree *tree, size_t max_nodes, ps_err *err);
 void ps_prefix_release(ps_prefix_tree *tree);
 
-/* nodes[i] = the node of ids[0 .. i], for the n of them: an old one where a row that began so was added. */
+/* nodes[i] = the node of prefix ids[0 .. i], i < n.  A prefix of an earlier row keeps its node; others get new ones. */
 void ps_prefix_add(ps_prefix_tree *tree, const int32_t *ids, int32_t n, int32_t *nodes);
 
 #endif

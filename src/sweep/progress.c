@@ -1,4 +1,4 @@
-/* progress.c - the line, and when to show it. */
+/* progress.c - the progress line, and when to print it. */
 #include "patchsweep/progress.h"
 
 #include <stdio.h>
@@ -55,7 +55,7 @@ static void show(const ps_progress *p, double spent)
         return;
     }
     ps_utc(utc);
-    ps_info("%s %s %.1f %% done, %.3g token-layers/s, %s gone, %s to go", utc, p->what, 100 * share,
+    ps_info("%s %s %.1f %% done, %.3g token-layers/s, %s elapsed, %s left", utc, p->what, 100 * share,
             rate, gone, eta);
 }
 
@@ -78,7 +78,7 @@ void ps_progress_end(ps_progress *p)
         return;
     if (p->terminal)
         fprintf(stderr, "\r\033[K");
-    ps_info("%s done: %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
+    ps_info("%s done: computed %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
             (long long)p->cells, spent, spent > 0 ? (double)p->cells / spent : 0,
             spent > 0 ? (double)p->total * p->scale / spent : 0);
 }

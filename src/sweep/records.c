@@ -1,13 +1,13 @@
-/* records.c - each kind of record: its head, what follows it, how it is checked. */
+/* records.c - each kind of record: its head, its contents, its checks. */
 #include "records.h"
 
 #include <string.h>
 
 #include "patchsweep/mem.h"
 
-#define MOST_CELLS_BYTES ((size_t)16 << 20) /* of a record, unless one cell has more */
+#define MOST_CELLS_BYTES ((size_t)16 << 20) /* most bytes of a record, unless one cell has more */
 
-/* A base run, without what only its metrics needed. */
+/* A base run: its metrics and predictions. */
 typedef struct run_record {
     double values[PS_N_METRICS];
     double largest;
@@ -24,6 +24,20 @@ typedef struct baseline_head {
 typedef struct cells_head {
     uint32_t n, d_model; /* 0: no final rows */
 } cells_head;
+
+/* A cell in a record: a ps_cell whose padding has a name, and is 0. */
+typedef struct cell_record {
+    int32_t pair, layer, position;
+    uint8_t site, direction, check, zero;
+} cell_record;
+
+/* A record is read in place, as ps_cell. */
+_Static_assert(sizeof(cell_record) == 16 && sizeof(ps_cell) == 16 &&
+               offsetof(cell_record, layer) == offsetof(ps_cell, layer) &&
+               offsetof(cell_record, position) == offsetof(ps_cell, position) &&
+               offsetof(cell_record, site) == offsetof(ps_cell, site) &&
+               offsetof(cell_record, direction) == offsetof(ps_cell, direction) &&
+               offsetof(cell_record, check) == offsetof(ps_cell, check), "a cell has another layout");
 
 typedef struct activations_head {
     int32_t pair, which, layer, first, n, dtype;
@@ -53,40 +67,51 @@ int ps_record_baseline(ps_journal *journal, int32_t pair, const ps_baseline base
     return ps_journal_append(journal, PS_RECORD_BASELINE, spans, 2, err);
 }
 
+static cell_record record_of(const ps_cell *cell)
+{
+    return (cell_record){.pair = cell->pair, .layer = cell->layer, .position = cell->position, .site = cell->site,
+                         .direction = cell->direction, .check = cell->check};
+}
+
 int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                     const float *finals, size_t n, size_t d_model, ps_err *err)
 {
-    size_t each = sizeof *cells + sizeof *values + (finals ? d_model * sizeof *finals : 0);
+    size_t each = sizeof(cell_record) + sizeof *values + (finals ? d_model * sizeof *finals : 0);
     size_t most = MOST_CELLS_BYTES / each ? MOST_CELLS_BYTES / each : 1;
+    cell_record *records = ps_malloc(n < most ? n : most, sizeof *records, err);
+    int rc = records ? 0 : -1;
 
-    for (size_t at = 0, some; at < n; at += some) {
+    for (size_t at = 0, some; at < n && rc == 0; at += some) {
         some = n - at < most ? n - at : most;
+        for (size_t i = 0; i < some; i++)
+            records[i] = record_of(&cells[at + i]);
         const cells_head head = {(uint32_t)some, finals ? (uint32_t)d_model : 0};
         const ps_span spans[] = {{&head, sizeof head},
-                                 {cells + at, some * sizeof *cells},
+                                 {records, some * sizeof *records},
                                  {values + at, some * sizeof *values},
                                  {finals ? finals + at * d_model : NULL, some * head.d_model * sizeof *finals}};
-        if (ps_journal_append(journal, PS_RECORD_CELLS, spans, 4, err) < 0)
-            return -1;
+        rc = ps_journal_append(journal, PS_RECORD_CELLS, spans, 4, err);
     }
-    return 0;
+    ps_free(records);
+    return rc;
 }
 
-int ps_record_activations(ps_journal *journal, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                          int32_t n, const float *rows, enum ps_dtype dtype, size_t d_model, ps_err *err)
+int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
+                          ps_err *err)
 {
-    const activations_head head = {.pair = pair, .which = (int32_t)which, .layer = layer, .first = first, .n = n,
-                                   .dtype = (int32_t)dtype, .d_model = (uint32_t)d_model};
-    size_t elements = (size_t)n * d_model, bytes = elements * ps_dtype_bytes(dtype);
+    const activations_head head = {.pair = states->pair, .which = (int32_t)states->which, .layer = states->layer,
+                                   .first = states->first, .n = states->n, .dtype = (int32_t)dtype,
+                                   .d_model = (uint32_t)d_model};
+    size_t elements = (size_t)states->n * d_model, bytes = elements * ps_dtype_bytes(dtype);
     void *narrow = NULL;
 
     if (dtype != PS_DTYPE_F32) {
         narrow = ps_malloc(bytes, 1, err);
         if (!narrow)
             return -1;
-        ps_narrow(narrow, rows, dtype, elements);
+        ps_narrow(narrow, states->rows, dtype, elements);
     }
-    const ps_span spans[] = {{&head, sizeof head}, {narrow ? narrow : rows, bytes}};
+    const ps_span spans[] = {{&head, sizeof head}, {narrow ? narrow : states->rows, bytes}};
     int rc = ps_journal_append(journal, PS_RECORD_ACTIVATIONS, spans, 2, err);
     ps_free(narrow);
     return rc;
@@ -101,7 +126,7 @@ int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_s
 
 /* ---- reading ---- */
 
-/* A record in hand, and what it is checked against. */
+/* A record, and what to check it against. */
 typedef struct source {
     const char *payload;
     size_t bytes;
@@ -109,7 +134,7 @@ typedef struct source {
     size_t d_model;
 } source;
 
-/* d_model of a record that may have none; false where it is another model's. */
+/* Whether a record's d_model (0: no rows) is the model's. */
 static bool width_fits(const source *s, uint32_t d)
 {
     return !s->grid || !d || d == s->d_model;
@@ -120,7 +145,7 @@ static bool pair_fits(const source *s, int32_t pair)
     return pair >= 0 && (!s->grid || pair < s->grid->n_pairs);
 }
 
-/* n rows of d elements of `size` bytes behind `head` bytes: are they there, and nothing else? */
+/* Whether exactly n rows of d elements of `size` bytes follow the first `head` bytes. */
 static bool ends(const source *s, size_t head, uint64_t n, uint64_t d, size_t size)
 {
     uint64_t left = s->bytes - head;

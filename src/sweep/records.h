@@ -1,7 +1,7 @@
 /*
- * records.h - the journal's records as bytes: checked on the way in.
+ * records.h - the journal's records as bytes, checked when they are read.
  *
- * Package-private.  Numbers are as in memory; a record begins with what tells its size.
+ * Package-private.  Numbers are stored as in memory.  A record begins with a head that implies the record's size.
  */
 #ifndef PATCHSWEEP_SWEEP_RECORDS_H
 #define PATCHSWEEP_SWEEP_RECORDS_H
@@ -14,20 +14,21 @@
 #include "patchsweep/grid.h"
 #include "patchsweep/journal.h"
 #include "patchsweep/terms.h"
+#include "patchsweep/wave.h"
 #include "scores.h"
 #include "snapshot.h"
 
-/* Each is a frame's type.  Never renumber. */
+/* The type of a frame.  Never renumber. */
 enum ps_record {
-    PS_RECORD_IDENTITY = 1, /* text: "field: value" lines, whose journal it is */
-    PS_RECORD_SESSION,      /* text: when, by what command, on what machine, a line each */
-    PS_RECORD_BASELINE,     /* what the base runs of a pair came to */
-    PS_RECORD_CELLS,        /* some cells, their values, their final rows where those are kept */
-    PS_RECORD_ACTIVATIONS,  /* some rows of a base run at a layer */
-    PS_RECORD_SNAPSHOT      /* of a wave: which files, how large, with what checksums */
+    PS_RECORD_IDENTITY = 1, /* text: "field: value" lines that identify the run (identity.h) */
+    PS_RECORD_SESSION,      /* text: time, command line and machine, a line each */
+    PS_RECORD_BASELINE,     /* metrics, predictions and final rows of a pair's base runs */
+    PS_RECORD_CELLS,        /* cells and their metrics; their final rows where the grid keeps them */
+    PS_RECORD_ACTIVATIONS,  /* rows of a base run after a layer */
+    PS_RECORD_SNAPSHOT      /* of a wave: size and checksum of every rank's file */
 };
 
-/* A record in hand; what it points to is the frame's. */
+/* A record that was read.  Its pointers point into the frame. */
 typedef struct ps_record_view {
     enum ps_record type;
     /* BASELINE, ACTIVATIONS */
@@ -49,20 +50,20 @@ typedef struct ps_record_view {
 } ps_record_view;
 
 /*
- * Check a record against `grid` and `d_model` (grid NULL: its own size only) and point into it.  PS_EINPUT where it does
- * not fit; records of text, and of types that are not known, are PS_EINPUT too.
+ * Check a record against `grid` and `d_model` (grid NULL: check its size only) and fill in its view.  PS_EINPUT where
+ * it does not fit, and for records of text or of unknown type.
  */
 int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, size_t bytes, const ps_grid *grid,
                       size_t d_model, ps_err *err);
 
 int ps_record_baseline(ps_journal *journal, int32_t pair, const ps_baseline base[PS_N_WHICH], const float *finals,
                        size_t d_model, ps_err *err);
-/* In as many records as it takes. */
+/* Append the cells, in as many records as needed. */
 int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                     const float *finals, size_t n, size_t d_model, ps_err *err);
-/* rows[n, d_model] are narrowed to dtype. */
-int ps_record_activations(ps_journal *journal, int32_t pair, enum ps_which which, int32_t layer, int32_t first,
-                          int32_t n, const float *rows, enum ps_dtype dtype, size_t d_model, ps_err *err);
+/* The rows are narrowed to dtype. */
+int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
+                          ps_err *err);
 int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * report.h - what a run tells: lines for people, attributes for the file.
+ * report.h - the lines that a run prints, and the attributes of its result.
  *
  * Package-private; rank 0 only.
  */

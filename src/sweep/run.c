@@ -69,8 +69,10 @@ typedef struct run {
 static void share_string(run *r, char **s)
 {
     size_t bytes = *s ? strlen(*s) + 1 : 0;
+    void *block = *s;
 
-    ps_comm_bcast_block(r->comm, (void **)s, &bytes, 0);
+    ps_comm_bcast_block(r->comm, &block, &bytes, 0);
+    *s = block;
 }
 
 /* Collective.  What of the grid is done: on rank 0 the ledger's. */
@@ -265,14 +267,13 @@ static int advise_ranks(const run *r, ps_err *err)
 /* ---- sweep ---- */
 
 /* Pairs whose base runs are done have theirs in the journal. */
-static int take_activations(void *context, int32_t pair, enum ps_which which, int32_t layer,
-                            int32_t first, int32_t n, const float *rows, ps_err *err)
+static int take_activations(void *context, const ps_activations *states, ps_err *err)
 {
     run *r = context;
 
-    if (ps_cellset_has_pair(r->done, pair))
+    if (ps_cellset_has_pair(r->done, states->pair))
         return 0;
-    return ps_ledger_add_activations(r->ledger, pair, which, layer, first, n, rows, err);
+    return ps_ledger_add_activations(r->ledger, states, err);
 }
 
 static void take_progress(void *context, int64_t token_layers)

@@ -96,7 +96,7 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
                                  enum ps_direction direction, enum ps_metric metric)
 {
     const double *patched = metric_table(s, pair, site, direction, metric);
-    /* Whether a cell was swept shows in a value that every computed cell has. */
+    /* Every computed cell has this value: NaN means that the cell was not swept. */
     const double *present = metric_table(s, pair, site, direction, PS_LOGIT_ANSWER);
     double clean = s->base[pair][PS_CLEAN].values[metric];
     double corrupt = s->base[pair][PS_CORRUPT].values[metric];

@@ -1,8 +1,8 @@
 /*
  * scores.h - every cell's metrics, collected on rank 0 wave by wave.
  *
- * Package-private.  Starts as NaN everywhere; computed cells are put in as they come, free cells are
- * filled from the base runs' values, and scores are worked out at the end.
+ * Package-private.  All values start as NaN.  Computed cells are put in wave by wave, free cells are
+ * filled from the base runs' values, and scores are computed at the end.
  */
 #ifndef PATCHSWEEP_SWEEP_SCORES_H
 #define PATCHSWEEP_SWEEP_SCORES_H
@@ -12,40 +12,40 @@
 #include "patchsweep/metric.h"
 #include "patchsweep/results.h"
 
-/* What a base run came to. */
+/* The outcome of a base run. */
 typedef struct ps_baseline {
     double values[PS_N_METRICS];
-    ps_readout readout; /* what it predicts */
+    ps_readout readout; /* its prediction */
 } ps_baseline;
 
 typedef struct ps_scores {
     const ps_grid *grid;
     ps_baseline (*base)[PS_N_WHICH]; /* [n_pairs] */
     double **tables; /* [n_pairs * sites * directions]: [metric, layer, position] each, or NULL */
-    double *score, *degenerate, *done; /* [L, most positions]: of the grid in hand */
+    double *score, *degenerate, *done; /* [L, most positions] of the grid computed last */
 } ps_scores;
 
 int ps_scores_init(ps_scores *scores, const ps_grid *grid, ps_err *err);
 void ps_scores_release(ps_scores *scores);
 
 void ps_scores_put(ps_scores *scores, const ps_cell *cell, const double values[PS_N_METRICS]);
-/* Fill the cells whose score is known from the baselines, which must be there. */
+/* Fill in the free cells from the baselines, which must be complete. */
 void ps_scores_fill_free(ps_scores *scores);
 
 /* Range of the scores of one pair, site and direction. */
 typedef struct ps_score_range {
     double least, most;
     int32_t layer, position; /* of the largest */
-    size_t n;                /* cells that have one */
+    size_t n;                /* cells that have a score */
 } ps_score_range;
 
 /*
- * Work out the scores of a pair, site and direction by `metric`: they stand in scores->score, degenerate and
- * done until the next call.
+ * Compute the scores of a pair, site and direction from `metric`, into scores->score, degenerate and done.
+ * They are valid until the next call.
  */
 ps_score_range ps_scores_compute(ps_scores *scores, int32_t pair, enum ps_site site,
                                  enum ps_direction direction, enum ps_metric metric);
-/* ... and write them, with the metrics asked for, to `results`. */
+/* Write the computed scores and the metrics asked for to `results`. */
 int ps_scores_write(const ps_scores *scores, ps_results *results, const ps_pair *pair, int32_t index,
                     enum ps_site site, enum ps_direction direction, ps_err *err);
 

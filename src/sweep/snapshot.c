@@ -1,4 +1,4 @@
-/* snapshot.c - parts written, parts found again. */
+/* snapshot.c - writing parts, and finding rows in them. */
 #include "snapshot.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@
 
 static const char part_magic[8] = "psrows1\n";
 
-#define BLOCK ((size_t)4 << 20) /* read and written at once */
+#define BLOCK ((size_t)4 << 20) /* bytes read or written at once */
 
 typedef struct head {
     char magic[8];
@@ -23,7 +23,7 @@ typedef struct head {
     uint64_t pad;
 } head;
 
-/* A strand in a part, and in the table of all parts. */
+/* A strand: in the index of a part, and in the table over all parts. */
 typedef struct entry {
     int32_t pair, layer, position;
     uint8_t site, direction, check, kind;
@@ -51,7 +51,7 @@ static void part_name(char path[4200], const char *folder, int generation, int r
 
 /* ---- writing ---- */
 
-/* A part on its way out: what is written is in `block` first. */
+/* A part being written, through `block`. */
 typedef struct writer {
     int fd;
     const char *path;
@@ -94,7 +94,7 @@ static entry entry_of(const ps_rows *r, uint64_t offset)
                    .first = r->first, .n = r->n, .offset = offset};
 }
 
-/* The index; its checksum alone where w is NULL. */
+/* Write the index; where w is NULL compute its checksum only. */
 static int put_index(writer *w, uint32_t *crc, const ps_rows *rows, size_t n, size_t d, ps_err *err)
 {
     uint64_t offset = sizeof(head) + n * sizeof(entry);
@@ -146,16 +146,16 @@ static int write_part(ps_snapshot_part *part, const char *folder, int generation
     return rc;
 }
 
-/* A part, as it is told of to rank 0. */
+/* The outcome of a part, sent to rank 0. */
 typedef struct part_report {
     ps_snapshot_part part;
-    char why[256]; /* it failed; "" where it did not */
+    char why[256]; /* the reason of a failure, or "" */
 } part_report;
 
 typedef struct collection {
     ps_snapshot_part *parts; /* [size] */
     uint64_t bytes;
-    int failed;              /* the first rank that could not write its own, or -1 */
+    int failed;              /* the first rank that failed to write its part, or -1 */
     char why[256];
 } collection;
 
@@ -188,7 +188,7 @@ int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *f
         snprintf(mine.why, sizeof mine.why, "%.255s", why.text);
     if (rank == 0)
         all.parts = ps_calloc((size_t)ps_comm_size(comm), sizeof *all.parts, err);
-    ps_comm_gather(comm, &mine, sizeof mine, take_part, &all, err); /* without memory too: the others are sending */
+    ps_comm_gather(comm, &mine, sizeof mine, take_part, &all, err); /* even where there was no memory: the other ranks are sending */
     *parts = all.parts;
     id->bytes = all.bytes;
     if (err->code)
@@ -204,7 +204,7 @@ void ps_snapshot_remove(const char *folder)
     while (dir && (d = readdir(dir))) {
         char path[4200];
         int generation, rank, end = 0;
-        /* ours alone */
+        /* only names of parts */
         if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
             continue;
         part_name(path, folder, generation, rank);
@@ -217,7 +217,7 @@ void ps_snapshot_remove(const char *folder)
 
 /* ---- reading ---- */
 
-/* Is the entry one of the grid's, and are its rows in a file of `size` bytes? */
+/* Whether the entry fits the grid, and its rows lie in a file of `size` bytes. */
 static bool fits(const entry *e, const ps_grid *grid, size_t d, uint64_t size)
 {
     const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
@@ -229,7 +229,7 @@ static bool fits(const entry *e, const ps_grid *grid, size_t d, uint64_t size)
     return e->offset <= size && (uint64_t)e->n * d * sizeof(float) <= size - e->offset;
 }
 
-/* The head and index of a file of `size` bytes, `bytes` of which are here. */
+/* Check head and index of a file of `size` bytes; bytes[n] is its beginning. */
 static int check_index(const char *bytes, size_t n, uint64_t size, const ps_grid *grid, size_t d, size_t *n_entries,
                        ps_err *err)
 {
@@ -260,7 +260,7 @@ int ps_snapshot_check(const void *bytes, size_t n, const ps_grid *grid, size_t d
     return check_index(bytes, n, n, grid, d_model, &n_entries, err);
 }
 
-/* Rank 0: the entries of a part, behind those that are there. */
+/* On rank 0: append the entries of a part to the table. */
 static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps_err *err)
 {
     struct stat st;
@@ -269,7 +269,11 @@ static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps
     char *bytes = NULL;
     int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0 || fstat(fd, &st) < 0 || ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        ps_err_errno(err, "cannot open '%s'", path);
+        goto out;
+    }
+    if (ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
         goto out;
     size_t most = sizeof h + (size_t)h.n_entries * sizeof(entry);
     if (most > (uint64_t)st.st_size) {
@@ -289,15 +293,13 @@ static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps
     }
     rc = 0;
 out:
-    if (fd < 0)
-        ps_err_errno(err, "cannot open '%s'", path);
-    else
+    if (fd >= 0)
         close(fd);
     ps_free(bytes);
     return rc;
 }
 
-/* Read a part whole and compare. */
+/* Read a part whole and compare its checksum. */
 static int check_part(const char *path, const ps_snapshot_part *part, ps_err *err)
 {
     char *block = ps_malloc_aligned(BLOCK, 1, err);
@@ -313,7 +315,7 @@ static int check_part(const char *path, const ps_snapshot_part *part, ps_err *er
         crc = ps_crc32c(crc, block, n);
     }
     if (rc == 0 && crc != part->crc)
-        rc = ps_err_set(err, PS_EINPUT, "'%s' is not what was saved: its checksum is %08x, and was %08x", path,
+        rc = ps_err_set(err, PS_EINPUT, "'%s' is not what was saved: its checksum is %08x and was %08x", path,
                         (unsigned)crc, (unsigned)part->crc);
     if (fd >= 0)
         close(fd);
@@ -321,7 +323,7 @@ static int check_part(const char *path, const ps_snapshot_part *part, ps_err *er
     return rc;
 }
 
-/* Every rank sees every part; each part is read by one. */
+/* Check that this rank sees every part; read this rank's share of the parts. */
 static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int n, ps_comm *comm, ps_err *err)
 {
     int rank = ps_comm_rank(comm), size = ps_comm_size(comm);
@@ -349,7 +351,7 @@ static int64_t key_of(const ps_grid *grid, const entry *e)
     return e->kind == PS_ROWS_CELL ? ps_grid_key(grid, &cell) : INT64_MAX;
 }
 
-/* qsort hands no context to its comparison: entries travel with their keys. */
+/* qsort passes no context to its comparison, so each entry carries its key. */
 typedef struct keyed {
     int64_t key;
     entry entry;
@@ -379,7 +381,7 @@ static int sort_entries(ps_snapshot *s, ps_err *err)
     return 0;
 }
 
-/* Where each prefix's row is, of the base runs and of their branches. */
+/* Find the entry that holds the row of each prefix, for base runs and their branches. */
 static int find_base_rows(ps_snapshot *s, ps_err *err)
 {
     size_t nodes = (size_t)s->grid->n_nodes;
@@ -483,7 +485,7 @@ void ps_snapshot_cells(const ps_snapshot *s, ps_cellset *set)
 
 /* ---- loading ---- */
 
-/* The part that was read last stays open. */
+/* The part read last, kept open for the next rows. */
 typedef struct opened {
     int fd, part;
     char path[4200];
@@ -520,7 +522,7 @@ static const entry *find_cell(const ps_snapshot *s, const ps_cell *cell)
     return low < s->n_cells && key_of(s->grid, &s->entries[low]) == key ? &s->entries[low] : NULL;
 }
 
-/* Base rows come by prefix, in as long pieces as they were saved. */
+/* Load base rows by prefix, in pieces as long as they were saved. */
 static int load_base(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *err)
 {
     const int32_t *node = s->grid->pairs[r->cell.pair].nodes[r->cell.direction];

@@ -1,4 +1,4 @@
-/* trial.c - a grid out of numbers, and a run of it without files. */
+/* trial.c - a made-up grid, and a run of it without files. */
 #include "patchsweep/trial.h"
 
 #include "patchsweep/backend.h"

@@ -1,4 +1,4 @@
-/* watch.c - clocks and signals, weighed. */
+/* watch.c - clocks, deadlines and signals. */
 #include "watch.h"
 
 #include <math.h>
@@ -10,8 +10,8 @@
 #include "patchsweep/stop.h"
 #include "patchsweep/wave.h"
 
-#define SLURM_MARGIN 30   /* seconds before Slurm's end: its clock has minutes */
-#define SAVES_APART 20    /* times what a save takes, at least: at most a twentieth goes into saving */
+#define SLURM_MARGIN 30   /* seconds before Slurm's end, which is known to the minute */
+#define SAVES_APART 20    /* times the length of a save, at least: saving takes a twentieth of the time at most */
 
 static double seconds(const ps_watch *w)
 {
@@ -33,7 +33,7 @@ void ps_watch_begin(ps_watch *w, double every, double start, double most)
     }
 }
 
-/* Would another layer and a save end behind the deadline? */
+/* Whether another layer and a save would end after the deadline. */
 static bool too_late(const ps_watch *w, double now)
 {
     double layer = isnan(w->asked_at) ? 0 : now - w->asked_at;
@@ -62,5 +62,5 @@ void ps_watch_safe(ps_watch *w, double took)
 {
     w->save_took = fmax(w->save_took, took);
     w->safe_at = seconds(w);
-    w->asked_at = took > 0 ? w->safe_at : NAN; /* between waves: what comes next is no layer's time */
+    w->asked_at = took > 0 ? w->safe_at : NAN; /* after a wave: the time to the next question is not a layer's */
 }

@@ -550,8 +550,9 @@ static int report_run(ps_wave *w, int32_t pair, enum ps_which which, int32_t lay
 
     for (int32_t at = 0, n; at < T; at += n) {
         n = ps_trunk_piece(&w->trunk, pair, which, at, T);
-        if (sink->activations(sink->context, pair, which, layer, at, n,
-                              w->x + ps_trunk_row(&w->trunk, pair, which, at) * w->d, err) < 0)
+        const ps_activations states = {.pair = pair, .which = which, .layer = layer, .first = at, .n = n,
+                                       .rows = w->x + ps_trunk_row(&w->trunk, pair, which, at) * w->d};
+        if (sink->activations(sink->context, &states, err) < 0)
             return -1;
     }
     return 0;
@@ -561,7 +562,7 @@ static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sin
 {
     const ps_plan_wave *wave = w->trunk.wave;
 
-    if (!sink->activations)
+    if (w->rank != 0 || !sink->activations)
         return 0;
     for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
         for (int which = 0; which < PS_N_WHICH; which++)
@@ -665,8 +666,9 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
     publish(w, PS_GO_ON);
     enter(w, w->L);
     size_t n = gather_finals(w, wave);
-    if (ps_head_read(w->head, w->final, w->final_pair, n, wave->first_pair, wave->n_pairs,
-                     w->grid->metrics, w->rank == 0, w->values, &readouts, err) < 0)
+    const ps_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
+                               .n_pairs = wave->n_pairs, .baselines = w->rank == 0};
+    if (ps_head_read(w->head, &rows, w->values, &readouts, err) < 0)
         return -1;
     *values = (ps_wave_values){
         .n_cells = n - base, .cells = (const double (*)[PS_N_METRICS])w->values + base,

@@ -2,6 +2,7 @@
 # run.sh: slow
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -31,6 +32,13 @@ class Rates(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         for word in ("processor", "fp32", "OpenBLAS", "bf16", "memory"):
             self.assertIn(word, done.stdout)
+
+    def test_rate_is_of_computed_cells(self):
+        """As `run` counts: free cells cost nothing, and would make the rate depend on where prompts differ."""
+        done = bench("--shape", SIMILARITY, "--synthetic")
+        computed = int(re.search(r"(\d+) computed", done.stdout)[1])
+        seconds, rate = re.search(r"fp32: (\S+) s, (\S+) cells/s", done.stdout).groups()
+        self.assertAlmostEqual(float(seconds) * float(rate) / computed, 1, delta=0.02)
 
     def test_file_of_its_own_goes(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -81,6 +89,13 @@ class Shapes(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         for word in ("efficiency", "cells/s", "work more than they wait", "run here with random weights, fp32"):
             self.assertIn(word, done.stdout)
+
+    def test_rate_is_of_computed_cells(self):
+        """As `run` counts: free cells cost nothing, and would make the rate depend on where prompts differ."""
+        done = bench("--shape", SIMILARITY, "--synthetic")
+        computed = int(re.search(r"(\d+) computed", done.stdout)[1])
+        seconds, rate = re.search(r"fp32: (\S+) s, (\S+) cells/s", done.stdout).groups()
+        self.assertAlmostEqual(float(seconds) * float(rate) / computed, 1, delta=0.02)
 
 
 class Refused(unittest.TestCase):

@@ -86,7 +86,7 @@ class Jobs(Case):
     def test_position_past_the_end(self):
         self.refuse({**good_job(), "positions": [28]}, "positions", "28")
 
-    def test_precision_not_there_yet(self):
+    def test_unknown_precision(self):
         self.refuse({**good_job(), "precision": "fp16"}, "precision", "fp16", "fp32")
 
     def test_pairs_file_line(self):
@@ -141,7 +141,18 @@ class Models(Case):
         self.refuse(self.spoil("five-layer", config={"num_hidden_layers": 4}), "model.layers.4")
 
     def test_wrong_shape(self):
-        self.refuse(self.spoil(config={"intermediate_size": 40}), "mlp.gate_proj")
+        self.refuse(self.spoil(config={"intermediate_size": 40}), "mlp.gate_proj",
+                    "has shape [48, 32], config.json implies [40, 32]")
+
+    def test_wrong_shape_of_a_vector(self):
+        def as_matrix(data):
+            size = struct.unpack("<Q", data[:8])[0]
+            header = json.loads(data[8:8 + size])
+            header["model.norm.weight"]["shape"] = [32, 1]
+            text = json.dumps(header).encode()
+            return struct.pack("<Q", len(text)) + text + data[8 + size:]
+
+        self.refuse(self.spoil(weights=as_matrix), "'model.norm.weight' has shape [32, 1], config.json implies [32]")
 
     def test_unsupported_type(self):
         def as_f64(data):

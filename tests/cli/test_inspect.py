@@ -44,6 +44,29 @@ class Inspect(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("README.md", done.stderr)
 
+    def refuse(self, command, path, *words):
+        done = harness.run(command, path)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def test_file_that_is_not_there(self):
+        """The name of a result or a journal is never taken for a model's."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder, "o.h5")
+            self.refuse("inspect", out, f"there is no file '{out}'")
+            self.refuse("inspect", f"{out}.journal", f"there is no file '{out}.journal'", "until the run has finished")
+            out.touch()
+            self.refuse("inspect", f"{out}.journal", f"its result is '{out}'")
+
+    def test_journal_is_no_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            journal = pathlib.Path(folder, "o.h5.journal")
+            journal.write_bytes(b"psjrnl1\n")
+            for command in ("show", "plot"):
+                self.refuse(command, journal, "journal of a run", "patchsweep inspect")
+
 
 if __name__ == "__main__":
     harness.main()

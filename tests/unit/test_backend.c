@@ -6,9 +6,9 @@
  */
 #include <stdlib.h>
 
-#include "../../src/backend/vexp.h"
 #include "../check.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/vexp.h"
 #include "rand.h"
 
 static ps_backend *ref, *cpu, *openblas; /* of float32 operands */
@@ -299,6 +299,41 @@ static void types_give_the_same_bits(void)
     free(x), free(w), free(a), free(b);
 }
 
+/* Every operation of `backend`, on no rows: its outputs stay as they were. */
+static void check_empty(const ps_backend *backend)
+{
+    enum { N = 64 };
+    const ps_heads heads = {2, 1, 4, 1};
+    float *x = numbers(N * N), *out = numbers(N), *was = numbers(N);
+    int32_t at[1] = {0};
+    ps_matrix w = hold(backend, x, PS_DTYPE_F32, N, N);
+    const ps_keys keys = {x, x, N};
+    const ps_queries run = {.q = x, .out = out, .n = 0, .keys = &keys};
+
+    memcpy(was, out, N * sizeof *was);
+    backend->ops.norm(out, x, x, 1e-5f, 0, N);
+    backend->ops.matmul(backend, out, x, &w, NULL, 0);
+    backend->ops.matmul(backend, out, x, &w, x, 0);
+    backend->ops.rope(out, at, x, x, 0, 2, 4);
+    backend->ops.attend(backend, &run, 0, heads);
+    backend->ops.attend(backend, &run, 1, heads);
+    backend->ops.swiglu(out, x, 0);
+    backend->ops.add(out, x, 0);
+    backend->ops.move(out, at, x, at, 0, N);
+    CHECK(!memcmp(out, was, N * sizeof *was));
+    let_go(w);
+    free(x), free(out), free(was);
+}
+
+static void no_rows_are_fine(void)
+{
+    check_empty(ref);
+    check_empty(cpu);
+    check_empty(openblas);
+    if (cpu_bf16)
+        check_empty(cpu_bf16);
+}
+
 static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype operand, size_t max_rows)
 {
     const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 128,
@@ -371,6 +406,7 @@ int main(void)
     RUN(runs_attend_together);
     RUN(elementwise_equals_ref);
     RUN(move_equals_ref);
+    RUN(no_rows_are_fine);
     RUN(vexp_is_exp);
     RUN(rows_do_not_see_each_other);
     RUN(products_do_not_see_each_other);

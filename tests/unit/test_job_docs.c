@@ -59,7 +59,7 @@ static const ps_node *find_enum(const ps_node *node)
 
 static void check_words(const ps_job_key *key, const ps_node *property)
 {
-    int n = key->n_done ? key->n_done : key->n_terms, i = 0;
+    int n = key->n_terms, i = 0;
     const ps_node *words = find_enum(property);
 
     CHECK_INT(ps_json_count(words), n);

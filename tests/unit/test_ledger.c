@@ -54,7 +54,8 @@ static void fill(ps_ledger *l)
     for (int i = 0; i < 2 * D_MODEL; i++)
         rows[i] = 1 + (float)i / 4; /* exact in bfloat16 */
     CHECK(ps_ledger_begin(l, "first\nhere", &err) == 0);
-    CHECK(ps_ledger_add_activations(l, 0, PS_CORRUPT, 2, 1, 2, rows, &err) == 0);
+    const ps_activations states = {.pair = 0, .which = PS_CORRUPT, .layer = 2, .first = 1, .n = 2, .rows = rows};
+    CHECK(ps_ledger_add_activations(l, &states, &err) == 0);
     CHECK(ps_ledger_add_baseline(l, 0, base, finals, &err) == 0);
     CHECK(ps_ledger_add_baseline(l, 1, base, finals, &err) == 0);
     CHECK(ps_ledger_add_cells(l, cells, (const double (*)[PS_N_METRICS])values, finals, 3, &err) == 0);

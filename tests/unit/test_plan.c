@@ -1,6 +1,6 @@
 /*
  * test_plan.c - plans of synthetic grids: each unfinished cell once, waves within bounds, ranks
- * balanced layer by layer; and which cells are free, against brute force.
+ * balanced layer by layer; and which cells are free, case by case.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +161,7 @@ static void goes_on_where_it_was(void)
     ps_grid_free(grid);
 }
 
-/* Cells that no rank need compute, found by asking what the last row can see. */
+/* Free cells, listed by what the last row can see.  test_wave.c computes them all, and compares their scores. */
 static void free_cells_are_what_nobody_reads(void)
 {
     enum { T = 7, D = 2, L = 4 };

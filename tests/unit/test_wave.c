@@ -10,6 +10,7 @@
 #include "../check.h"
 #include "naive.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/check.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
@@ -17,9 +18,6 @@
 #include "world.h"
 
 #define MODELS "tests/fixtures/models"
-/* Of the largest logit: float32 against double; operands of 8 bits, a random walk over the layers. */
-#define TOLERANCE 1e-5
-#define TOLERANCE_BF16 0.03
 
 static ps_comm *comm;
 
@@ -269,7 +267,7 @@ static void check_setup(world *w, const char *dir, const setup *s)
         CHECK(s->operand == PS_DTYPE_BF16); /* not to be had on every machine */
         return;
     }
-    w->tolerance = s->operand == PS_DTYPE_F32 ? TOLERANCE : TOLERANCE_BF16;
+    w->tolerance = s->operand == PS_DTYPE_F32 ? PS_TOLERANCE : PS_TOLERANCE_BF16;
     CHECK(ps_plan_build(&plan, w->grid, ps_comm_size(comm), s->max_rows, &(ps_plan_options){.free_too = s->free_too}, &err) == 0);
     CHECK(ps_weights_open(&weights, w->config, dir, backend, &err) == 0);
     check_waves(w, s, plan, weights, backend);
