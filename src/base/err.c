@@ -1,8 +1,8 @@
 /*
  * err.c - filling and prefixing a failure's one line.
  *
- * Whatever goes into the line, names and values of hostile files among it, is made printable here: there
- * is no message anywhere that a terminal would obey, or that is more than one line.
+ * Names and values of hostile files may be in the line.  All of it is made printable here, so no message can
+ * steer a terminal or take more than one line.
  */
 #include "patchsweep/err.h"
 
@@ -14,7 +14,7 @@
 
 #include "patchsweep/utf8.h"
 
-/* The text that the format gives, fit for a terminal. */
+/* Format the text, and make it printable. */
 static void fill(char *out, size_t out_bytes, const char *fmt, va_list ap)
 {
     char raw[sizeof((ps_err *)0)->text];
@@ -48,7 +48,7 @@ int ps_err_prefix(ps_err *err, const char *fmt, ...)
     if (used + 3 > sizeof err->text)
         return -1; /* the context alone fills the line */
     memcpy(err->text + used, ": ", 3);
-    ps_printable(err->text + used + 2, sizeof err->text - used - 2, old); /* which cuts between characters */
+    ps_printable(err->text + used + 2, sizeof err->text - used - 2, old); /* cuts between characters */
     return -1;
 }
 

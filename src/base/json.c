@@ -1,8 +1,8 @@
 /*
- * json.c - cJSON behind a scan that refuses what cJSON lets through.
+ * json.c - cJSON, after a scan that refuses what cJSON wrongly accepts.
  *
- * The text is scanned once, before cJSON sees it, for everything that is a matter of
- * single characters; duplicate keys are looked for in the tree, by sorting each object's
+ * The text is scanned once before cJSON parses it, for all that single characters decide.
+ * Duplicate keys are found in the tree, by sorting each object's
  * keys.  ps_node is cJSON's item under another name: it is never defined.
  */
 #include "patchsweep/json.h"
@@ -27,7 +27,7 @@ struct ps_json {
     cJSON *root;
 };
 
-/* Of each number in the text, in order: was it written as an integer? */
+/* For each number in the text, in order: whether it was written as an integer. */
 typedef struct numbers {
     bool *integer; /* [n] */
     size_t n, cap;
@@ -165,7 +165,7 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
     return 0;
 }
 
-/* Where the scan is: in which containers, and behind which character that is not blank ('"' for a
+/* State of the scan: the open containers, and the last character that was not blank ('"' for a
  * string, '0' for a number). */
 typedef struct place {
     int depth;
@@ -173,7 +173,7 @@ typedef struct place {
     char behind;
 } place;
 
-/* A key must stand here and does not: cJSON would point one character further on. */
+/* A key is missing here: cJSON would report the next character. */
 static bool lacks_key(const place *at, char c)
 {
     bool first = at->behind == '{';
@@ -200,7 +200,7 @@ static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *s
     if ((unsigned char)c > 0x7e || (unsigned char)c < 0x20)
         return refuse(err, text, *i, "unexpected character");
     if (is_behind(at))
-        return refuse(err, text, *i, "text behind the value");
+        return refuse(err, text, *i, "text after the value");
     if (lacks_key(at, c))
         return refuse(err, text, *i, "not a key in double quotes");
     bool number = c == '-' || (c >= '0' && c <= '9');
@@ -257,7 +257,7 @@ static int check_keys(const cJSON *object, ps_err *err)
     qsort(keys, n, sizeof *keys, by_text);
     for (i = 1; i < n && !rc; i++)
         if (!strcmp(keys[i - 1], keys[i]))
-            rc = ps_err_set(err, PS_EINPUT, "the key '%.200s' stands twice in one object", keys[i]);
+            rc = ps_err_set(err, PS_EINPUT, "duplicate key '%.200s' in one object", keys[i]);
     ps_free(keys);
     return rc;
 }

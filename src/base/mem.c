@@ -55,7 +55,7 @@ void *ps_realloc(void *old, size_t n, size_t size, ps_err *err)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)8 << 20)
 
-/* In huge pages, where the system gives them to those who ask. */
+/* Allocate in huge pages where the system grants them. */
 static void *huge(size_t bytes)
 {
     size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -63,7 +63,7 @@ static void *huge(size_t bytes)
 
 #ifdef MADV_HUGEPAGE
     if (p)
-        madvise(p, whole, MADV_HUGEPAGE); /* a wish: it may fail */
+        madvise(p, whole, MADV_HUGEPAGE); /* may fail */
 #endif
     return p;
 }

@@ -1,4 +1,4 @@
-/* text.c - a growable byte buffer, and small things said of text. */
+/* text.c - a growable byte buffer, and small functions on text. */
 #include "patchsweep/text.h"
 
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* answer.c - a key, what stands between, a value. */
+/* answer.c - keys, separators, values. */
 #include "answer.h"
 
 #include <inttypes.h>
@@ -50,7 +50,7 @@ void ps_answer_count(ps_answer *a, const char *key, uint64_t value)
     ps_text_printf(&a->text, "%" PRIu64, value);
 }
 
-/* JSON has no word for what is not finite. */
+/* JSON has no infinities and no NaN. */
 void ps_answer_bare_number(ps_answer *a, double value)
 {
     if (a->json && !isfinite(value))
@@ -71,7 +71,7 @@ void ps_answer_flag(ps_answer *a, const char *key, bool value)
     ps_text_puts(&a->text, a->json ? (value ? "true" : "false") : value ? "yes" : "no");
 }
 
-/* What stands in front of the i-th element of a list of objects, and of a plain one. */
+/* The separator in front of element i of a list of objects, and of a plain list. */
 void ps_answer_next_line(ps_answer *a, size_t i)
 {
     ps_text_puts(&a->text, !a->json ? "\n  " : i ? ",\n    " : "\n    ");

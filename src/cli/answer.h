@@ -1,8 +1,8 @@
 /*
  * answer.h - rows of a key and a value, printed as aligned text or as one JSON object.
  *
- * Said once, so that the two cannot drift apart.  What is in a value may be a stranger's: text goes out
- * through ps_printable only.
+ * Each row is given once, so that text and JSON cannot differ.  Values may come from hostile files: text is
+ * printed through ps_printable only.
  */
 #ifndef PATCHSWEEP_CLI_ANSWER_H
 #define PATCHSWEEP_CLI_ANSWER_H
@@ -25,12 +25,12 @@ void ps_answer_count(ps_answer *a, const char *key, uint64_t value);
 void ps_answer_number(ps_answer *a, const char *key, double value);
 void ps_answer_flag(ps_answer *a, const char *key, bool value);
 
-/* Parts of rows: the key, and what is not a single value. */
+/* Parts of rows: the key, and values that are lists. */
 void ps_answer_key(ps_answer *a, const char *key);
 void ps_answer_value(ps_answer *a, const char *value);
 void ps_answer_bare_number(ps_answer *a, double value);
-void ps_answer_next_line(ps_answer *a, size_t i); /* what stands in front of the i-th element of a list of objects */
-void ps_answer_next_word(ps_answer *a, size_t i); /* ... and of a plain one */
+void ps_answer_next_line(ps_answer *a, size_t i); /* the separator in front of element i of a list of objects */
+void ps_answer_next_word(ps_answer *a, size_t i); /* the same for a list of plain values */
 void ps_answer_bracket(ps_answer *a, const char *which); /* in JSON only */
 
 #endif

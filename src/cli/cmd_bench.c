@@ -16,12 +16,12 @@
 #include "patchsweep/text.h"
 #include "patchsweep/trial.h"
 
-/* The products that are timed, and whose rate a precision's sweep goes by. */
+/* The matrix products that are timed; a sweep's time is predicted from those of its precision. */
 enum product { FP32, FP32_OPENBLAS, BF16, N_PRODUCTS };
 static const struct {
     const char *name, *backend;
     enum ps_dtype operand;
-    bool sweeps; /* not only a yardstick */
+    bool sweeps; /* used by sweeps, and not only for comparison */
 } products[N_PRODUCTS] = {
     [FP32] = {"fp32", "auto", PS_DTYPE_F32, true},
     [FP32_OPENBLAS] = {"fp32_openblas", "openblas", PS_DTYPE_F32, false},
@@ -37,8 +37,8 @@ typedef struct bench {
     long tokens, first_difference, pairs;
     bool synthetic, json, no_disk, quick;
     int n_threads;
-    ps_comm *comm; /* where something is run */
-    /* measured; 0: not to be had */
+    ps_comm *comm; /* NULL unless a sweep is run */
+    /* measured; 0: not available */
     double flops[N_PRODUCTS], memory, disk, seconds[N_PRODUCTS];
     char words[N_PRODUCTS][256];
     /* counted */
@@ -63,7 +63,7 @@ static int measure(bench *b, ps_err *err)
             *err = none;
             return -1;
         }
-        snprintf(b->words[i], sizeof b->words[i], "%.200s", none.text); /* why there is none here */
+        snprintf(b->words[i], sizeof b->words[i], "%.200s", none.text); /* the reason why there is none */
     }
     if (ps_rate_memory(b->n_threads, &b->memory, err) < 0)
         return -1;
@@ -72,7 +72,7 @@ static int measure(bench *b, ps_err *err)
 
 /* ---- a shape ---- */
 
-/* A file, a model directory, or the name of one of ours. */
+/* Find a file, a model directory, or a shape of ours by name. */
 static int find_shape(char **path, const char *name, ps_err *err)
 {
     static const char *const folders[] = {"data/shapes", PS_DATADIR "/shapes"};
@@ -91,7 +91,7 @@ static int find_shape(char **path, const char *name, ps_err *err)
         }
     }
     ps_text_release(&candidate);
-    return *path ? 0 : ps_err_set(err, PS_EINPUT, "--shape: '%s' is no config.json, no model directory, and not in %s "
+    return *path ? 0 : ps_err_set(err, PS_EINPUT, "--shape: '%s' is neither a config.json nor a model directory, nor is it in %s "
                                   "or %s; llama-3.2-1b and llama-3.3-70b are", name, folders[0], folders[1]);
 }
 
@@ -129,7 +129,7 @@ static int open_shape(bench *b, ps_err *err)
     return rc;
 }
 
-/* Collective.  A precision that one rank's processor has not is tried on none. */
+/* Collective.  Run the sweep in each precision that every rank's processor has. */
 static int try_shape(bench *b, ps_err *err)
 {
     int rc = 0;
@@ -279,20 +279,20 @@ int cmd_bench(int argc, char **argv)
          "count a sweep for this shape: llama-3.2-1b, llama-3.3-70b, a config.json\n"
          "or a model directory"},
         {0, "tokens", PS_OPT_INT, &b.tokens, "T", "tokens of its prompts (default 28)"},
-        {0, "first-difference", PS_OPT_INT, &b.first_difference, "D", "where the two runs part (default 14)"},
+        {0, "first-difference", PS_OPT_INT, &b.first_difference, "D", "first position at which the two prompts differ (default 14)"},
         {0, "pairs", PS_OPT_INT, &b.pairs, "N", "pairs of prompts (default 1)"},
         {0, "synthetic", PS_OPT_FLAG, &b.synthetic, NULL,
          "run that sweep too, with random weights; under mpirun, over its ranks"},
         {0, "read", PS_OPT_STRING, &b.read, "FILE", "time reading this file, past the page cache"},
-        {0, "quick", PS_OPT_FLAG, &b.quick, NULL, "small products: rough, and soon done"},
-        {0, "no-disk", PS_OPT_FLAG, &b.no_disk, NULL, "time no file"},
+        {0, "quick", PS_OPT_FLAG, &b.quick, NULL, "use small matrix products: faster and less exact"},
+        {0, "no-disk", PS_OPT_FLAG, &b.no_disk, NULL, "do not time reading a file"},
         {0, "json", PS_OPT_FLAG, &b.json, NULL, "one JSON object instead of text"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
     const ps_usage usage = {
         "patchsweep bench [options]",
-        "Time this machine's matrix products, memory and disk, and say what sweep rate they\n"
-        "imply for the shape of a model, so that a job can be sized before it is queued.",
+        "Time this machine's matrix products, memory and disk.  Predict the sweep rate for the\n"
+        "shape of a model, to size a job before it is queued.",
         opts,
         "examples:\n"
         "  patchsweep bench --shape llama-3.3-70b\n"
@@ -300,11 +300,11 @@ int cmd_bench(int argc, char **argv)
 
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
     if (rc == 0 && n_args)
-        rc = ps_err_set(&err, PS_EINPUT, "bench takes no '%s'; see 'patchsweep bench --help'", argv[0]);
+        rc = ps_err_set(&err, PS_EINPUT, "bench takes no argument '%s'; see 'patchsweep bench --help'", argv[0]);
     if (rc == 0 && (b.pairs < 1 || b.pairs > 10000 || b.tokens < 1 || b.tokens > 100000))
         rc = ps_err_set(&err, PS_EINPUT, "--pairs is 1 to 10000, --tokens 1 to 100000");
     if (rc == 0 && b.synthetic && !b.shape)
-        rc = ps_err_set(&err, PS_EINPUT, "--synthetic runs the sweep of a shape: name one with --shape");
+        rc = ps_err_set(&err, PS_EINPUT, "--synthetic needs a shape; name one with --shape");
     if (rc)
         return rc > 0 ? 0 : ps_fail(&err);
     return bench_all(&b, &err);

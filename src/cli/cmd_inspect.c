@@ -1,7 +1,7 @@
 /*
- * cmd_inspect.c - what a model directory, a result file or a journal holds, without running anything.
+ * cmd_inspect.c - describe a model directory, a result file or a journal.
  *
- * A journal is known by its first bytes; any other regular file is taken for a result, anything else for a model.
+ * A journal is recognised by its first bytes.  Any other regular file is read as a result, anything else as a model.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -25,9 +25,9 @@
 #define MAX_TYPES 32
 
 typedef struct options {
-    bool tensors; /* of a model: list them too */
-    bool verify;  /* of a result: compare checksums */
-    bool repair;  /* of a journal: cut what is bad */
+    bool tensors; /* model: list the tensors */
+    bool verify;  /* result: compare checksums */
+    bool repair;  /* journal: cut it at the first bad frame */
 } options;
 
 /* ---- a model ---- */
@@ -177,7 +177,7 @@ out:
 
 /* ---- a result ---- */
 
-/* Attributes of the file and of its run, those that are there. */
+/* The attributes of the file and of its run that are present. */
 static void rows_attrs(ps_answer *a, const ps_result_file *file)
 {
     static const struct {
@@ -317,7 +317,7 @@ static void row_piece(ps_answer *a, const char *key, const char *text, size_t n)
     ps_free(piece);
 }
 
-/* When and how it was run last, and on what. */
+/* Time, command line and machine of the last session. */
 static void rows_session(ps_answer *a, const char *session)
 {
     size_t n = strcspn(session, "\n");
@@ -327,7 +327,7 @@ static void rows_session(ps_answer *a, const char *session)
         row_piece(a, "machine", session + n + 1, strcspn(session + n + 1, "\n"));
 }
 
-/* "field: value" lines; a field's name becomes a key, if it is fit for one. */
+/* "field: value" lines; the name of a field becomes a key where it is a valid one. */
 static void rows_identity(ps_answer *a, const char *line)
 {
     static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -397,7 +397,7 @@ static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *e
     return rc;
 }
 
-/* Damage is an answer, and a failure unless it was repaired. */
+/* Damage is reported in the answer, and is a failure too unless it was repaired. */
 static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_err *err)
 {
     ps_summary s;
@@ -468,15 +468,16 @@ int cmd_inspect(int argc, char **argv)
         {0, "verify", PS_OPT_FLAG, &o.verify, NULL,
          "read a result's datasets and compare each with its checksum"},
         {0, "repair", PS_OPT_FLAG, &o.repair, NULL,
-         "cut a journal where it is torn or damaged; a resumed run computes the rest again"},
+         "cut a torn or damaged journal at its first bad record; a\n"
+         "resumed run computes the rest again"},
         {0, "json", PS_OPT_FLAG, &a.json, NULL, "one JSON object instead of text"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
     const ps_usage usage = {
         "patchsweep inspect [options] PATH",
-        "Describe a model - a directory, or a hub name that is in the local cache -,\n"
-        "the result file of a sweep, or the journal of one that is not done.  Checks\n"
-        "config.json and every header as 'run' does, and every record of a journal.",
+        "Describe a model (a directory, or a hub name in the local cache), the result file of\n"
+        "a sweep, or the journal of an unfinished sweep.  Checks config.json and every header\n"
+        "as 'run' does, and every record of a journal.",
         opts,
         "examples:\n"
         "  patchsweep inspect HuggingFaceTB/SmolLM2-135M --tensors\n"
@@ -487,7 +488,7 @@ int cmd_inspect(int argc, char **argv)
 
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
     if (rc == 0 && n_args != 1)
-        rc = ps_err_set(&err, PS_EINPUT, "inspect wants one model, result or journal, not %d; see 'patchsweep inspect --help'",
+        rc = ps_err_set(&err, PS_EINPUT, "inspect takes one model, result or journal, not %d; see 'patchsweep inspect --help'",
                         n_args);
     rc = rc == 0 ? inspect(&a, &o, argv[0]) : rc > 0 ? 0 : ps_fail(&err);
     ps_text_release(&a.text);

@@ -1,7 +1,7 @@
 /*
  * cmd_plot.c - one heat map of a result as an SVG file.
  *
- * Of several grids the first is drawn, and stderr says so: a figure holds one map.
+ * A figure holds one map: of several grids the first is drawn, with a note on stderr.
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static int write_stream(FILE *stream, const ps_text *svg, const char *name, ps_e
     return 0;
 }
 
-/* Written aside and renamed: an old figure stays whole until the new one is. */
+/* Write to a temporary name and rename: an old figure stays until the new one is complete. */
 static int write_file(const char *path, const ps_text *svg, ps_err *err)
 {
     char *part = NULL;
@@ -106,7 +106,7 @@ int cmd_plot(int argc, char **argv)
         {0, "pair", PS_OPT_STRING, &p.pick.pair, "ID", "the pair to draw (default: the first)"},
         {0, "site", PS_OPT_STRING, &p.pick.site, "SITE", "the site: resid_post, ..."},
         {0, "direction", PS_OPT_STRING, &p.pick.direction, "WORD", "denoise or noise"},
-        {0, "metric", PS_OPT_STRING, &p.pick.metric, "NAME", "what is drawn (default: score)"},
+        {0, "metric", PS_OPT_STRING, &p.pick.metric, "NAME", "the value to draw (default: score)"},
         {0, "title", PS_OPT_STRING, &p.title, "TEXT", "the title (default: pair, site and direction)"},
         {'o', "output", PS_OPT_STRING, &p.output, "FILE", "write to FILE (default: standard output)"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
@@ -123,7 +123,7 @@ int cmd_plot(int argc, char **argv)
     if (rc > 0)
         return 0;
     if (rc == 0 && n_args != 1)
-        rc = ps_err_set(&err, PS_EINPUT, "plot wants one result file, not %d; see 'patchsweep plot --help'",
+        rc = ps_err_set(&err, PS_EINPUT, "plot takes one result file, not %d; see 'patchsweep plot --help'",
                         n_args);
     if (rc == 0)
         rc = plot_file(&p, argv[0], &err);

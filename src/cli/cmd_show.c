@@ -1,8 +1,7 @@
 /*
  * cmd_show.c - a result in the terminal: heat maps, CSV, or JSON.
  *
- * Drawn output passes every text of the file through ps_printable, for a token may hold an
- * escape sequence.  CSV and JSON are for programs and hold the file's texts as they are.
+ * A token may hold an escape sequence, so texts are drawn through ps_printable.  CSV and JSON are for programs and hold the file's texts as they are.
  */
 #include <math.h>
 #include <stdio.h>
@@ -105,7 +104,7 @@ static char digit_of(const ps_heatmap *map, double value)
 
     if (isnan(shade))
         return '.';
-    if (map->score && value < -0.0005) /* what "%.3f" shows as below zero, not the last bit's noise */
+    if (map->score && value < -0.0005) /* below zero as "%.3f" shows it, not by rounding noise */
         return '-';
     return (char)('0' + (shade >= 1 ? 9 : (int)(shade * 10)));
 }
@@ -113,7 +112,7 @@ static char digit_of(const ps_heatmap *map, double value)
 /* Cells of one row, layers first to end. */
 static void add_cells(show *s, const ps_heatmap *map, int32_t position, int32_t first, int32_t end, int cell)
 {
-    double last = -1; /* the shade that is switched on */
+    double last = -1; /* the current shade */
 
     for (int32_t l = first; l < end; l++) {
         double value = ps_heatmap_value(map, l, position), shade = ps_heatmap_shade(map, value);
@@ -161,8 +160,8 @@ static int widest_label(const ps_result_grid *grid)
     return widest;
 }
 
-/* Two columns a layer where they fit, else one; labels give way to layers, and what still does
- * not fit is drawn below. */
+/* Two columns a layer where they fit, else one.  Labels are cut to make room for layers; layers that do
+ * not fit are drawn in further panels below. */
 static void add_map(show *s, const ps_heatmap *map)
 {
     const ps_result_grid *grid = map->grid;
@@ -173,7 +172,7 @@ static void add_map(show *s, const ps_heatmap *map)
     if (label > room)
         label = room > LABEL_LEAST ? room : LABEL_LEAST;
     int per_panel = (s->width - label - 1) / cell;
-    if (per_panel < grid->n_layers) /* whole ticks look better */
+    if (per_panel < grid->n_layers) /* end panels at ticks */
         per_panel = per_panel < TICK ? TICK : per_panel / TICK * TICK;
     for (int32_t first = 0; first < grid->n_layers; first += per_panel) {
         int32_t end = grid->n_layers - first < per_panel ? grid->n_layers : first + per_panel;
@@ -206,7 +205,7 @@ static void add_legend(show *s, const ps_heatmap *map)
     }
 }
 
-/* ---- what stands above it ---- */
+/* ---- the lines above it ---- */
 
 static void add_shown(ps_text *out, const char *text)
 {
@@ -318,7 +317,7 @@ static void add_field(ps_text *out, const char *text)
     ps_text_puts(out, "\"");
 }
 
-/* Files get a text as it is, terminals nothing that would move the cursor. */
+/* Write a text as it is to a file, and printable to a terminal. */
 static void add_text_field(ps_text *out, const char *text)
 {
     char shown[1024];
@@ -332,7 +331,7 @@ static bool wants_column(const show *s, const char *name)
     return !s->pick.metric || !strcmp(s->pick.metric, name);
 }
 
-/* Pairs without a foil lack columns: a name that is new goes behind its neighbour. */
+/* Pairs without a foil lack columns: a new name is inserted after its neighbour. */
 static int collect_names(show *s, const ps_result_grid *grid, ps_err *err)
 {
     ps_heatmap map;
@@ -472,7 +471,7 @@ static int add_json(show *s, const ps_result_grid *grid, ps_err *err)
 
 /* ---- the command ---- */
 
-/* Hand on what has been built, and forget it. */
+/* Write out the text built so far, and empty it. */
 static int put_out(show *s, ps_err *err)
 {
     if (ps_text_ok(&s->out, err) < 0)
@@ -544,7 +543,7 @@ int cmd_show(int argc, char **argv)
         {0, "site", PS_OPT_STRING, &s.pick.site, "SITE", "this site alone: resid_post, ..."},
         {0, "direction", PS_OPT_STRING, &s.pick.direction, "WORD", "denoise or noise alone"},
         {0, "metric", PS_OPT_STRING, &s.pick.metric, "NAME",
-         "what is drawn (default: score), or the one column of CSV or JSON"},
+         "the value to draw (default: score), or the only column of CSV or JSON"},
         {0, "csv", PS_OPT_FLAG, &s.csv, NULL, "a row for each cell, with every metric"},
         {0, "json", PS_OPT_FLAG, &s.json, NULL, "an array of grids, with every metric"},
         {0, "color", PS_OPT_STRING, &s.color, "WHEN", "auto (default), always or never"},
@@ -553,7 +552,7 @@ int cmd_show(int argc, char **argv)
     const ps_usage usage = {
         "patchsweep show [options] FILE",
         "Draw the heat maps of result FILE in the terminal: tokens down, layers across.\n"
-        "CSV and JSON hold the file's texts as they are, NaN as nothing and null.",
+        "CSV and JSON hold the file's texts unescaped; NaN is empty in CSV and null in JSON.",
         opts,
         "examples:\n"
         "  patchsweep show out.h5 --pair einstein-swift --site resid_post\n"
@@ -563,7 +562,7 @@ int cmd_show(int argc, char **argv)
     if (rc > 0)
         return 0;
     if (rc == 0 && n_args != 1)
-        rc = ps_err_set(&err, PS_EINPUT, "show wants one result file, not %d; see 'patchsweep show --help'",
+        rc = ps_err_set(&err, PS_EINPUT, "show takes one result file, not %d; see 'patchsweep show --help'",
                         n_args);
     if (rc == 0 && s.csv && s.json)
         rc = ps_err_set(&err, PS_EINPUT, "--csv and --json exclude each other; leave one out");

@@ -157,10 +157,10 @@ int cmd_tokenize(int argc, char **argv)
     if (rc > 0)
         return 0;
     if (rc == 0 && !o.model)
-        rc = ps_err_set(&err, PS_EINPUT, "tokenize wants --model DIR");
+        rc = ps_err_set(&err, PS_EINPUT, "tokenize needs --model DIR");
     if (rc == 0 && n_args != (o.jsonl ? 0 : 1))
         rc = ps_err_set(&err, PS_EINPUT, o.jsonl ? "--jsonl reads standard input and takes no text"
-                                                 : "tokenize wants one text; quote it");
+                                                 : "tokenize takes one text; quote it");
     if (rc == 0)
         rc = open_tokenizer(&t, o.model, &err);
     if (rc == 0)

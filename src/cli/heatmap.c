@@ -18,7 +18,7 @@
 enum { PAIR, SITE, DIRECTION, N_KINDS };
 static const char *const kinds[N_KINDS] = {"pair", "site", "direction"};
 
-/* 'a', 'b' and so on: as much of a list as helps. */
+/* List the names: 'a', 'b' ..., cut where the list is long. */
 static void list_names(ps_text *out, const char *const *names, size_t n)
 {
     enum { MOST = 12 };
@@ -44,7 +44,7 @@ static int unknown_name(const char *kind, const char *word, const char *const *n
     return -1;
 }
 
-/* Is `word` the name of anything of this kind?  If not, say what is. */
+/* Check that `word` names something of this kind; if not, list the names there are. */
 static int check_word(const ps_result_file *file, int kind, const char *word, ps_err *err)
 {
     size_t n = ps_result_n_grids(file), used = 0;
@@ -91,10 +91,10 @@ int ps_pick_grids(const ps_result_file *file, const ps_pick *pick, size_t **inde
         if (fits)
             found[used++] = i;
     }
-    if (used == 0) { /* each word is known, but not together */
+    if (used == 0) { /* each word is known, but not in this combination */
         ps_free(found);
         return ps_err_set(err, PS_EINPUT,
-                          "no grid has this pair, site and direction together; leave one out");
+                          "no grid has this combination of pair, site and direction; leave one out");
     }
     *index = found;
     *n = used;

@@ -1,8 +1,8 @@
 /*
- * heatmap.h - what show and plot agree on: which grids, which numbers, which colours.
+ * heatmap.h - what show and plot share: the choice of grids, scales, colours, and labels.
  *
  * A heat map is one column of a grid with a scale: 0..1 for the score, the data's range
- * for everything else.  Values leave the scale in colour only; texts say what they are.
+ * for everything else.  A colour is clamped to the scale; texts show the value itself.
  */
 #ifndef PATCHSWEEP_CLI_HEATMAP_H
 #define PATCHSWEEP_CLI_HEATMAP_H
@@ -14,7 +14,7 @@
 #include "patchsweep/err.h"
 #include "patchsweep/results.h"
 
-/* What the user asked for; NULL: all of them, and for the metric: the score. */
+/* The user's choice.  NULL: all; for the metric: the score. */
 typedef struct ps_pick {
     const char *pair, *site, *direction, *metric;
 } ps_pick;
@@ -36,14 +36,14 @@ typedef struct ps_heatmap {
 
 int ps_heatmap_init(ps_heatmap *map, const ps_result_grid *grid, const char *metric, ps_err *err);
 double ps_heatmap_value(const ps_heatmap *map, int32_t layer, int32_t position);
-/* Where a value stands on the scale, clamped to 0..1; NaN stays NaN. */
+/* Place of a value on the scale, clamped to 0..1; NaN stays NaN. */
 double ps_heatmap_shade(const ps_heatmap *map, double value);
 
 /* ColorBrewer's Purples as matplotlib samples them; shade in 0..1. */
 extern const unsigned char ps_purples[9][3];
 void ps_purple(double shade, unsigned char rgb[3]);
 
-/* A token for people: in double quotes, nothing that steers a terminal, cut to `columns` on
+/* Format a token: printable, in double quotes, cut to `columns` on
  * the screen; "#3" where position 3 has no text. */
 void ps_token_label(char *out, size_t out_bytes, const char *token, int32_t position, int columns);
 /* The columns that printable text takes on a terminal. */

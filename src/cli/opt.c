@@ -59,7 +59,7 @@ static int store(const ps_opt *opt, const char *value, ps_err *err)
     case PS_OPT_AMOUNT: {
         double amount = strtod(value, &end);
         if (end == value || *end || !(amount >= 0) || isinf(amount))
-            return ps_err_set(err, PS_EINPUT, "--%s: '%s' is no amount; write a number like 1.5", opt->name, value);
+            return ps_err_set(err, PS_EINPUT, "--%s: '%s' is not a non-negative number; write it as 1.5", opt->name, value);
         *(double *)opt->target = amount;
         return 0;
     }
@@ -131,7 +131,7 @@ int ps_opt_parse(const ps_usage *usage, int argc, char **argv, int *n_args, ps_e
         if (opt->type == PS_OPT_FLAG && value)
             return ps_err_set(err, PS_EINPUT, "--%s takes no value", opt->name);
         if (opt->type != PS_OPT_FLAG && !value && ++i == argc)
-            return ps_err_set(err, PS_EINPUT, "%s wants a value: %s", word, opt->arg);
+            return ps_err_set(err, PS_EINPUT, "%s needs a value: %s", word, opt->arg);
         if (store(opt, value || opt->type == PS_OPT_FLAG ? value : argv[i], err) < 0)
             return -1;
     }

@@ -39,13 +39,13 @@ typedef struct ps_usage {
 } ps_usage;
 
 /*
- * Parse argv (argv[0] is the command's word).  Options may stand anywhere; "--" ends them.
- * What is no option is moved to the front: argv[0..*n_args).  Returns 0; 1 where --help was
+ * Parse argv (argv[0] is the command's word).  Options may be anywhere; "--" ends them.
+ * Arguments are moved to the front: argv[0..*n_args).  Returns 0; 1 where --help was
  * asked for and has been printed; -1 with *err set (PS_EINPUT, nearest option named).
  */
 int ps_opt_parse(const ps_usage *usage, int argc, char **argv, int *n_args, ps_err *err);
 
-/* Print err as every command does and return the exit status it stands for. */
+/* Print err as every command does; returns the exit status. */
 int ps_fail(const ps_err *err);
 
 /* The commands; each takes argv from its own word on and returns the exit status. */

@@ -1,9 +1,9 @@
 /*
  * plot.c - a heat map as SVG: tokens down, layers across, a colour bar on the right.
  *
- * Sizes are computed here and written as numbers, for SVG lays nothing out.  The width of a
- * label is an estimate, since fonts differ: the margins have room to spare.  Text of the
- * file is made printable, then escaped, so that what a token holds can end no element.
+ * Sizes are computed here, because SVG has no layout.  The width of a
+ * label is an estimate, since fonts differ; the margins are generous.  Text of the
+ * file is made printable, then escaped, so that no token can end an element.
  */
 #include "plot.h"
 
@@ -225,13 +225,13 @@ static void add_defs(ps_text *out)
 static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const char *title)
 {
     const ps_result_grid *grid = map->grid;
-    char shown[SHOWN_BYTES]; /* what is measured is what is drawn, and valid UTF-8 */
+    char shown[SHOWN_BYTES]; /* printable: the text that is measured is the text that is drawn */
     ps_text text = {0};
 
     if (!title)
         ps_text_printf(&text, "%s, %s, %s", grid->pair, grid->site, grid->direction);
     ps_printable(shown, sizeof shown, title ? title : ps_text_str(&text));
-    /* Over the cells, but inside the figure where they are narrower than it. */
+    /* Centred over the cells, but kept inside the figure. */
     double half = ps_text_columns(shown) * 15 * 0.28;
     double x = clamp(f->left + f->width / 2, half, f->total_w - half);
     add_text(out, x > half ? x : f->total_w / 2, 30, 15, "middle", shown);

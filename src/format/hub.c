@@ -6,8 +6,8 @@
  *
  * A revision is a name under refs/ (which may be nested: refs/pr/1) or a commit; like
  * huggingface_hub we never fall back to some other revision that happens to be there.
- * A snapshot is only taken when no link we need dangles and its weights are complete: a
- * job that dies on a missing shard an hour into a queue is worse than a message now.
+ * A snapshot is accepted only if its weights are complete and no needed link is broken: a
+ * message now is better than a job that fails on a missing shard after an hour in a queue.
  */
 #include "patchsweep/hub.h"
 
@@ -120,7 +120,7 @@ static void add_cache(ps_text *out)
     ps_text_puts(out, home ? "/hub" : "/huggingface/hub");
 }
 
-/* ---- what is asked for ---- */
+/* ---- the name ---- */
 
 /* One part of a hub name: letters, digits, '_', '-' and '.', no mark at either end. */
 static bool good_part(const char *s, size_t n)
@@ -142,8 +142,8 @@ static bool good_id(const char *id)
     return good_part(id, n) && (!id[n] || (!strchr(id + n + 1, '/') && good_part(id + n + 1, strlen(id + n + 1))));
 }
 
-/* A revision is a path below refs/: it must not lead out of there, and it stands in a command that a
- * message tells people to run: nothing that a shell would read. */
+/* A revision is a path below refs/ and must not lead out of it.  A message puts it into a command to be run, so it
+ * must have no character that a shell interprets. */
 static bool good_revision(const char *s)
 {
     for (const char *c = s; *c; c++)
@@ -214,12 +214,12 @@ static int has(const char *dir, const char *name, const wanted *w, ps_err *err)
         return -1;
     int found = ps_file_kind(path) == 1;
     if (!found && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
-        found = miss(w, err, "incomplete download: nothing behind the link", path);
+        found = miss(w, err, "incomplete download: broken link", path);
     ps_free(path);
     return found;
 }
 
-/* Every shard the index names is there. */
+/* Check that every shard named in the index is there. */
 static int check_shards(const char *dir, const wanted *w, ps_err *err)
 {
     ps_json *json = NULL;
@@ -237,7 +237,7 @@ static int check_shards(const char *dir, const wanted *w, ps_err *err)
             continue;
         last = file;
         if (!ps_file_is_name(file)) {
-            rc = ps_err_set(err, PS_EINPUT, "'%s': weight_map: '%.200s' names '%.200s', which is no file name", path,
+            rc = ps_err_set(err, PS_EINPUT, "'%s': weight_map: '%.200s' names '%.200s', which is not a plain file name", path,
                             ps_json_key(m), file);
             break;
         }

@@ -1,10 +1,10 @@
 /*
- * job.c - a job: a file, what the command line lays over it, and defaults for the rest.
+ * job.c - a job: its file, the overrides of the command line, and the defaults.
  *
  *     file + --set  --a row of job_keys.c at a time-->  ps_job  --pairs-->  job_pairs.c
  *
- * A value goes the same way whether it stands in the file, comes from the command line or is
- * the row's default.  What was read is printed again, complete: that text is the job as it runs.
+ * A value is read in the same way from the file, from the command line, and from the row's default.
+ * The job is then printed again, complete: that text is the job as it runs.
  */
 #include "patchsweep/job.h"
 
@@ -25,7 +25,7 @@ typedef struct override {
     ps_json *value;
 } override;
 
-/* Where values come from: the last override of a key, else the file. */
+/* The source of values: the last override of a key, else the file. */
 typedef struct source {
     ps_json *file;
     override *overrides; /* [n] */
@@ -52,8 +52,8 @@ static const ps_node *value_named(const source *from, const char *name)
     return value_of(from, ps_job_key_find(ps_job_keys, name), &overridden);
 }
 
-/* A string's value may stand bare, whatever it looks like; other bare words are
- * for rows whose values are names.  What opens like JSON and is not is a mistake. */
+/* The value of a string may be bare, whatever it looks like; other bare words are
+ * allowed where values are names.  A value that begins like JSON and is not valid is a mistake. */
 static int parse_override(const ps_job_key *key, const char *text, ps_json **out, ps_err *err)
 {
     ps_err not_json = PS_ERR_INIT;
@@ -177,8 +177,8 @@ static int set_values(ps_job *job, const source *from, ps_err *err)
     return 0;
 }
 
-/* The score's metric is always kept; "all" keeps what every pair can have, and whoever asks for
- * a foil's metric by name must have foils. */
+/* The score's metric is always kept.  "all" keeps the metrics that every pair can have; a metric of the
+ * foil that is asked for by name needs a foil in every pair. */
 static int settle_metrics(ps_job *job, bool all, ps_err *err)
 {
     const ps_job_pair *bare = NULL;
@@ -212,7 +212,7 @@ static bool all_metrics(const source *from)
     return !metrics || ps_json_is(metrics, PS_JSON_STRING);
 }
 
-/* A row's value as it runs; nothing for a key that was not given. */
+/* Print a key and its value as the job runs; nothing for a key that was not given. */
 static void print_value(const ps_job *job, const source *from, const ps_job_key *key,
                         const ps_text *pairs, ps_text *out)
 {

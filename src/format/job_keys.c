@@ -1,8 +1,8 @@
 /*
- * job_keys.c - the two tables, and what is said by them alone.
+ * job_keys.c - the two key tables, and the functions that need nothing else.
  *
  * Adding a key is adding a row here, to jobs/job.schema.json and to jobs/README.md;
- * tests/unit/test_job_docs.c says what is missing.
+ * tests/unit/test_job_docs.c reports what is missing.
  */
 #include "job_keys.h"
 
@@ -20,7 +20,7 @@ static const ps_term backends[] = {
     {"ref", "plain C, slow, to compare with", NULL},
 };
 
-/* What a score is made of. */
+/* The values that a score can be computed from. */
 static const ps_term scores[] = {
     {"logit", "the answer's logit", NULL},
     {"logit_diff", "the answer's logit less the foil's", NULL},
@@ -28,7 +28,7 @@ static const ps_term scores[] = {
 };
 static const int score_metrics[] = {PS_LOGIT_ANSWER, PS_LOGIT_DIFF, PS_LOGPROB_ANSWER};
 
-/* As ps_dtype_names; the long names say what is lost. */
+/* As ps_dtype_names; the long names say which precision is lost. */
 static const ps_term dtypes[PS_N_DTYPES] = {
     [PS_DTYPE_F32] = {"f32", "exact", NULL},
     [PS_DTYPE_F16] = {"f16", "half precision", NULL},
@@ -47,10 +47,10 @@ const ps_job_key ps_job_keys[] = {
     {"template", PS_KEY_STRING, PS_NO_TARGET, NULL, "\"Q: Who is like {subject}?\\nA:\"",
      .help = "The text of prompts with placeholders in braces; {{ and }} stand for single braces."},
     {"fill", PS_KEY_STRINGS, PS_NO_TARGET, NULL, "{\"entities\": \"Brad Pitt, Isaac Newton\"}",
-     .help = "What placeholders of the template hold where a pair says nothing else."},
+     .help = "The texts of placeholders that a pair does not fill itself."},
     {"pairs", PS_KEY_PAIRS, PS_NO_TARGET, NULL,
      "[{\"clean_ids\": [1, 7], \"corrupt_ids\": [1, 8], \"answer_id\": 5}]",
-     .help = "The pairs of prompts; the keys of a pair are a table of their own."},
+     .help = "The pairs of prompts; see the keys of a pair."},
     {"pairs_file", PS_KEY_STRING, PS_NO_TARGET, NULL, "\"many.jsonl\"",
      .help = "A file of more pairs, relative to the job file: one object a line."},
     {"sites", PS_KEY_WORDS, JOB(sites), "[\"resid_post\"]", "[\"resid_pre\", \"resid_post\"]",
@@ -65,14 +65,14 @@ const ps_job_key ps_job_keys[] = {
      .help = "The token positions to patch at, from 0; negative numbers count from the last.",
      .all = true},
     {"score", PS_KEY_WORD, JOB(score), "\"logit\"", "\"logit_diff\"",
-     .help = "What the score is made of: 0 as in the corrupt run, 1 as in the clean run.",
+     .help = "The value that the score is computed from; the score is 0 in the corrupt run and 1 in the clean run.",
      TERMS(scores), .numbers = score_metrics},
     {"metrics", PS_KEY_WORDS, JOB(metrics), "\"all\"", "[\"logit_answer\", \"kl\"]",
      .help = "The values kept beside the score; \"all\" leaves out logit_foil and logit_diff where a "
              "pair has no foil.",
      TERMS(ps_metrics), .all = true, .may_be_empty = true},
     {"activations", PS_KEY_WORDS, JOB(activations), "[]", "[\"clean\", \"corrupt\"]",
-     .help = "The unpatched runs whose residual stream behind every layer is kept.",
+     .help = "The unpatched runs whose residual stream after every layer is kept.",
      TERMS(ps_whiches), .may_be_empty = true},
     {"activation_dtype", PS_KEY_WORD, JOB(activation_dtype), "\"f32\"", "\"f16\"",
      .help = "The element type in which activations are stored.", TERMS(dtypes)},
@@ -81,10 +81,10 @@ const ps_job_key ps_job_keys[] = {
     {"precision", PS_KEY_WORD, JOB(precision), "\"fp32\"", "\"fp32\"",
      .help = "Operands of the matrix products: fp32, or bf16 where the processor has it.", TERMS(ps_precisions)},
     {"backend", PS_KEY_NAME, JOB(backend), "\"auto\"", "\"ref\"",
-     .help = "What computes: auto takes the fastest at hand, ref is plain C to compare with.",
+     .help = "The implementation: auto takes the fastest available, ref is plain C to compare with.",
      TERMS(backends)},
     {"output", PS_KEY_STRING, JOB(output), NULL, "\"similarity.h5\"",
-     .help = "The result file, relative to the current folder; -o says otherwise."},
+     .help = "The result file, relative to the current folder; -o overrides it."},
     {0},
 };
 
@@ -93,21 +93,21 @@ const ps_job_key ps_pair_keys[] = {
      .help = "The pair's name in the result: letters, digits, _ . and -, 64 at most, not beginning "
              "with . or -; pair0000 and on by default."},
     {"clean", PS_KEY_STRINGS, PS_NO_TARGET, NULL, "{\"subject\": \"Albert Einstein\"}",
-     .help = "What the template's placeholders hold in the clean prompt."},
+     .help = "The texts of the template's placeholders in the clean prompt."},
     {"corrupt", PS_KEY_STRINGS, PS_NO_TARGET, NULL, "{\"subject\": \"Taylor Swift\"}",
-     .help = "What the template's placeholders hold in the corrupt prompt."},
+     .help = "The texts of the template's placeholders in the corrupt prompt."},
     {"clean_prompt", PS_KEY_STRING, PS_NO_TARGET, NULL, "\"The capital of France is\"",
      .help = "The whole clean prompt; braces in it are plain text."},
     {"corrupt_prompt", PS_KEY_STRING, PS_NO_TARGET, NULL, "\"The capital of Italy is\"",
      .help = "The whole corrupt prompt; braces in it are plain text."},
     {"clean_ids", PS_KEY_IDS, PS_NO_TARGET, NULL, "[1, 17, 4]",
-     .help = "The clean prompt as token ids, taken as they are: nothing is put in front."},
+     .help = "The clean prompt as token ids, used as they are: no token is added."},
     {"corrupt_ids", PS_KEY_IDS, PS_NO_TARGET, NULL, "[1, 18, 4]",
-     .help = "The corrupt prompt as token ids, taken as they are: nothing is put in front."},
+     .help = "The corrupt prompt as token ids, used as they are: no token is added."},
     {"answer", PS_KEY_STRING, PAIR(answer), NULL, "\" Isaac\"",
-     .help = "The text the clean prompt should lead to, of which the first token counts."},
+     .help = "The continuation of the clean prompt; its first token counts."},
     {"foil", PS_KEY_STRING, PAIR(foil), NULL, "\" Michael\"",
-     .help = "The text the corrupt prompt should lead to, of which the first token counts."},
+     .help = "The continuation of the corrupt prompt; its first token counts."},
     {"answer_id", PS_KEY_ID, PAIR(answer_id), NULL, "42", .help = "The answer as a token id."},
     {"foil_id", PS_KEY_ID, PAIR(foil_id), NULL, "43", .help = "The foil as a token id."},
     {0},
@@ -198,7 +198,7 @@ char *ps_job_help(ps_err *err)
 {
     ps_text out = {0};
 
-    ps_text_puts(&out, "keys of a job file, each also as --set key=value:\n\n");
+    ps_text_puts(&out, "keys of a job file, each also settable by --set key=value:\n\n");
     describe(ps_job_keys, &out);
     ps_text_puts(&out, "\nkeys of a pair: two prompts (clean and corrupt, clean_prompt and "
                        "corrupt_prompt,\nor clean_ids and corrupt_ids) and an answer:\n\n");

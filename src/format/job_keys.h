@@ -1,10 +1,9 @@
 /*
  * job_keys.h - the keys of a job and of a pair: one table each, one row a key.
  *
- * A row says all there is to a key: what its value may be, where the value goes, what it is
- * when left out, and what it is for.  Reading, `--set`, the help, the schema's test and the
- * reference's (jobs/README.md) all go by these rows; what a value of a type means is in
- * job_value.c.
+ * A row defines a key: the values allowed, where the value is stored, its default, and its
+ * help.  Reading, `--set`, the help, and the tests of the schema and of jobs/README.md
+ * all use these rows.  job_value.c reads values by their type.
  */
 #ifndef PATCHSWEEP_FORMAT_JOB_KEYS_H
 #define PATCHSWEEP_FORMAT_JOB_KEYS_H
@@ -42,7 +41,7 @@ typedef struct ps_job_key {
     bool required;
     const ps_term *terms; /* the words a value may be */
     int n_terms;
-    const int *numbers; /* [n_terms] what a word stands for; NULL: its index */
+    const int *numbers; /* [n_terms] the value of each word; NULL: its index */
     bool all;           /* "all" may stand for the whole array */
     bool may_be_empty;  /* [] is an answer */
 } ps_job_key;
@@ -54,16 +53,16 @@ extern const ps_job_key ps_pair_keys[]; /* likewise */
 const ps_job_key *ps_job_key_find(const ps_job_key *keys, const char *name);
 /* "//...", "_comment..." and, for a job, "$schema": accepted and ignored. */
 bool ps_job_key_ignored(const ps_job_key *keys, const char *name);
-/* PS_EINPUT: no such key, and the one that was meant. */
+/* Fail with PS_EINPUT: `name` is unknown; suggest the nearest key. */
 int ps_job_key_unknown(const ps_job_key *keys, const char *name, ps_err *err);
-/* What a value may be, for people: "a string", "an array of denoise or noise". */
+/* Append the allowed values in words: "a string", "an array of denoise or noise". */
 void ps_job_key_kind(const ps_job_key *key, ps_text *out);
 
 /* ---- job_value.c ---- */
 
 /*
- * Check `value` and store it at `base` + offset where the row has a target (which owns what it
- * gets, and lets go of what it had).  A message starts with the key: "sites[1]: unknown ...".
+ * Check `value`, and store it at `base` + offset if the row has a target.  The target owns its value; an
+ * old value is freed.  A message starts with the key: "sites[1]: unknown ...".
  */
 int ps_job_value_set(const ps_job_key *key, void *base, const ps_node *value, ps_err *err);
 /* The target's value as JSON; nothing where it is not set. */

@@ -1,9 +1,9 @@
 /*
  * job_pairs.c - from JSON objects to prompts with names.
  *
- * A pair says its two prompts in one of three ways: by what fills the template, by whole
+ * A pair gives its two prompts in one of three ways: by the texts that fill the template, by whole
  * texts, or by token ids.  Pairs come from an array in the job and from the lines of a file; each
- * remembers where it stood, for the messages of whoever finds it wrong later.
+ * records its place, for later messages.
  */
 #include "job_pairs.h"
 
@@ -18,7 +18,7 @@
 
 #define MAX_PAIRS_BYTES ((size_t)1 << 30)
 
-/* What reading one pair needs, and where it goes. */
+/* The context of reading a pair, and where it is stored. */
 typedef struct reader {
     ps_job *job;
     size_t cap; /* of job->pairs */
@@ -29,7 +29,7 @@ typedef struct reader {
 
 /* ---- one pair ---- */
 
-/* The three ways to say a pair's prompts: a key for each prompt. */
+/* The three ways to give a pair's prompts: a key for each prompt. */
 enum { BY_FILL, BY_PROMPT, BY_IDS, N_FORMS };
 static const char *const forms[N_FORMS][PS_N_WHICH] = {
     [BY_FILL] = {"clean", "corrupt"},
@@ -49,7 +49,7 @@ static int form_of(const ps_node *object, ps_err *err)
                 continue;
             if (seen && form != f)
                 return ps_err_set(err, PS_EINPUT,
-                                  "has both '%s' and '%s'; say both prompts in one way", seen,
+                                  "has both '%s' and '%s'; give both prompts in one way", seen,
                                   forms[f][w]);
             seen = forms[f][w];
             form = f;
@@ -95,7 +95,7 @@ static int fill_template(const reader *r, ps_prompt *prompt, const ps_node *own,
         ps_template_fill(r->template, own, r->fill, prompt, err) < 0)
         return -1;
     if (prompt->n_bytes == 0)
-        return ps_err_set(err, PS_EINPUT, "leaves the prompt empty; write what it holds");
+        return ps_err_set(err, PS_EINPUT, "leaves the prompt empty; write its text");
     return 0;
 }
 
@@ -135,7 +135,7 @@ static int check_id(const char *id, ps_err *err)
         return 0;
     ps_printable(shown, sizeof shown, id);
     return ps_err_set(err, PS_EINPUT,
-                      "id: '%s' is no name for a pair; use letters, digits, _ . and -, 64 at most, "
+                      "id: '%s' is not a valid pair id; use letters, digits, _ . and -, 64 at most, "
                       "not beginning with . or -",
                       shown);
 }
@@ -241,7 +241,7 @@ static int read_line(reader *r, const char *line, size_t n, const char *where, p
     ps_json *json = NULL;
 
     if (ps_json_parse(&json, line, n, err) < 0) {
-        ps_err inner = *err; /* "1:<column>: ...": the line is ours to say */
+        ps_err inner = *err; /* "1:<column>: ...": the line number is replaced */
         bool placed = !strncmp(inner.text, "1:", 2);
         return ps_err_set(err, inner.code, "%s:%s%s", where, placed ? "" : " ",
                           inner.text + (placed ? 2 : 0));
@@ -312,8 +312,8 @@ static int id_is(const void *id, const void *pair)
     return strcmp(id, (*(ps_job_pair *const *)pair)->id);
 }
 
-/* pair0007 for the eighth; where an explicit id has taken that, 7 + n_pairs, and so on: numbers
- * that no other pair can come to. */
+/* pair0007 for the eighth.  Where an explicit id has taken that name, 7 + n_pairs, and so on: numbers
+ * that no other pair uses. */
 static char *default_id(size_t i, size_t n_pairs, ps_job_pair **named, size_t n_named, ps_err *err)
 {
     char id[40];

@@ -153,7 +153,7 @@ int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps
         *report = (ps_journal_report){.state = PS_JOURNAL_TORN, .size = (uint64_t)st.st_size};
         rc = 0; /* it was being created */
     } else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
-        ps_err_set(err, PS_EINPUT, "'%s' is no journal of patchsweep", path);
+        ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep journal", path);
     else {
         r.size = (uint64_t)st.st_size;
         rc = scan(&r, visit, context, report, err);

@@ -215,14 +215,14 @@ static int check_tiling(const ps_safetensors *st, size_t first, uint64_t data_by
         if (tensor->offset != end)
             return ps_err_set(err, PS_EINPUT, "tensor '%.200s': begins at byte %" PRIu64 " of the data, %s %" PRIu64,
                               tensor->name, tensor->offset,
-                              tensor->offset < end ? "inside another that ends at" : "behind a hole from", end);
+                              tensor->offset < end ? "inside another that ends at" : "after a gap from", end);
         end += tensor->bytes; /* of ranges below 2^53 each, one behind the other: no overflow */
     }
     if (end > data_bytes)
         return ps_err_set(err, PS_EINPUT, "%" PRIu64 " bytes are missing at its end: the download was cut short; "
                           "fetch it again", end - data_bytes);
     if (end < data_bytes)
-        return ps_err_set(err, PS_EINPUT, "%" PRIu64 " bytes behind the last tensor; fetch it again",
+        return ps_err_set(err, PS_EINPUT, "%" PRIu64 " bytes after the last tensor; fetch it again",
                           data_bytes - end);
     return 0;
 }
@@ -355,7 +355,7 @@ static int build_slots(ps_safetensors *st, ps_err *err)
     for (size_t i = 0; i < st->n; i++) {
         size_t at = find_slot(st, st->tensors[i].name);
         if (st->slots[at]) /* within one file the header's check for duplicate keys came first */
-            return ps_err_set(err, PS_EINPUT, "tensor '%.200s' stands both in '%s' and in '%s'",
+            return ps_err_set(err, PS_EINPUT, "tensor '%.200s' is both in '%s' and in '%s'",
                               st->tensors[i].name, st->shards[st->tensors[st->slots[at] - 1].shard].path,
                               st->shards[st->tensors[i].shard].path);
         st->slots[at] = (int32_t)i + 1;
@@ -378,7 +378,7 @@ static int collect_files(const ps_node *map, const char **files, size_t *n, ps_e
         const char *file = ps_json_string(m);
         size_t i = *n;
         if (!ps_file_is_name(file))
-            return ps_err_set(err, PS_EINPUT, "weight_map: '%.200s' names '%.200s', which is no file name",
+            return ps_err_set(err, PS_EINPUT, "weight_map: '%.200s' names '%.200s', which is not a plain file name",
                               ps_json_key(m), file);
         while (i > 0 && strcmp(files[i - 1], file)) /* neighbours mostly share a file */
             i--;

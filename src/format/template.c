@@ -82,7 +82,7 @@ static size_t placeholder(ps_template *template, const char *text, size_t at, ps
         snprintf(copy, sizeof copy, "%.*s", (int)(n < sizeof copy ? n : sizeof copy - 1), name);
         ps_printable(shown, sizeof shown, copy);
         ps_err_set(err, PS_EINPUT,
-                   "'{%s}' at byte %zu is no placeholder; name it with letters, digits and _, or "
+                   "'{%s}' at byte %zu is not a placeholder; name it with letters, digits and _, or "
                    "write '{{' and '}}' for braces",
                    shown, at);
         return 0;

@@ -8,7 +8,7 @@ const ps_term ps_sites[PS_N_SITES] = {
                       "blocks.{layer}.hook_resid_pre; model.layers[{layer}].input"},
     [PS_MLP_OUT] = {"mlp_out", "output of the layer's MLP",
                     "blocks.{layer}.hook_mlp_out; model.layers[{layer}].mlp.output"},
-    [PS_RESID_POST] = {"resid_post", "residual stream behind the layer",
+    [PS_RESID_POST] = {"resid_post", "residual stream after the layer",
                        "blocks.{layer}.hook_resid_post; model.layers[{layer}].output"},
 };
 

@@ -53,7 +53,7 @@ static int add_special(const ps_part *table, const char *id, int32_t *ids, size_
         return -1;
     for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
         if (!ps_json_int(node, &value) || value < 0 || value > PS_VOCAB_MAX_ID)
-            return ps_part_refuse(&list, err, "holds what is no token id");
+            return ps_part_refuse(&list, err, "holds a value that is not a token id");
         if (*n == MAX_TEMPLATE)
             return ps_part_refuse(&list, err, "more than %d special tokens on one side", MAX_TEMPLATE);
         ids[(*n)++] = (int32_t)value;

@@ -2,12 +2,12 @@
  * config.c - config.json against a table in which every key has a row.
  *
  * A key sets a field, or is known not to change what a pass computes, or is known
- * to be neutral with one value only; any other key, and any other value, is refused by name.
- * That is more work for whoever meets a new key, and the only way not to compute another
- * model than the file describes.  null is "not given", as transformers has it.
+ * to be neutral with one value only.  Any other key or value is refused by name: this is
+ * the only way never to compute another model than the file describes.  null means "not given", as in
+ * transformers.
  *
  * Rope settings come in two styles, rope_theta + rope_scaling and rope_parameters;
- * both end in config->rope, and where a file has both they must say the same.
+ * both end in config->rope, and a file that has both must have the same values in both.
  */
 #include "patchsweep/config.h"
 
@@ -266,7 +266,7 @@ static int unknown_family(const char *what, const char *name, ps_err *err)
     return rc;
 }
 
-/* transformers goes by model_type, people by architectures: both must fit the row. */
+/* transformers uses model_type, people use architectures: both must fit the row. */
 static int read_family(ps_config *config, const ps_node *root, ps_err *err)
 {
     const ps_node *list = ps_json_get(root, "architectures"), *name = ps_json_first(list);
@@ -285,7 +285,7 @@ static int read_family(ps_config *config, const ps_node *root, ps_err *err)
     if (!config->family)
         return ps_json_is(type, PS_JSON_STRING)
                    ? unknown_family("model_type", ps_json_string(type), err)
-                   : ps_err_set(err, PS_EINPUT, "neither 'architectures' nor 'model_type' is given; is it a model's?");
+                   : ps_err_set(err, PS_EINPUT, "neither 'architectures' nor 'model_type' is given; is this the config.json of a model?");
     if (!absent(type) && strcmp(ps_json_string(type), config->family->model_type))
         return ps_err_set(err, PS_EINPUT, "key 'model_type' is '%.100s', which does not fit the architecture %s",
                           ps_json_string(type), config->family->architecture);
@@ -350,7 +350,7 @@ static int read_rope_key(ps_config *config, const ps_node *node, ps_err *err)
         if (strcmp(key->name, name))
             continue;
         if (!(key->uses & 1u << config->rope.type))
-            return ps_err_set(err, PS_EINPUT, "key '%s' means nothing to the type '%s'; remove it, or correct "
+            return ps_err_set(err, PS_EINPUT, "key '%s' has no meaning for the type '%s'; remove it, or correct "
                               "the type", name, ps_rope_types[config->rope.type]);
         return read_number((double *)(void *)((char *)config + key->offset), node, key->low, key->high, false, err);
     }
@@ -479,7 +479,7 @@ static int parse(ps_config *config, size_t n, ps_err *err)
     const ps_node *root = ps_json_root(json);
     if (!ps_json_is(root, PS_JSON_OBJECT))
         ps_err_set(err, PS_EINPUT, "is %s, not an object", ps_json_type_name(ps_json_type(root)));
-    /* The family first: another architecture's keys would only hide what is wrong. */
+    /* The family first: complaints about keys of another architecture would hide the real problem. */
     else if (read_family(config, root, err) == 0 && read_keys(config, root, err) == 0 &&
              read_rope(config, root, err) == 0)
         rc = derive(config, err);
@@ -523,8 +523,8 @@ void ps_config_free(ps_config *config)
 }
 
 /*
- * llama3: frequencies whose wavelength is short against the original context stay, long ones
- * are divided by the factor, and between the two bands the one goes over into the other.
+ * llama3: frequencies of short wavelength, measured against the original context, stay; those of long
+ * wavelength are divided by the factor; between the two bands the result is interpolated.
  */
 static float llama3(const ps_config *config, float f)
 {

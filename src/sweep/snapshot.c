@@ -239,7 +239,7 @@ static int check_index(const char *bytes, size_t n, uint64_t size, const ps_grid
         return ps_err_set(err, PS_EINPUT, "it ends within its head");
     memcpy(&h, bytes, sizeof h);
     if (memcmp(h.magic, part_magic, sizeof h.magic) || h.d_model != d || h.layer > (uint32_t)grid->n_layers)
-        return ps_err_set(err, PS_EINPUT, "it is no snapshot of this sweep");
+        return ps_err_set(err, PS_EINPUT, "it is not a snapshot of this sweep");
     if (h.n_entries > (n - sizeof h) / sizeof(entry) ||
         ps_crc32c(0, bytes + sizeof h, h.n_entries * sizeof(entry)) != h.index_crc)
         return ps_err_set(err, PS_EINPUT, "its index is damaged");
@@ -247,7 +247,7 @@ static int check_index(const char *bytes, size_t n, uint64_t size, const ps_grid
         entry e;
         memcpy(&e, bytes + sizeof h + i * sizeof e, sizeof e);
         if (!fits(&e, grid, d, size))
-            return ps_err_set(err, PS_EINPUT, "its entry %zu is no strand of this sweep", i);
+            return ps_err_set(err, PS_EINPUT, "its entry %zu is not a strand of this sweep", i);
     }
     *n_entries = h.n_entries;
     return 0;

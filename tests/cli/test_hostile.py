@@ -172,7 +172,7 @@ class Models(Case):
             with self.subTest(name):
                 harness.write_json(self.model / "model.safetensors.index.json", {"weight_map": {EVIL: name}})
                 self.inspect(status=2)
-                self.assertIn("which is no file name", self.say("inspect", self.model, status=2)[1])
+                self.assertIn("which is not a plain file name", self.say("inspect", self.model, status=2)[1])
         link = self.model / "1.safetensors"  # a link may lead out, as those of the hub's cache do
         link.symlink_to("../outside.safetensors")
         index = {"weight_map": {name: link.name for name in self.tensors(self.folder / "outside.safetensors")}}

@@ -172,8 +172,8 @@ static const struct broken broken_rope[] = {
     {"\"rope_scaling\": {\"rope_type\": \"linear\"}", "'factor' is missing, which the type 'linear' needs", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 0}", "'factor' is 0", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": \"2\"}", "'factor'|is not a number", NULL},
-    {"\"rope_scaling\": {\"factor\": 2}", "'factor' means nothing to the type 'default'", NULL},
-    {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2, \"low_freq_factor\": 1}", "'low_freq_factor' means nothing", NULL},
+    {"\"rope_scaling\": {\"factor\": 2}", "'factor' has no meaning for the type 'default'", NULL},
+    {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2, \"low_freq_factor\": 1}", "'low_freq_factor' has no meaning", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2, \"beta_fast\": 32}", "'beta_fast'|is unknown", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1}", "'high_freq_factor' is missing", NULL},
     {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 4}",
@@ -221,7 +221,7 @@ static void broken_files(void)
 {
     static const struct broken files[] = {
         {"", "empty, not JSON", NULL}, {"[]", "is an array, not an object", NULL}, {"{", "not valid JSON", NULL},
-        {"{\"vocab_size\": 1, \"vocab_size\": 2}", "'vocab_size' stands twice", NULL},
+        {"{\"vocab_size\": 1, \"vocab_size\": 2}", "duplicate key 'vocab_size'", NULL},
         {"{\"rope_theta\": 1e400}", "1:16: number past the largest double", NULL},
         {"{}", "neither 'architectures' nor 'model_type'", NULL},
     };

@@ -202,7 +202,7 @@ static void incomplete_downloads(void)
         put_model(HUB, true);
         snprintf(path, sizeof path, HUB "/models--org--model/blobs/%s", linked[i]);
         CHECK(unlink(path) == 0);
-        refused("org/model", "incomplete download: nothing behind the link");
+        refused("org/model", "incomplete download: broken link");
         refused("org/model", linked[i]);
         refused("org/model", "run 'hf download org/model'");
     }
@@ -234,13 +234,13 @@ static void shards(void)
     put_file(SNAPSHOT, "two.safetensors", "x", true);
     found("org/model", SNAPSHOT, SHA);
     CHECK(unlink(HUB "/models--org--model/blobs/two.safetensors") == 0);
-    refused("org/model", "nothing behind the link");
+    refused("org/model", "broken link");
     put(HUB "/models--org--model/blobs/model.safetensors.index.json", "{");
     refused("org/model", "not valid JSON");
     for (size_t i = 0; i < N_OF(outside); i++) { /* refused by its name, though the file is there */
         snprintf(named, sizeof named, "{\"weight_map\": {\"a\": \"%s\"}}", outside[i]);
         put(HUB "/models--org--model/blobs/model.safetensors.index.json", named);
-        refused("org/model", "which is no file name");
+        refused("org/model", "which is not a plain file name");
         refused("org/model", SNAPSHOT "/model.safetensors.index.json': weight_map: 'a' names '");
     }
     unlink(SNAPSHOT "/model.safetensors.index.json");
