@@ -1,8 +1,8 @@
 /*
- * added.c - finding added tokens: leftmost, and of those the longest.
+ * added.c - finding added tokens: the leftmost, and of several there the longest.
  *
- * Most files have a few hundred of them, those with codes for sound or pictures a hundred thousand: texts
- * are hashed, ids and patterns sorted.
+ * Most files have a few hundred; files with codes for sound or pictures have a hundred thousand.  So texts
+ * are hashed, and ids and patterns are sorted.
  */
 #include "added.h"
 
@@ -15,7 +15,7 @@
 
 typedef struct token {
     char *text;    /* what it decodes to */
-    char *pattern; /* what is looked for: the text, normalized where it is matched so */
+    char *pattern; /* the text to look for, normalized where it is matched so */
     size_t n;      /* bytes of pattern */
     int32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
@@ -68,7 +68,7 @@ static token *by_text(const ps_added *a, const char *text)
     return place < 0 ? NULL : &a->tokens[place];
 }
 
-/* The package numbers added tokens itself; the file's number must be the same. */
+/* The package numbers added tokens itself; the file must have the same number. */
 static int check_id(ps_added *a, const token *t, const ps_part *part, const ps_vocab *vocab, ps_err *err)
 {
     const token *before = by_text(a, t->text);
@@ -277,7 +277,7 @@ int32_t ps_added_size(const ps_added *a)
 /* ---- finding ---- */
 
 /*
- * The longest token that stands at `at`, or NULL.  Of the patterns that sort before the text, the last begins with
+ * The longest token at `at`, or NULL.  Of the patterns that sort before the text, the last begins with
  * every pattern that the text begins with.
  */
 static const token *match(const ps_added *a, bool normalized, const ps_aligned *text, size_t at)
@@ -323,9 +323,9 @@ static bool stands_alone(const ps_aligned *text, size_t start, size_t end)
            (end == text->n || !ps_is_word(ps_utf8_decode(text->bytes + end, &len)));
 }
 
-/* Take in the spaces around a match that its token strips; those of the match before stay its own, even
- * where the match lies among them: then nothing is left of it.  *spaces is the end of those behind the match before, so
- * that matches which are spaces themselves do not all look at the same. */
+/* Extend a match by the spaces around it that its token strips.  Spaces taken by the match before stay with that
+ * match, even where this one lies among them; then nothing is left of this one.  *spaces is where the spaces of the
+ * match before end, so that matches of spaces do not all scan the same ones. */
 static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *spaces, size_t *start, size_t *end)
 {
     size_t before;

@@ -1,8 +1,8 @@
 /*
- * added.h - added tokens: texts that are tokens as they stand, wherever they stand.
+ * added.h - added tokens: texts that are one token each, wherever they occur.
  *
- * Package-private.  They are found before anything else happens to a text: those with
- * normalized = false in the text as it is, the others in what the normalizer makes of what is left.
+ * Package-private.  They are found first: those with normalized = false in the text as it is, the others in
+ * the normalized form of the remaining text.
  */
 #ifndef PATCHSWEEP_FORMAT_ADDED_H
 #define PATCHSWEEP_FORMAT_ADDED_H
@@ -16,22 +16,22 @@
 
 typedef struct ps_added ps_added;
 
-/* A stretch of a text: an added token, or (id -1) what lies between. */
+/* A stretch of a text: an added token, or (id -1) the text between two. */
 typedef struct ps_stretch {
     size_t start, end;
     int32_t id;
 } ps_stretch;
 
 /*
- * `list` is added_tokens (absent: none).  The `tokenizers` package does not read their ids: it takes the
- * vocabulary's, or numbers on from there.  A file that says otherwise is refused.
+ * `list` is added_tokens (absent: none).  The `tokenizers` package does not read their ids: it takes the ids of the
+ * vocabulary, or counts on from its end.  A file with other ids is refused.
  */
 int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
                   const ps_normalizer *normalizer, ps_err *err);
 void ps_added_free(ps_added *added);
 
 const char *ps_added_piece(const ps_added *added, int32_t id); /* NULL: not an added one */
-const char *ps_added_pattern(const ps_added *added, int32_t id); /* as it stands in normalized text */
+const char *ps_added_pattern(const ps_added *added, int32_t id); /* its form in normalized text */
 bool ps_added_special(const ps_added *added, int32_t id);
 int32_t ps_added_size(const ps_added *added); /* largest id + 1 */
 

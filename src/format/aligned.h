@@ -1,9 +1,9 @@
 /*
- * aligned.h - text on its way through normalizers, each byte knowing where it came from.
+ * aligned.h - text in normalization, where each byte has its origin in the original text.
  *
- * A normalizer may replace, insert or compose characters; what a token stands for is
- * still a range of the original bytes.  So each byte carries the range of the original character(s) that it
- * stands for: all bytes of one character carry the same one.
+ * A normalizer may replace, insert or compose characters, but a token must be mapped to a
+ * range of the original bytes.  So each byte carries the range of the original characters that it
+ * comes from; all bytes of one character carry the same range.
  */
 #ifndef PATCHSWEEP_FORMAT_ALIGNED_H
 #define PATCHSWEEP_FORMAT_ALIGNED_H

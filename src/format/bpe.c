@@ -1,10 +1,10 @@
 /*
  * bpe.c - merging, in the order in which the `tokenizers` package merges.
  *
- * Three quirks of the package decide ids in rare cases, and are kept:  a candidate
- * that has gone stale still merges where its place now holds another pair with the same result;
- * characters without a token are dropped where there is neither byte fallback nor an unknown token; and a pending
- * unknown token comes behind the byte tokens that follow it.
+ * Three quirks of the package decide ids in rare cases, and are kept:
+ *   - a stale candidate still merges where its place now holds another pair with the same result;
+ *   - characters without a token are dropped where there is neither byte fallback nor an unknown token;
+ *   - a pending unknown token comes after the byte tokens that follow it.
  */
 #include "bpe.h"
 

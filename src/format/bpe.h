@@ -2,8 +2,8 @@
  * bpe.h - the model of a tokenizer.json: a vocabulary and an ordered list of merges.
  *
  * A piece of text starts as its characters; the adjacent pair with the lowest rank is merged until no
- * pair is in the list.  A heap holds the candidates, so that a piece of n
- * characters costs O(n log n) whatever stands in it.
+ * pair is in the list.  A heap holds the candidates: a piece of n
+ * characters costs O(n log n), whatever its text.
  */
 #ifndef PATCHSWEEP_FORMAT_BPE_H
 #define PATCHSWEEP_FORMAT_BPE_H
@@ -20,7 +20,7 @@
 
 typedef struct ps_bpe ps_bpe;
 
-/* What encoding needs to write on; starts as {0}, serves any number of pieces. */
+/* Scratch memory of an encoding; starts as {0}, serves any number of pieces. */
 typedef struct ps_bpe_scratch {
     struct ps_symbol *symbols;
     size_t n, cap;

@@ -1,5 +1,5 @@
 /*
- * decoder.c - a piece back to text.  Bytes that are no UTF-8 become U+FFFD, one for each
+ * decoder.c - a piece back to text.  Bytes that are not UTF-8 become U+FFFD, one for each
  * maximal part of a character, as Rust's from_utf8_lossy does (Unicode's substitution of maximal subparts).
  */
 #include "decoder.h"

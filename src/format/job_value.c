@@ -2,7 +2,7 @@
  * job_value.c - a key's value: checked, stored, and printed again.
  *
  * One function for each type of row; none knows which key it serves.  Every message starts with
- * the key's name and the place within the value, so that callers put only file and pair in front.
+ * the key's name and the place within the value; callers add file and pair only.
  */
 #include "job_keys.h"
 

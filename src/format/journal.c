@@ -26,9 +26,9 @@ struct ps_journal {
     int fd;
     char *path;
     uint64_t size, synced;
-    char *frame; /* the one being written */
+    char *frame; /* buffer for the frame being written */
     size_t room;
-    bool failed; /* a sync has failed: nobody knows what is on the disk */
+    bool failed; /* a sync has failed: the file's state on the disk is unknown */
 };
 
 static size_t padded(size_t bytes)
@@ -43,7 +43,7 @@ static uint32_t head_crc(const head *h)
 
 /* ---- reading ---- */
 
-/* A file being read, and the frame in hand. */
+/* A file being read, and the frame read last. */
 typedef struct reader {
     int fd;
     const char *path;
@@ -53,14 +53,14 @@ typedef struct reader {
     size_t room;
 } reader;
 
-/* Is this the head of a frame that fits into the file at `at`? */
+/* Whether this is the head of a frame that fits into the file at `at`. */
 static bool sound(const head *h, uint64_t at, uint64_t size)
 {
     return h->magic == FRAME_MAGIC && h->head_crc == head_crc(h) && size - at >= sizeof *h &&
            h->bytes <= size - at - sizeof *h && padded(h->bytes) <= size - at - sizeof *h;
 }
 
-/* 1: the frame at r->at is in hand, and r->at behind it.  0: there is no good frame there.  -1: failure. */
+/* Read the frame at r->at and move r->at past it.  1: done.  0: there is no good frame there.  -1: failure. */
 static int next_frame(reader *r, ps_err *err)
 {
     head *h = &r->head;
@@ -88,7 +88,7 @@ static int next_frame(reader *r, ps_err *err)
     return 1;
 }
 
-/* Does a frame behind the bad one at r->at know it to have been synced?  1, 0, or -1 on failure. */
+/* Whether a later frame proves that the bad frame at r->at was synced: 1, 0, or -1 on failure. */
 static int known_synced(reader *r, ps_err *err)
 {
     enum { BLOCK = 1 << 16 };
@@ -151,7 +151,7 @@ int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps
         ps_err_errno(err, "cannot open '%s'", path);
     else if (S_ISREG(st.st_mode) && (size_t)st.st_size <= sizeof file_magic && !begins_well(r.fd)) {
         *report = (ps_journal_report){.state = PS_JOURNAL_TORN, .size = (uint64_t)st.st_size};
-        rc = 0; /* it was being created */
+        rc = 0; /* the run ended while it was being created */
     } else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
         ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep journal", path);
     else {
@@ -234,7 +234,7 @@ int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *e
         return -1;
     }
     j->size = good;
-    /* Frames that were read may be in memory alone: they count from here on. */
+    /* Frames that were read may be in the page cache only: make them safe before anything builds on them. */
     if (ps_journal_sync(j, err) < 0) {
         ps_journal_close(j);
         return -1;
@@ -254,7 +254,7 @@ void ps_journal_close(ps_journal *j)
     ps_free(j);
 }
 
-/* Room for a frame of so many payload bytes. */
+/* Make room for a frame of `bytes` of payload. */
 static int make_room(ps_journal *j, size_t bytes, ps_err *err)
 {
     size_t all = sizeof(head) + padded(bytes);
@@ -290,7 +290,7 @@ int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t
     h.head_crc = head_crc(&h);
     memcpy(j->frame, &h, sizeof h);
     if (ps_file_pwrite(j->fd, j->frame, sizeof h + padded(bytes), j->size, j->path, err) < 0)
-        return -1; /* the next frame goes over what may be there of this one */
+        return -1; /* the next frame overwrites what was written of this one */
     j->size += sizeof h + padded(bytes);
     return 0;
 }

@@ -1,8 +1,8 @@
 /*
- * merges.h - which two tokens become which third, and how early.
+ * merges.h - the merges of a tokenizer: which two tokens become which third, in which order.
  *
- * The list's order is its meaning: the place of a pair is its rank.  A pair that stands
- * twice keeps its last place, as in the `tokenizers` package.
+ * The place of a pair in the list is its rank.  A pair that is in the list
+ * twice has its last place, as in the `tokenizers` package.
  */
 #ifndef PATCHSWEEP_FORMAT_MERGES_H
 #define PATCHSWEEP_FORMAT_MERGES_H

@@ -83,7 +83,7 @@ void ps_normalizer_free(ps_normalizer *n)
 
 /* ---- running ---- */
 
-/* Nothing is put before nothing. */
+/* An empty text stays empty. */
 static int prepend(const step *s, const ps_aligned *source, ps_aligned *out, ps_err *err)
 {
     if (!source->n)

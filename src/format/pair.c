@@ -1,11 +1,11 @@
 /*
- * pair.c - two prompts become two rows of tokens that can be laid on each other.
+ * pair.c - from two prompts to two aligned rows of tokens.
  *
  *     prompt --tokenizer--> tokens --check--> ids, first difference --spans--> roles
  *
  * A sweep patches position t of one prompt with position t of the other, so both must be equally
- * long and differ somewhere.  Prompts given as token ids are taken as they are; they
- * have no placeholders.  The strings of a row (token, piece, role, span) live in one block behind
+ * long and differ somewhere.  Prompts given as token ids are used as they are; they
+ * have no placeholders.  The strings of a row (token, piece, role, span) live in one block after
  * their pointers.
  */
 #include "patchsweep/pair.h"
@@ -15,7 +15,7 @@
 
 #include "patchsweep/mem.h"
 
-/* One prompt on its way to becoming a row. */
+/* One prompt, being made into a row. */
 typedef struct row {
     ps_tokens tokens;
     ptrdiff_t *owner; /* [n] the span a token belongs to, or -1 */
@@ -60,8 +60,8 @@ static size_t overlap(const ps_token *token, const ps_job_span *span)
     return end > start ? end - start : 0;
 }
 
-/* A token belongs to the span it shares most bytes with: " Albert" is the subject's although
- * its space is the template's. */
+/* A token belongs to the span with which it shares most bytes: " Albert" belongs to the subject, although
+ * its space comes from the template. */
 static int find_owners(row *r, const ps_prompt *prompt, ps_err *err)
 {
     r->owner = ps_malloc(r->tokens.n, sizeof *r->owner, err);
@@ -190,7 +190,7 @@ static int align(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *
 
 /* ---- strings ---- */
 
-/* n strings, NUL after NUL in `text`, as an array with its strings in the same block. */
+/* Make an array of the n strings in `text`, each ended by a NUL; the strings are in the same block. */
 static char **pack(const ps_text *text, size_t n, ps_err *err)
 {
     if (ps_text_ok(text, err) < 0)
@@ -261,7 +261,7 @@ static const char *role_of(const row *r, const ps_prompt *prompt, size_t i,
     return "text";
 }
 
-/* Where in its placeholder's tokens number i stands. */
+/* The place of token i within its placeholder. */
 static const char *span_of(const row *r, size_t i)
 {
     ptrdiff_t own = r->owner[i];
@@ -302,7 +302,7 @@ static int name_roles(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokeni
 
 /* ---- answer and foil ---- */
 
-/* A target as the job has it, and where its token goes. */
+/* An answer or foil: as given in the job, and where its token is stored. */
 typedef struct target {
     const char *key, *text; /* text NULL: `given` counts */
     int64_t given;          /* -1: there is none */

@@ -4,8 +4,8 @@
  *     pair            tokens  differ at  placeholders       answer           foil
  *     einstein-swift      28         14  subject 14-15      ' Isaac' 31006   ' Michael' 8096
  *
- * Whoever reads it sees whether the tokens are the ones that were meant; what may not be is
- * said in a note behind the line.
+ * The reader sees whether the tokens are the intended ones.  A note after the line points out what
+ * may not be intended.
  */
 #include "patchsweep/pair.h"
 
@@ -67,7 +67,7 @@ static void fill_cells(const ps_pair *pair, cells *out)
     show_target(pair->foil_id, pair->foil_token, out->text[FOIL], bytes);
 }
 
-/* Columns on a terminal, near enough: code points. */
+/* Columns on a terminal, approximately: code points. */
 static size_t width_of(const char *s)
 {
     size_t n = 0;
@@ -96,7 +96,7 @@ static bool is_blank(const char *s)
     return !s[strspn(s, " \t\r\n")];
 }
 
-/* What a cut target may mean: a name of several tokens, or a space that stands alone. */
+/* Note for a cut answer or foil: a name of several tokens, or a space as a token of its own. */
 static void note_cut(const char *what, bool cut, const char *token, ps_text *out)
 {
     if (cut && is_blank(token))

@@ -1,9 +1,9 @@
 /*
- * pretoken.c - cutting text, step by step.  The only file that sees pcre2.h.
+ * pretoken.c - cutting text, step by step.  The only file that includes pcre2.h.
  *
- * The patterns are written for Oniguruma; a pattern that is not in the table is refused, because the two
- * engines differ where nobody looks: \s means White_Space there, and here
- * also U+180E; their letters are of different years.  So the table says it in characters.
+ * The patterns of tokenizers are written for Oniguruma, and PCRE2 differs in details: its \s has
+ * U+180E besides White_Space, and its letters are those of another Unicode version.  So the table has a translation of each
+ * known pattern in explicit characters, and any other pattern is refused.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "pretoken.h"

@@ -1,14 +1,14 @@
 /*
- * safetensors.c - headers read whole and trusted in nothing; data by pread.
+ * safetensors.c - headers read whole and fully checked; data by pread.
  *
  * A file is eight bytes of header length, the header (a JSON object, tensor name to dtype,
  * shape and byte range), and the data.  At open every rule is checked that could
  * make a later read wrong: the ranges must tile the data from its first byte to the file's
- * last, each as long as its shape says, so that no tensor can lie outside the file, over
- * another, or over nothing.  With an index, the map and the shards must tell the same.
+ * last, each as long as its shape says.  So no tensor can lie outside the file or overlap
+ * another, and no bytes belong to no tensor.  With an index, the map and the shards must agree.
  * After that a tensor is found through a hash table and read from its shard's open file.
  *
- * Nothing here assumes alignment: the format does not promise any.
+ * No alignment is assumed: the format promises none.
  */
 #include "patchsweep/safetensors.h"
 
@@ -53,7 +53,7 @@ struct ps_safetensors {
     uint64_t bytes;
 };
 
-/* Every type the format knows: a size is checked even where we cannot compute with it. */
+/* Every type of the format: sizes are checked for types too that we cannot compute with. */
 static const struct element {
     const char *name;
     int bits, dtype;
@@ -193,7 +193,7 @@ static int add_tensor(ps_safetensors *st, int at, const ps_node *entry, ps_err *
     return 0;
 }
 
-/* An empty tensor may share its place with the one that begins there, and goes first. */
+/* An empty tensor may begin where another tensor begins, and is sorted before it. */
 static int by_offset(const void *a, const void *b)
 {
     const ps_tensor *x = a, *y = b;
@@ -216,7 +216,7 @@ static int check_tiling(const ps_safetensors *st, size_t first, uint64_t data_by
             return ps_err_set(err, PS_EINPUT, "tensor '%.200s': begins at byte %" PRIu64 " of the data, %s %" PRIu64,
                               tensor->name, tensor->offset,
                               tensor->offset < end ? "inside another that ends at" : "after a gap from", end);
-        end += tensor->bytes; /* of ranges below 2^53 each, one behind the other: no overflow */
+        end += tensor->bytes; /* consecutive ranges below 2^53 each: no overflow */
     }
     if (end > data_bytes)
         return ps_err_set(err, PS_EINPUT, "%" PRIu64 " bytes are missing at its end: the download was cut short; "
@@ -243,7 +243,7 @@ static int open_file(struct shard *shard, ps_err *err)
     return 0;
 }
 
-/* The header's length, checked before anything of that size is allocated. */
+/* Read the header's length, and check it before memory of that size is allocated. */
 static int read_length(struct shard *shard, uint64_t *n, ps_err *err)
 {
     unsigned char head[8];
@@ -419,7 +419,7 @@ static int check_map(const ps_safetensors *st, const ps_node *map, ps_err *err)
     return rc;
 }
 
-/* With the index's name in front of what is wrong with it, not of what is wrong with a shard. */
+/* Put the index's name in front of messages about the index, but not of those about a shard. */
 static int open_index(ps_safetensors *st, const char *dir, const char *path, ps_err *err)
 {
     ps_json *json = NULL;
@@ -457,7 +457,7 @@ out:
 
 /* ---- a directory ---- */
 
-/* 1 where <dir>/<name> exists, be it only as a dangling link, 0 where not, -1 without memory to tell. */
+/* 1 if <dir>/<name> exists, even as a broken link, 0 if not, -1 if memory ran out. */
 static int there(const char *dir, const char *name, ps_err *err)
 {
     struct stat info;

@@ -18,11 +18,11 @@ typedef struct ps_template ps_template;
 int ps_template_parse(ps_template **out, const char *text, ps_err *err);
 void ps_template_free(ps_template *template);
 
-/* Each key of `object` (may be NULL) names a placeholder: PS_EINPUT, nearest one named, where not. */
+/* Check that each key of `object` (may be NULL) names a placeholder.  PS_EINPUT suggests the nearest one. */
 int ps_template_check(const ps_template *template, const ps_node *object, ps_err *err);
 
-/* Fill into *prompt (released by the caller, also on failure) from `own` and, where it has no
- * such key, from `fill`; either may be NULL.  PS_EINPUT names the placeholder that neither has. */
+/* Fill the template into *prompt (released by the caller, also on failure) with the texts of `own` or else of
+ * `fill`; either may be NULL.  PS_EINPUT names a placeholder that is in neither. */
 int ps_template_fill(const ps_template *template, const ps_node *own, const ps_node *fill,
                      ps_prompt *prompt, ps_err *err);
 

@@ -3,8 +3,8 @@
  *
  *     text --added--> stretches --normalizer--> --added--> stretches --pretoken--> pieces --bpe--> tokens
  *
- * and around them the template's tokens.  Each part is read by its own file; this one
- * knows their order, and what the `tokenizers` package does between them.
+ * and the template's tokens around them.  Each part is read by its own file; this one
+ * has their order, and the steps of the `tokenizers` package between them.
  */
 #include "patchsweep/tokenizer.h"
 
@@ -32,7 +32,7 @@ struct ps_tokenizer {
     size_t n_before, n_after;
 };
 
-/* What an encoding writes on. */
+/* Scratch memory of an encoding. */
 typedef struct scratch {
     ps_aligned text, normal;
     ps_stretch *outer, *inner;
@@ -229,13 +229,13 @@ static int encode_plain(const ps_tokenizer *t, scratch *w, const ps_aligned *tex
     return 0;
 }
 
-/* text[start..end) as a text of its own: no bytes are copied. */
+/* View text[start..end) as a text; no bytes are copied. */
 static ps_aligned view(const ps_aligned *text, const ps_stretch *s)
 {
     return (ps_aligned){text->bytes + s->start, text->from + s->start, s->end - s->start, 0};
 }
 
-/* A stretch without tokens of the first kind: normalize, look for those of the second. */
+/* Normalize a stretch without added tokens of the first kind, and find those of the second kind. */
 static int encode_stretch(const ps_tokenizer *t, scratch *w, const ps_aligned *text, ps_tokens *out,
                           ps_err *err)
 {
@@ -315,7 +315,7 @@ const char *ps_tokenizer_piece(const ps_tokenizer *t, int32_t id)
 
 void ps_tokenizer_decode(const ps_tokenizer *t, int32_t id, ps_text *out)
 {
-    const char *added = ps_added_pattern(t->added, id); /* what is decoded is the normalized spelling */
+    const char *added = ps_added_pattern(t->added, id); /* the normalized spelling is decoded */
     const char *piece = added ? added : ps_vocab_piece(ps_bpe_vocab(t->bpe), id);
 
     if (piece)

@@ -1,8 +1,8 @@
 /*
  * tokenizer_part.c - getters over a tokenizer.json that know their path.
  *
- * What a getter does not know it refuses by name: a setting that is read past would mean
- * ids that look right and are not.
+ * A getter refuses by name what it does not know: ignoring a setting could give
+ * wrong ids that look right.
  */
 #include "tokenizer_part.h"
 

@@ -1,8 +1,8 @@
 /*
- * tokenizer_part.h - one part of a tokenizer.json, and where in the file it stands.
+ * tokenizer_part.h - one part of a tokenizer.json, and its path in the file.
  *
- * The parts are read by five files; what they share is here: the path that a message
- * names ("pre_tokenizer.pretokenizers[1].type"), and getters that refuse what they do not know.
+ * Shared by the five files that read parts: the path for messages
+ * ("pre_tokenizer.pretokenizers[1].type"), and getters that refuse what they do not know.
  */
 #ifndef PATCHSWEEP_FORMAT_TOKENIZER_PART_H
 #define PATCHSWEEP_FORMAT_TOKENIZER_PART_H
@@ -23,7 +23,7 @@ typedef struct ps_part {
 ps_part ps_part_get(const ps_part *parent, const char *key);
 /* `node`, the i-th element of the array `parent`. */
 ps_part ps_part_at(const ps_part *parent, const ps_node *node, size_t i);
-/* Absent or null: the two mean the same to the `tokenizers` package. */
+/* Whether it is absent or null, which mean the same to the `tokenizers` package. */
 bool ps_part_empty(const ps_part *part);
 
 /* "<path>: <formatted>" with PS_EINPUT; returns -1. */
@@ -36,9 +36,9 @@ int ps_part_keys(const ps_part *object, const char *const *names, ps_err *err);
 /* *which gets the place of object.type in names[], which ends in NULL. */
 int ps_part_type(const ps_part *object, const char *const *names, int *which, ps_err *err);
 
-/* A member that must be there. */
+/* Read a required member. */
 int ps_part_bool(const ps_part *object, const char *key, bool *value, ps_err *err);
-/* A member that may be missing or null: *value stays as it is. */
+/* Read an optional member; where it is missing or null *value stays as it is. */
 int ps_part_bool_or(const ps_part *object, const char *key, bool *value, ps_err *err);
 int ps_part_string(const ps_part *object, const char *key, const char **value, ps_err *err);
 /* A whole number 0..max. */
@@ -52,8 +52,8 @@ int ps_part_steps(const ps_part *part, const char *const *names, const char *lis
                   void *context, ps_err *err);
 
 /*
- * Count a step that makes a text up to `times` as long: *growth is what all of them make of it, 0
- * before the first.  PS_EINPUT where that is past any tokenizer's, and on its way to filling memory.
+ * Count a step that makes a text up to `times` as long.  *growth is the product over all steps, 0
+ * before the first.  PS_EINPUT where it is larger than in any real tokenizer and might fill the memory.
  */
 int ps_part_grow(const ps_part *step, size_t times, size_t *growth, ps_err *err);
 /* The strings of a Replace step, whose pattern must be a String (copies, owned by the caller). */

@@ -1,8 +1,8 @@
 /*
  * unicode.c - utf8proc's categories and its NFC, a run at a time.
  *
- * Text is cut where a character begins that nothing before it can combine with; each such run
- * is composed alone, so that it is known which bytes it came from.
+ * Text is cut before each character that cannot combine with anything before it.  Each such run
+ * is composed alone, so its origin in the text is known.
  */
 #define PS_UNICODE_TABLES
 #include "unicode.h"
@@ -79,8 +79,8 @@ static bool is_inert(uint32_t cp)
     return cp == 0x11a7 || within(inert_marks, N_RANGES(inert_marks), cp);
 }
 
-/* Can a run begin here?  What joins or moves past a character before it is a mark, or a vowel or final
- * of Hangul; letters since Unicode 16 that do are in inert_marks. */
+/* Whether a run can begin here: not with a mark, nor with a vowel or final of Hangul, which join or move past the
+ * character before.  Letters since Unicode 16 that do so are in inert_marks. */
 static bool begins_run(uint32_t cp)
 {
     if (cp < 0x300 || is_inert(cp))

@@ -1,5 +1,5 @@
 /*
- * unicode.h - what tokenizers ask of a character, and canonical composition.
+ * unicode.h - the character classes of tokenizers, and canonical composition.
  *
  * Package-private.  Tables are utf8proc's; unicode.c alone includes it.
  */

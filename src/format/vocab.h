@@ -12,7 +12,7 @@
 
 #include "patchsweep/err.h"
 
-/* Ids past this are taken for damage: a table by id would fill memory. */
+/* Larger ids are refused as damage: a table by id would fill the memory. */
 #define PS_VOCAB_MAX_ID ((1 << 24) - 1)
 
 typedef struct ps_vocab ps_vocab;
