@@ -274,7 +274,7 @@ class Refused(Case):
     def test_no_journal(self):
         self.journal.write_text("something else that is longer than a few bytes\n")
         self.before = self.journal.read_bytes()
-        self.refuse("no journal")
+        self.refuse("not a patchsweep journal")
 
 
 class Checks(Case):
