@@ -31,7 +31,7 @@ STRING, ARRAY = 8, 9
 
 
 class Cursor:
-    """Little-endian values, one behind the other."""
+    """Little-endian values in sequence."""
 
     def __init__(self, data):
         self.data, self.at = data, 0

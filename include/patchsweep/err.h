@@ -40,7 +40,7 @@ int ps_err_set(ps_err *err, int code, const char *fmt, ...) PS_PRINTF(3, 4);
 /* Put "<formatted>: " in front of the message; returns -1. */
 int ps_err_prefix(ps_err *err, const char *fmt, ...) PS_PRINTF(2, 3);
 
-/* As ps_err_set(PS_EFAIL) with strerror(errno) behind the message. */
+/* As ps_err_set(PS_EFAIL) with strerror(errno) after the message. */
 int ps_err_errno(ps_err *err, const char *fmt, ...) PS_PRINTF(2, 3);
 
 void ps_bug(const char *file, int line, const char *fmt, ...) PS_PRINTF(3, 4)

@@ -25,7 +25,7 @@ typedef struct ps_job_span {
 
 /* One prompt: text, or token ids where text is NULL. */
 typedef struct ps_prompt {
-    char *text; /* [n_bytes], NUL behind it */
+    char *text; /* [n_bytes], then a NUL */
     size_t n_bytes;
     ps_job_span *spans; /* [n_spans], by start */
     size_t n_spans;

@@ -4,7 +4,7 @@
  * cJSON does the parsing (json.c alone includes it).  Refused too, though cJSON accepts it: invalid UTF-8, a byte order
  * mark, NUL bytes and \u0000, halves of surrogate pairs, raw control characters in
  * strings, numbers like 01 or 1., numbers past the largest double or 63 characters, text
- * behind the value, nesting past 200 levels, and duplicate keys ("a" and "\u0061" are
+ * after the value, nesting past 200 levels, and duplicate keys ("a" and "\u0061" are
  * the same key).
  *
  * Nodes are borrowed from their document.  Objects are lists: walk big ones with
@@ -39,7 +39,7 @@ const char *ps_json_type_name(enum ps_json_type type); /* "a number", "an object
 bool ps_json_is(const ps_node *node, enum ps_json_type type); /* false for NULL */
 
 const ps_node *ps_json_first(const ps_node *parent); /* NULL when empty or no container */
-const ps_node *ps_json_next(const ps_node *node);    /* NULL behind the last */
+const ps_node *ps_json_next(const ps_node *node);    /* NULL after the last */
 size_t ps_json_count(const ps_node *parent);         /* walks the list */
 const char *ps_json_key(const ps_node *node);        /* "" where the parent is an array */
 const ps_node *ps_json_get(const ps_node *object, const char *key); /* NULL when absent */

@@ -57,7 +57,7 @@ static int refuse(ps_err *err, const char *text, size_t at, const char *what)
     return ps_err_set(err, PS_EINPUT, "%zu:%zu: %s", line, at - start + 1, what);
 }
 
-/* The four digits behind a \u, or -1: cJSON takes other characters for a zero, which would end the string. */
+/* The four digits after a \u, or -1: cJSON takes other characters for a zero, which would end the string. */
 static int code_unit(const char *text, size_t n)
 {
     int unit = 0;
@@ -98,7 +98,7 @@ static int scan_escape(const char *text, size_t n, size_t *at, ps_err *err)
     return 0;
 }
 
-/* text[at] is the character behind the opening quote; returns the closing quote's place. */
+/* text[at] follows the opening quote; returns the place of the closing quote. */
 static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
 {
     for (size_t i = *at; i < n; i++) {
@@ -145,7 +145,7 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
         for (digits = ++i; i < n && text[i] >= '0' && text[i] <= '9';)
             i++;
         if (i == digits)
-            return refuse(err, text, i, "number without digits behind its point");
+            return refuse(err, text, i, "number without digits after its point");
     }
     if (i < n && (text[i] == 'e' || text[i] == 'E')) {
         integer = false;
@@ -289,7 +289,7 @@ int ps_json_parse(ps_json **out, const char *text, size_t n, ps_err *err)
     ps_json *json = ps_calloc(1, sizeof *json, err);
     if (!json || scan(text, n, &seen, err) < 0)
         goto out;
-    copy = ps_strndup(text, n, err); /* cJSON wants a NUL behind it */
+    copy = ps_strndup(text, n, err); /* cJSON needs a NUL after it */
     if (!copy)
         goto out;
     json->root = cJSON_ParseWithLengthOpts(copy, n + 1, &end, 1);

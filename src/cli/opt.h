@@ -35,7 +35,7 @@ typedef struct ps_usage {
     const char *synopsis; /* "patchsweep show [options] FILE" */
     const char *about;    /* a paragraph */
     const ps_opt *opts;   /* ends with a row whose name is NULL */
-    const char *more;     /* behind the options: examples; or NULL */
+    const char *more;     /* printed after the options: examples; or NULL */
 } ps_usage;
 
 /*

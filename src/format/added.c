@@ -288,7 +288,7 @@ static const token *match(const ps_added *a, bool normalized, const ps_aligned *
 
     if (!s->begins[(unsigned char)*here])
         return NULL;
-    while (low < high) { /* at[low - 1] sorts before the text, at[high] behind it */
+    while (low < high) { /* at[low - 1] sorts before the text, at[high] after it */
         size_t middle = (low + high) / 2;
         const token *t = s->at[middle];
         int order = memcmp(t->pattern, here, t->n < n ? t->n : n);

@@ -18,7 +18,7 @@ typedef struct ps_origin {
 } ps_origin;
 
 typedef struct ps_aligned {
-    char *bytes;     /* [n], valid UTF-8, no NUL behind it */
+    char *bytes;     /* [n], valid UTF-8, without a final NUL */
     ps_origin *from; /* [n] */
     size_t n, cap;
 } ps_aligned; /* starts as {0} */

@@ -98,7 +98,7 @@ static bool begins_run(uint32_t cp)
 #define NFC (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
 #define SHORT_RUN 256 /* bytes */
 
-/* The canonical decompositions of s[n), one behind the other; *n_codes of them, owned by the caller. */
+/* The canonical decompositions of s[n), concatenated: *n_codes codes, owned by the caller. */
 static utf8proc_int32_t *decompose(const char *s, size_t n, size_t *n_codes, ps_err *err)
 {
     utf8proc_int32_t *codes = ps_malloc(4 * n + 1, sizeof *codes, err); /* 4 is Unicode's longest */

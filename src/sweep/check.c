@@ -1,11 +1,11 @@
-/* check.c - which cells, and what is near enough. */
+/* check.c - choosing the self-checks, and comparing them. */
 #include "patchsweep/check.h"
 
 #include <math.h>
 
 #include "patchsweep/metric.h"
 
-/* The n-th site and direction that the grid asks for, from the beginning again behind the last. */
+/* A site and direction that the grid asks for: each in turn, by the pair's number. */
 static ps_cell asked(const ps_grid *grid, int32_t pair)
 {
     ps_cell all[PS_N_SITES * PS_N_DIRECTIONS];
