@@ -126,10 +126,10 @@ check-builds:
 
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
+LONG ?= fault/test_io fault/test_alloc fault/test_kill fault/test_dead_rank fault/test_shim golden/test_tokenizer
 check-long: $O/patchsweep $(SHIM)
-	$(Q)PATCHSWEEP=$O/patchsweep PS_STRINGS=12000 $(PYTHON) tests/golden/test_tokenizer.py $(TOKENIZERS)
-	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_FAULTS=all PS_KILLS=300 TEST_SECONDS=20000 \
-	    tests/run.sh tests/fault/test_*.py
+	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_STRINGS=12000 PS_TOKENIZERS="$(TOKENIZERS)" PS_FAULTS=all \
+	    PS_KILLS=300 TEST_SECONDS=20000 tests/run.sh $(or $(TEST),$(LONG))
 
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)

@@ -4,4 +4,4 @@ set -eu
 cd "$(dirname "$0")/.."
 scripts/setup.sh --tests
 make -j"$(nproc)"
-exec make check
+exec make -j"$(nproc)" check

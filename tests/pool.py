@@ -6,8 +6,9 @@ A test is a program that ends in a line "N passed, N failed[, N skipped]".  A te
 runs longer than TEST_SECONDS, has failed.  The output of a failed test is shown when it ends.  Marks in the first
 lines of a test's source:
 
-    run.sh: slow     starts first, and is left out of --quick
-    run.sh: alone    runs when no other test does
+    run.sh: slow           starts first, and is left out of --quick
+    run.sh: quick NAME...  but these of its cases are in --quick (Class or Class.test)
+    run.sh: alone          runs when no other test does
 
 Environment: PATCHSWEEP, UNIT, TEST_SECONDS (300), TEST_GRACE (10: seconds to end in), PS_JOBS (tests at a time; one
 more than there are cores).
@@ -41,6 +42,8 @@ class Test:
         with open(source, encoding="utf-8", errors="replace") as file:
             head = file.read(2000)
         self.slow, self.alone = ("run.sh: " + mark in head for mark in ("slow", "alone"))
+        quick = re.search("run.sh: quick (.*)", head)
+        self.quick_cases = quick.group(1).split() if quick else []
 
     def start(self, folder):
         """In a session of its own, so that one signal reaches the test and its children."""
@@ -113,7 +116,9 @@ def chosen(words):
     """The tests that the command line asks for."""
     tests = all_tests()
     if words[:1] == ["--quick"]:
-        tests, words = [test for test in tests if not test.slow], words[1:]
+        tests, words = [test for test in tests if not test.slow or test.quick_cases], words[1:]
+        for test in tests:
+            test.command += test.quick_cases
     if not words:
         return tests
     by_name = {test.name: test for test in tests}

@@ -1,5 +1,6 @@
 """sweeps.py - a small sweep to disturb, what it must come to, and many of them at once."""
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import subprocess
@@ -14,6 +15,7 @@ from bits import datasets, difference
 ALL = os.environ.get("PS_FAULTS") == "all"
 SHIM = pathlib.Path(os.environ.get("UNIT", "build/release/tests")).absolute() / "shim.so"
 HANGS = 120  # seconds, of runs that take a fraction of one
+NEWS = 30    # seconds between two lines that say how far it is
 
 
 class Sweep:
@@ -82,6 +84,10 @@ def strided(n, count):
 
 def each(items, check):
     """check(item, folder) for every one, some at a time, each in a folder of its own; returns the complaints."""
+    items = list(items)
+    begun, done = time.monotonic(), itertools.count(1)
+    told = [begun]
+
     def one(item):
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -90,6 +96,10 @@ def each(items, check):
                 complaint = "hangs"
         if complaint:
             print(f"{item}: {complaint}", flush=True)  # now: all of them may take an hour
+        n = next(done)
+        if time.monotonic() - told[0] > NEWS:
+            told[0] = time.monotonic()
+            print(f"{n} of {len(items)}, {time.monotonic() - begun:.0f} s", flush=True)
         return f"{item}: {complaint}" if complaint else ""
 
     with concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:

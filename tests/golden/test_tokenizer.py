@@ -1,7 +1,7 @@
 """Every supported kind of tokenizer against the `tokenizers` package: the same ids, the same text back.
 
     python tests/golden/test_tokenizer.py                      a thousand strings a kind
-    PS_STRINGS=10000 python tests/golden/test_tokenizer.py FILE...   more, and these tokenizer.json files too
+    PS_STRINGS=10000 PS_TOKENIZERS="FILE..." ...               more, and these tokenizer.json files too
 
 Tokenizers are trained on the spot, on text of many scripts, and given the parts that the families ship.
 """
@@ -21,8 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness
 
 STRINGS = int(os.environ.get("PS_STRINGS", "1000"))
-FILES = [pathlib.Path(name) for name in sys.argv[1:]]
-del sys.argv[1:]
+FILES = [pathlib.Path(name) for name in os.environ.get("PS_TOKENIZERS", "").split()]
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")

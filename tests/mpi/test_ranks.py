@@ -1,5 +1,6 @@
 """The same job on 1, 2, 3, 5 and 7 ranks: the same scores; bad input: one line, quickly, on one rank."""
 # run.sh: slow
+# run.sh: quick Ranks.test_base Report BadInput
 import pathlib
 import sys
 import tempfile

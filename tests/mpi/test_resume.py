@@ -1,5 +1,6 @@
 """A run that is stopped goes on where it was; one that must not is refused, and says why; a run checks itself."""
 # run.sh: slow
+# run.sh: quick Stop.test_usr1_to_mpirun Refused.test_job Checks.test_in_the_file
 import fcntl
 import os
 import pathlib

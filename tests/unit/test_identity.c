@@ -48,6 +48,7 @@ static void fields_differ(void)
         {"", "a: 1\n", "it has '' where this one has 'a'"},
         {"a: 1\nb: 2\n", "a: 1\nc: 2\nb: 2\n", "it has 'b' where this one has 'c'"},
         {"no colon\n", "a: 1\n", "it has 'no colon' where this one has 'a'"},
+        {"a\n", "a: 1\n", "it has 'a' where this one has 'a'"},
     };
     ps_err err = PS_ERR_INIT;
 

@@ -90,7 +90,11 @@ static void leaves_time_to_save(void)
     now = 1300;
     ps_watch_safe(&w, 50);
     CHECK_INT(word_at(&w, 1310), PS_GO_ON); /* 1310 + 15 + 100 */
-    CHECK_INT(word_at(&w, 1370), PS_STOP | PS_SAVE); /* 1370 + 90 + 100 */
+    CHECK_INT(word_at(&w, 1344), PS_GO_ON); /* 1344 + 51 + 100 */
+    w = begin(0, 500);
+    now = 1300;
+    ps_watch_safe(&w, 50);
+    CHECK_INT(word_at(&w, 1342), PS_STOP | PS_SAVE); /* 1342 + 63 + 100 */
     w = begin(0, 500);
     now = 1300;
     ps_watch_safe(&w, 50);
