@@ -10,7 +10,7 @@ lines of a test's source:
     run.sh: quick NAME...  but these of its cases are in --quick (Class or Class.test)
     run.sh: alone          runs when no other test does
 
-Environment: PATCHSWEEP, UNIT, TEST_SECONDS (300), TEST_GRACE (10: seconds to end in), PS_JOBS (tests at a time; one
+Environment: PATCHSWEEP, UNIT, TEST_SECONDS (900), TEST_GRACE (10: seconds to end in), PS_JOBS (tests at a time; one
 more than there are cores).
 """
 import contextlib
@@ -25,7 +25,7 @@ import tempfile
 import time
 
 UNIT = pathlib.Path(os.environ["UNIT"])
-SECONDS = float(os.environ.get("TEST_SECONDS", "300"))
+SECONDS = float(os.environ.get("TEST_SECONDS", "900"))
 JOBS = int(os.environ.get("PS_JOBS", "0")) or len(os.sched_getaffinity(0)) + 1
 SCRIPTS = ("cli", "mpi", "fault", "readers", "golden")
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
