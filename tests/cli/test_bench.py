@@ -123,7 +123,7 @@ class Refused(unittest.TestCase):
         self.refuse("fast", words="fast")
 
     def test_file(self):
-        done = harness.run("bench", "--read", "/nonexistent")
+        done = harness.run("bench", "--quick", "--read", "/nonexistent")
         self.assertEqual(done.returncode, 2)
         self.assertIn("/nonexistent", done.stderr)
 
