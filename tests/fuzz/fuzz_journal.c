@@ -121,7 +121,7 @@ static void replay(const uint8_t *data, size_t n)
         return;
     }
     check_ledger(l, grid);
-    CLAIM(ps_ledger_begin(l, "now", &err) == 0);
+    CLAIM(ps_ledger_begin(l, "", "now", &err) == 0);
     CLAIM(ps_ledger_read(l, see, (void *)(uintptr_t)grid, &err) == 0);
     ps_ledger_close(l);
 }
