@@ -131,10 +131,8 @@ class Ranks(Case):
         command = [harness.PATCHSWEEP, "run", "job.json", "-o", str(self.out), "-q", *options]
         words = ["mpirun", "--oversubscribe", "-n", str(ranks - 1), "env", "-C", str(self.folder / "first"), *command,
                  ":", "-n", "1", "env", "-C", str(self.folder / "other"), *command]
-        environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
-                       **os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(words, env=environment, timeout=60, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, check=False)
+        return subprocess.run(words, env=harness.environment(ranks), timeout=120, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
 
     def refuse(self, *words, ranks=2):
         self.assert_refused(self.go(ranks=ranks), f"rank {ranks - 1} on {HOST}", *words)
@@ -269,14 +267,12 @@ class BadMemory(Case):
         words = ["mpirun", "--oversubscribe"]
         for rank in range(ranks):
             words += ([":"] if rank else []) + ["-n", "1", *(spoiled if rank == bad else command)]
-        environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "HWLOC_COMPONENTS": "-gl",
-                       **os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(words if ranks else spoiled, env=environment, stdin=subprocess.DEVNULL,
+        return subprocess.Popen(words if ranks else spoiled, env=harness.environment(ranks), stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def go(self, *args):
         with self.start(*args) as run:
-            said = run.communicate(timeout=60)[1]
+            said = run.communicate(timeout=120)[1]
         return run.returncode, said
 
     def assert_marked(self, status, said, *words):
@@ -324,7 +320,7 @@ class BadMemory(Case):
                 if "does not compute" in line:
                     break
             run.send_signal(signal.SIGUSR1)
-            said = run.communicate(timeout=60)[1]
+            said = run.communicate(timeout=120)[1]
         self.assertEqual(run.returncode, STOPPED, said)
         for _ in range(2):
             done = harness.run("run", self.job, "-o", self.out, "-q")
