@@ -429,7 +429,7 @@ static int compare_ranks(run *r, const ps_wave_values *v, ps_err *err)
     if (r->rank != 0)
         return 0;
     if (agreement.odd >= 0 && !ps_ledger_checks(r->ledger)->odd.n_ranks)
-        ps_warn("rank %d on %s does not compute what the other ranks do", (int)agreement.odd, agreement.host);
+        ps_warn("rank %d on %s does not compute the same values as the other ranks", (int)agreement.odd, agreement.host);
     return ps_ledger_add_agreement(r->ledger, &agreement, err);
 }
 

@@ -64,16 +64,18 @@ static int tell(const comparison *c, int rank, const char *host, const ps_sum *o
                 ps_err *err)
 {
     const char *name = *theirs->name ? theirs->name : ours->name, *file = *theirs->file ? theirs->file : ours->file;
-    char more[64] = "";
+    char place[300] = "", more[64] = "";
 
     if (!strcmp(theirs->crc, MISSING))
-        return ps_err_set(err, PS_EINPUT, "rank %d on %s has no '%s' in '%s', and rank 0 on %s has one; every rank must see the "
-                          "same model: copy it to %s", rank, host, name, c->model_dir, c->host, host);
+        return ps_err_set(err, PS_EINPUT, "rank %d on %s: there is no '%s' in '%s', but rank 0 on %s has one; all ranks must read "
+                          "the same model: copy it to %s", rank, host, name, c->model_dir, c->host, host);
+    if (*file)
+        snprintf(place, sizeof place, " in '%s'", file);
     if (n > 1)
-        snprintf(more, sizeof more, " and %zu more", n - 1);
-    return ps_err_set(err, PS_EINPUT, "rank %d on %s has another '%s'%s%s%s%s than rank 0 on %s (CRC32C %s, not %s) in '%s'; "
-                      "every rank must see the same model: copy it to %s again", rank, host, name, *file ? " (" : "", file,
-                      *file ? ")" : "", more, c->host, theirs->crc, ours->crc, c->model_dir, host);
+        snprintf(more, sizeof more, ", and so do %zu more", n - 1);
+    return ps_err_set(err, PS_EINPUT, "rank %d on %s: '%s'%s differs from rank 0's on %s (CRC32C %s, not %s)%s; all ranks must read "
+                      "the same model: copy '%s' to %s again", rank, host, name, place, c->host, theirs->crc, ours->crc, more,
+                      c->model_dir, host);
 }
 
 static int take_table(void *context, int rank, const void *block, size_t bytes, ps_err *err)

@@ -13,6 +13,17 @@ static void add_place(ps_text *text, const ps_pair *pairs, const ps_cell *cell)
                    ps_directions[cell->direction].name, (int)cell->layer, (int)cell->position);
 }
 
+/* Of two ranks nobody can tell which one is right. */
+static void add_odd_rank(ps_text *text, const ps_agreement *a)
+{
+    if (a->n_ranks == 2)
+        ps_text_printf(text, "; rank 0 and rank %d on %s computed different values of one cell: suspect the memory or the "
+                       "processor of either node", (int)a->odd, a->host);
+    else
+        ps_text_printf(text, "; rank %d on %s computed other values of a cell than the other %d ranks: suspect the memory or the "
+                       "processor of that node", (int)a->odd, a->host, (int)a->n_ranks - 1);
+}
+
 static void add_failed_checks(ps_text *text, const ps_pair *pairs, const ps_checks *checks)
 {
     ps_text_printf(text, "%zu of %zu self-checks failed, ", checks->n_failed, checks->n);
@@ -23,9 +34,8 @@ static void add_failed_checks(ps_text *text, const ps_pair *pairs, const ps_chec
     ps_text_puts(text, "; the first at ");
     add_place(text, pairs, &checks->failed);
     if (checks->odd.n_ranks)
-        ps_text_printf(text, "; of %d ranks, rank %d on %s computed other values than the rest: suspect that node's memory or "
-                       "processor, and run again without it", (int)checks->odd.n_ranks, (int)checks->odd.odd, checks->odd.host);
-    ps_text_puts(text, "; do not trust these results");
+        add_odd_rank(text, &checks->odd);
+    ps_text_puts(text, "; do not trust these results: run again elsewhere, and if checks fail there too, report it");
 }
 
 /* The base run whose values are not finite comes first: then no cell of its pair can be. */

@@ -182,7 +182,7 @@ class Ranks(Case):
             file.write("\n")
         self.refuse("tokenizer.json")
         (self.other / "tokenizer.json").unlink()
-        self.refuse("no 'tokenizer.json'")
+        self.refuse("there is no 'tokenizer.json'")
 
     def test_no_shard(self):
         self.take(MODELS / "mqa-f16-sharded")
@@ -297,7 +297,7 @@ class BadMemory(Case):
     def test_one_of_two(self):
         status, said = self.go(2, 1, 1)
         self.assert_marked(status, said, f"rank 1 on {HOST}")
-        self.assertIn("does not compute what the other ranks do", said)
+        self.assertIn("does not compute the same values", said)
 
     def test_the_first_of_three(self):
         """Two are of one mind: it is rank 0 that differs."""
