@@ -103,9 +103,9 @@ $O/.flags: FORCE
 	@echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' | cmp -s - $@ || \
 	    echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' > $@
 
-# Faults of files, to be put in front of a program: never with a sanitizer of its own.
+# Faults of files and of memory, to be put in front of a program: never with a sanitizer of its own.
 SHIM := $O/tests/shim.so
-$(SHIM): tests/fault/shim.c tests/fault/powercut.c tests/fault/powercut.h
+$(SHIM): tests/fault/shim.c tests/fault/spoil.c tests/fault/powercut.c tests/fault/powercut.h
 	$(call say,SHIM)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes \

@@ -30,6 +30,7 @@ enum ps_check {
     PS_CHECK_SHARED, /* before D: patches in the state that is there already */
     PS_CHECK_LAST,   /* the last row after the last layer: scores the source run */
     PS_CHECK_SELF,   /* the base run's own state: changes nothing */
+    PS_CHECK_RANKS,  /* computed by every rank, to be compared */
     PS_N_CHECKS
 };
 

@@ -31,7 +31,8 @@ const char *ps_comm_library(const ps_comm *comm); /* "Open MPI v4.1.4 ..."; borr
 
 /*
  * Collective.  Make a local failure everyone's: if *err is set on any rank, the
- * lowest such rank's error is copied to all of them and -1 returned; 0 otherwise.
+ * lowest such rank's error is copied to all of them and -1 returned; 0 otherwise.  Unless it is
+ * rank 0's, the rank and its host are put in front.
  * Stands alone between phases, never behind a test that one rank may fail.
  */
 int ps_comm_agree(ps_comm *comm, ps_err *err);

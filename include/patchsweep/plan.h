@@ -64,9 +64,9 @@ void ps_plan_free(ps_plan *plan);
 /* How many ranks, of `most` at most, are useful for `grid`. */
 int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *useful, ps_err *err);
 
-/* The most rows that `rank` carries in any wave, base runs not counted. */
+/* The most rows that `rank` carries in any wave, base runs not counted, the cell that all ranks compute among them. */
 int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank);
-/* The most cells of `rank` in any wave, the most pairs and the most base rows of any wave. */
+/* The most cells of `rank` in any wave (counted likewise), the most pairs and the most base rows of any wave. */
 size_t ps_plan_max_cells(const ps_plan *plan, int rank);
 int32_t ps_plan_max_pairs(const ps_plan *plan);
 int64_t ps_plan_max_trunk_rows(const ps_plan *plan);

@@ -40,8 +40,9 @@ int ps_safetensors_n(const ps_safetensors *st);
 const ps_tensor *ps_safetensors_at(const ps_safetensors *st, int i);              /* by shard, then offset */
 const ps_tensor *ps_safetensors_find(const ps_safetensors *st, const char *name); /* NULL when absent; by hash */
 
-/* A shard in few words: its size, the CRC32C of its header, and of its data, or of 64 blocks of 64 KiB all over that
- * where it has more than 64 MiB. */
+/* Describe a shard: its size, the CRC32C of its header, and the CRC32C of its data.  Of more than 64 MiB of data only
+ * samples are read: every tensor up to 16 KiB whole, of a larger one four blocks of 4 KiB, the first and the last among
+ * them.  A tensor that was replaced shows; a few changed numbers in a large one may not (ps_weights_sums). */
 int ps_safetensors_fingerprint(const ps_safetensors *st, int shard, char print[64], ps_err *err);
 
 /* Read a tensor's bytes as they stand in the file: buf[tensor->bytes]. */

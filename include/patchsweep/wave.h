@@ -75,6 +75,8 @@ typedef struct ps_wave_values {
     /* [n_pairs * 2] clean and corrupt of each pair; every metric on rank 0, the grid's metrics elsewhere */
     const double (*base)[PS_N_METRICS];
     const ps_readout *base_readouts;      /* [n_pairs * 2] */
+    const double *shared;                 /* [PS_N_METRICS] of shared_cell, which every rank computes; NULL on one rank */
+    ps_cell shared_cell;
     const float *base_finals;             /* [n_pairs * 2, d_model] */
     double busy_seconds, idle_seconds;    /* computing, and waiting in the broadcasts */
 } ps_wave_values;

@@ -34,6 +34,12 @@ int ps_weights_synthetic(ps_weights **out, const ps_config *config, enum ps_dtyp
                          const ps_backend *backend, ps_err *err);
 void ps_weights_close(ps_weights *weights);
 uint64_t ps_weights_bytes(const ps_weights *weights); /* resident */
+/*
+ * The CRC32C of every tensor's bytes as they stand in its file, taken while it was loaded: a line
+ * "<8 hexadecimal digits> <tensor> <file>" each, in an order that depends on the config alone.  "" for synthetic
+ * weights.  Borrowed.
+ */
+const char *ps_weights_sums(const ps_weights *weights);
 
 /*
  * The tensors of a layer: part[role] is [out, in], a norm or a bias [n, 1] in float32; data is NULL where

@@ -109,6 +109,8 @@ int ps_comm_agree(ps_comm *comm, ps_err *err)
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm->mpi);
     if (first == comm->size)
         return 0;
+    if (first == comm->rank && first > 0) /* rank 0 has not failed: where did it happen? */
+        ps_err_prefix(err, "rank %d on %s", comm->rank, comm->host);
     MPI_Bcast(err, (int)sizeof *err, MPI_BYTE, first, comm->mpi);
     return -1;
 }

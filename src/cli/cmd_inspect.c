@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "doubt.h"
 #include "opt.h"
 #include "patchsweep/config.h"
 #include "patchsweep/family.h"
@@ -278,6 +279,7 @@ static int inspect_result(ps_answer *a, const options *o, const char *path, ps_e
     if (ps_result_open(&file, path, err) < 0)
         return -1;
     int rc = 0;
+    warn_of_doubt(file, path);
     ps_answer_text(a, "result", path);
     rows_attrs(a, file);
     row_pairs(a, file);

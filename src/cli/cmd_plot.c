@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "doubt.h"
 #include "heatmap.h"
 #include "opt.h"
 #include "patchsweep/file.h"
@@ -81,6 +82,7 @@ static int plot_file(const plot *p, const char *path, ps_err *err)
 
     if (ps_result_open(&file, path, err) < 0)
         return -1;
+    warn_of_doubt(file, path);
     if (ps_pick_grids(file, &p->pick, &index, &n, err) < 0 ||
         ps_result_grid_read(file, index[0], &grid, err) < 0 ||
         ps_heatmap_init(&map, &grid, p->pick.metric, err) < 0) {

@@ -96,7 +96,8 @@ int cmd_run(int argc, char **argv)
         "examples:\n"
         "  patchsweep run jobs/similarity.json\n"
         "  mpirun -n 8 patchsweep run jobs/similarity.json -o out.h5 --set 'sites=[\"mlp_out\"]'\n\n"
-        "exit status: 0 done, 1 failed, 2 bad usage, job or model, 75 stopped: run it again to go on"};
+        "exit status: 0 done, 1 failed or self-checks did, 2 bad usage, job or model, 75 stopped:\n"
+        "run it again to resume"};
     ps_text command = {0};
 
     command_line(&command, argc, argv);

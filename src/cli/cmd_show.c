@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "doubt.h"
 #include "heatmap.h"
 #include "opt.h"
 #include "patchsweep/mem.h"
@@ -511,6 +512,7 @@ static int show_file(show *s, const char *path, ps_err *err)
 
     if (ps_result_open(&file, path, err) < 0)
         return -1;
+    warn_of_doubt(file, path);
     s->file = file;
     if (ps_pick_grids(file, &s->pick, &index, &n, err) < 0)
         goto out;

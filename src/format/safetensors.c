@@ -595,24 +595,35 @@ static int crc_range(const struct shard *shard, uint64_t at, uint64_t bytes, uin
     return 0;
 }
 
+/* Of a tensor, all bytes where it is small, else blocks of them: the first, the last and some in between. */
+static int crc_sample(const struct shard *shard, const ps_tensor *t, uint32_t *crc, ps_err *err)
+{
+    const uint64_t samples = 4, sample = (uint64_t)1 << 12;
+
+    if (t->bytes <= samples * sample)
+        return crc_range(shard, t->offset, t->bytes, crc, err);
+    for (uint64_t k = 0; k < samples; k++)
+        if (crc_range(shard, t->offset + (t->bytes - sample) * k / (samples - 1), sample, crc, err) < 0)
+            return -1;
+    return 0;
+}
+
 int ps_safetensors_fingerprint(const ps_safetensors *st, int i, char print[64], ps_err *err)
 {
-    const uint64_t samples = 64, sample = (uint64_t)1 << 16;
+    const uint64_t read_whole = (uint64_t)64 << 20;
     const struct shard *shard = &st->shards[i];
-    uint64_t data = shard->bytes - shard->data_at, step = data / samples;
+    uint64_t data = shard->bytes - shard->data_at;
     uint32_t header = 0, content = 0;
+    int rc = crc_range(shard, 0, shard->data_at, &header, err);
 
-    if (crc_range(shard, 0, shard->data_at, &header, err) < 0)
+    if (rc == 0 && data <= read_whole)
+        rc = crc_range(shard, shard->data_at, data, &content, err);
+    else
+        for (const ps_tensor *t = st->tensors; rc == 0 && t < st->tensors + st->n; t++)
+            if (t->shard == i)
+                rc = crc_sample(shard, t, &content, err);
+    if (rc < 0)
         return -1;
-    if (data <= 16 * samples * sample) { /* little enough to read all of it */
-        if (crc_range(shard, shard->data_at, data, &content, err) < 0)
-            return -1;
-    } else
-        for (uint64_t k = 0; k < samples; k++) {
-            uint64_t at = k == samples - 1 ? data - sample : k * step;
-            if (crc_range(shard, shard->data_at + at, sample, &content, err) < 0)
-                return -1;
-        }
     snprintf(print, 64, "%" PRIu64 " bytes, %08x, %08x", shard->bytes, (unsigned)header, (unsigned)content);
     return 0;
 }

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "patchsweep/crc.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/safetensors.h"
+#include "patchsweep/text.h"
 
 struct ps_weights {
     const ps_config *config;
@@ -18,6 +20,7 @@ struct ps_weights {
     ps_matrix embed, final_norm, head; /* head.data is embed.data in a tied model, if it is of the type */
     ps_matrix (*layers)[PS_N_ROLES];   /* [n_layers] */
     uint64_t bytes, acquired;
+    ps_text sums; /* of what was read: see ps_weights_sums() */
 };
 
 /* ---- shapes ---- */
@@ -100,6 +103,7 @@ typedef struct loader {
     bool *used;        /* [tensors in file] */
     void *raw, *typed; /* one block's rows, as the file has them and in the type held */
     size_t room;       /* bytes of raw; typed has twice as many */
+    uint32_t crc;      /* of the tensor that was read last, as the file has it */
 } loader;
 
 /* Room for a block of rows: whole strips, one at least.  Returns the rows, 0 on failure. */
@@ -135,7 +139,17 @@ static const void *to_type(loader *l, enum ps_dtype from, enum ps_dtype to, size
     return l->typed;
 }
 
-/* Read `t` as a matrix [n, k] of type `to`, laid out by `ops`. */
+/* Note the checksum of the tensor that was read last. */
+static void note_sum(loader *l, const ps_tensor *t)
+{
+    const char *path = ps_safetensors_shard_path(l->file, t->shard), *slash = strrchr(path, '/');
+    char file[256];
+
+    ps_printable(file, sizeof file, slash ? slash + 1 : path);
+    ps_text_printf(&l->weights->sums, "%08x %s %s\n", (unsigned)l->crc, t->name, file);
+}
+
+/* Read `t` as a matrix [n, k] of type `to`, laid out by `ops`, and checksum what is read. */
 static int read_matrix(loader *l, const ps_tensor *t, const ps_backend_ops *ops, enum ps_dtype to,
                        ps_matrix *out, ps_err *err)
 {
@@ -148,10 +162,12 @@ static int read_matrix(loader *l, const ps_tensor *t, const ps_backend_ops *ops,
     *out = (ps_matrix){data, to, n, k};
     if (!data)
         return -1;
+    l->crc = 0;
     for (size_t at = 0; at < n; at += rows) {
         size_t some = n - at < rows ? n - at : rows;
         if (ps_safetensors_read_part(l->file, t, at * raw_row, some * raw_row, l->raw, err) < 0)
             return -1;
+        l->crc = ps_crc32c(l->crc, l->raw, some * raw_row);
         ps_matrix_lay_out(ops, data + at * row, to_type(l, from, to, some, k), to, some, k);
     }
     l->weights->bytes += ps_matrix_bytes(ops, to, n, k);
@@ -207,7 +223,10 @@ static int load(loader *l, int role, int32_t layer, ps_matrix *out, ps_err *err)
     if (!wanted(l->weights->config, role))
         return 0;
     const ps_tensor *t = find_tensor(l, role, layer, err);
-    return t ? read_tensor(l, role, t, out, err) : -1;
+    if (!t || read_tensor(l, role, t, out, err) < 0)
+        return -1;
+    note_sum(l, t);
+    return 0;
 }
 
 /*
@@ -225,6 +244,7 @@ static int load_ends(loader *l, ps_err *err)
     const ps_tensor *t = find_tensor(l, PS_W_EMBED, 0, err);
     if (!t || read_tensor(l, PS_W_HEAD, t, &w->head, err) < 0)
         return -1;
+    note_sum(l, t);
     if (w->head.dtype == PS_DTYPE_F32 || w->head.dtype == (enum ps_dtype)t->dtype) {
         w->embed = w->head;
         return 0;
@@ -264,7 +284,7 @@ static int load_all(loader *l, ps_err *err)
         for (int role = 0; role < PS_N_ROLES; role++)
             if (per_layer(role) && load(l, role, layer, &w->layers[layer][role], err) < 0)
                 return -1;
-    return check_unused(l, err);
+    return check_unused(l, err) < 0 ? -1 : ps_text_ok(&w->sums, err);
 }
 
 int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, const ps_backend *backend,
@@ -397,6 +417,7 @@ void ps_weights_close(ps_weights *w)
         free_matrix(&w->head);
     free_matrix(&w->embed);
     free_matrix(&w->final_norm);
+    ps_text_release(&w->sums);
     ps_free(w->layers);
     ps_free(w);
 }
@@ -404,6 +425,11 @@ void ps_weights_close(ps_weights *w)
 uint64_t ps_weights_bytes(const ps_weights *w)
 {
     return w->bytes;
+}
+
+const char *ps_weights_sums(const ps_weights *w)
+{
+    return ps_text_str(&w->sums);
 }
 
 /* ---- parts ---- */

@@ -43,6 +43,7 @@ static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
         b->complete = text && ps_identity_compare(ps_identity_of_job(text),
                                                   ps_identity_of_job(ps_text_str(&b->identity)), &why) == 0;
         ps_free(text);
+        ps_verdict_read(&b->verdict, file);
         ps_result_close(file);
     }
     if (b->complete)
@@ -152,6 +153,7 @@ void ps_brief_release(ps_brief *b)
     ps_tokenizer_close(b->tokenizer);
     ps_job_free(b->job);
     ps_text_release(&b->identity);
+    ps_text_release(&b->verdict.text);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         ps_free(names[i]);
 }

@@ -18,6 +18,7 @@
 #include "patchsweep/run.h"
 #include "patchsweep/text.h"
 #include "patchsweep/tokenizer.h"
+#include "verdict.h"
 
 typedef struct ps_brief {
     ps_job *job;
@@ -31,6 +32,7 @@ typedef struct ps_brief {
     char *part, *journal, *rows_dir; /* what stands beside the output until it is done */
     ps_lock *lock;           /* the output is this run's alone */
     bool complete;           /* it holds this job's result already */
+    ps_verdict verdict;      /* what that result says of itself */
 } ps_brief;
 
 /* Rank 0.  *brief is zero; what was read of it stays there on failure too. */

@@ -47,22 +47,62 @@ enum ps_which ps_check_expects(const ps_cell *check)
     return check->check == PS_CHECK_LAST ? ps_cell_source(check) : ps_cell_base(check);
 }
 
+ps_cell ps_check_of_ranks(int32_t pair, int32_t layer, const ps_grid *grid)
+{
+    return (ps_cell){.pair = pair, .layer = layer, .position = grid->pairs[pair].n_positions - 1, .site = PS_RESID_PRE,
+                     .direction = PS_DENOISE, .check = PS_CHECK_RANKS};
+}
+
+double ps_check_difference(const ps_grid *grid, int32_t pair, const double a[PS_N_METRICS], const double b[PS_N_METRICS],
+                           bool *blind)
+{
+    bool foil = grid->pairs[pair].foil_id >= 0;
+    double most = 0;
+
+    for (int m = 0; m < PS_ANSWER_RANK; m++) {
+        if ((m != PS_LOGIT_ANSWER && !(grid->metrics >> m & 1)) || (!foil && ps_metric_needs_foil((enum ps_metric)m)))
+            continue;
+        if (isfinite(a[m]) && isfinite(b[m]))
+            most = fmax(most, fabs(a[m] - b[m]));
+        else if (isfinite(a[m]) || isfinite(b[m]))
+            most = INFINITY;
+        else
+            *blind = true;
+    }
+    return most;
+}
+
+double ps_check_limit(const ps_grid *grid, double largest)
+{
+    double scale = isfinite(largest) ? fmax(1, fabs(largest)) : 1;
+
+    return (grid->precision == PS_BF16 ? PS_TOLERANCE_BF16 : PS_TOLERANCE) * scale;
+}
+
 void ps_check_compare(ps_checks *checks, const ps_grid *grid, const ps_cell *check,
                       const double seen[PS_N_METRICS], const double wanted[PS_N_METRICS], double largest)
 {
-    double limit = (grid->precision == PS_BF16 ? PS_TOLERANCE_BF16 : PS_TOLERANCE) * fmax(1, fabs(largest));
-    bool foil = grid->pairs[check->pair].foil_id >= 0, failed = false;
+    bool blind = false;
+    double difference = ps_check_difference(grid, check->pair, seen, wanted, &blind);
 
-    for (int m = 0; m < PS_ANSWER_RANK; m++) { /* a rank may jump where two logits are near */
-        if ((m != PS_LOGIT_ANSWER && !(grid->metrics >> m & 1)) || (!foil && ps_metric_needs_foil((enum ps_metric)m)))
-            continue;
-        double difference = fabs(seen[m] - wanted[m]);
-        checks->worst = fmax(checks->worst, difference);
-        failed = failed || !(difference <= limit);
-    }
     checks->n++;
-    if (!failed)
+    checks->worst = fmax(checks->worst, difference);
+    if (difference <= ps_check_limit(grid, largest)) {
+        checks->n_blind += blind;
         return;
+    }
     if (!checks->n_failed++)
         checks->failed = *check;
+}
+
+void ps_check_count(ps_checks *checks, const ps_agreement *agreement)
+{
+    checks->n++;
+    if (agreement->odd < 0)
+        return;
+    checks->worst = fmax(checks->worst, agreement->difference);
+    if (!checks->odd.n_ranks)
+        checks->odd = *agreement;
+    if (!checks->n_failed++)
+        checks->failed = agreement->cell;
 }

@@ -10,6 +10,7 @@
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
+#include "same.h"
 
 struct ps_ledger {
     const char *path, *own_identity;
@@ -19,6 +20,7 @@ struct ps_ledger {
     ps_journal *journal; /* once begun */
     uint64_t good;       /* bytes of the one that was there; 0: none */
     char *identity;      /* its */
+    char *weights;       /* its checksums of tensors */
     ps_text sessions;
     ps_scores scores;
     ps_cellset *done;
@@ -103,6 +105,14 @@ static int check_identity(const ps_ledger *l, ps_err *err)
                       "--force", why.text);
 }
 
+/* Keep the last record of a text that a journal has once. */
+static int keep_text(char **to, const char *text, size_t bytes, ps_err *err)
+{
+    ps_free(*to);
+    *to = ps_strndup(text, bytes, err);
+    return *to ? 0 : -1;
+}
+
 static int replay(void *context, uint32_t type, const void *payload, size_t bytes, ps_err *err)
 {
     ps_ledger *l = context;
@@ -110,17 +120,18 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
 
     if (!l->identity && type != PS_RECORD_IDENTITY)
         return ps_err_set(err, PS_EINPUT, "it does not begin as a journal of a run does");
-    if (type == PS_RECORD_IDENTITY) {
-        ps_free(l->identity);
-        l->identity = ps_strndup(payload, bytes, err);
-        return l->identity ? check_identity(l, err) : -1;
-    }
+    if (type == PS_RECORD_IDENTITY)
+        return keep_text(&l->identity, payload, bytes, err) < 0 ? -1 : check_identity(l, err);
+    if (type == PS_RECORD_WEIGHTS)
+        return keep_text(&l->weights, payload, bytes, err);
     if (type == PS_RECORD_SESSION)
         return take_session(l, payload, bytes, err);
     if (ps_record_view_of(&v, type, payload, bytes, l->grid, l->d, err) < 0)
         return -1;
     if (v.type == PS_RECORD_BASELINE)
         take_baseline(l, v.pair, v.base);
+    if (v.type == PS_RECORD_RANKS)
+        ps_check_count(&l->checks, &v.agreement);
     for (size_t i = 0; i < v.n_cells; i++)
         take_cell(l, &v.cells[i], v.values[i]);
     return v.type == PS_RECORD_SNAPSHOT ? take_snapshot(l, v.snapshot, v.parts, err) : 0;
@@ -171,13 +182,28 @@ static int note(ps_ledger *l, enum ps_record type, const char *text, ps_err *err
     return ps_journal_append(l->journal, type, &span, 1, err);
 }
 
-int ps_ledger_begin(ps_ledger *l, const char *session, ps_err *err)
+/* The weights that were loaded must be those that the journal's cells were computed with. */
+static int check_weights(const ps_ledger *l, const char *weights, ps_err *err)
 {
+    ps_sum now, then;
+    size_t n = l->weights ? ps_sums_compare(weights, l->weights, &now, &then) : 0;
+
+    if (!n)
+        return 0;
+    return ps_err_set(err, PS_EINPUT, "cannot resume '%s': tensor '%s' in '%s' has changed since it was begun (CRC32C %s, and "
+                      "%s then; %zu tensors differ); restore the model, name another output with -o, or start over with "
+                      "--force", l->path, now.name, now.file, now.crc, then.crc, n);
+}
+
+int ps_ledger_begin(ps_ledger *l, const char *weights, const char *session, ps_err *err)
+{
+    if (check_weights(l, weights, err) < 0)
+        return -1;
     if (l->good ? ps_journal_open(&l->journal, l->path, l->good, err) < 0
                 : ps_journal_create(&l->journal, l->path, err) < 0 ||
                       note(l, PS_RECORD_IDENTITY, l->own_identity, err) < 0)
         return -1;
-    if (note(l, PS_RECORD_SESSION, session, err) < 0)
+    if ((!l->weights && note(l, PS_RECORD_WEIGHTS, weights, err) < 0) || note(l, PS_RECORD_SESSION, session, err) < 0)
         return -1;
     return ps_journal_sync(l->journal, err);
 }
@@ -191,6 +217,7 @@ void ps_ledger_close(ps_ledger *l)
     ps_scores_release(&l->scores);
     ps_text_release(&l->sessions);
     ps_free(l->identity);
+    ps_free(l->weights);
     for (int i = 0; i < PS_GENERATIONS; i++)
         ps_free(l->snapshots[i].parts);
     ps_free(l);
@@ -265,6 +292,14 @@ int ps_ledger_add_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snap
     return take_snapshot(l, id, parts, err);
 }
 
+int ps_ledger_add_agreement(ps_ledger *l, const ps_agreement *agreement, ps_err *err)
+{
+    if (ps_record_agreement(l->journal, agreement, err) < 0)
+        return -1;
+    ps_check_count(&l->checks, agreement);
+    return 0;
+}
+
 int ps_ledger_sync(ps_ledger *l, ps_err *err)
 {
     return ps_journal_sync(l->journal, err);
@@ -283,7 +318,7 @@ static int visit_record(void *context, uint32_t type, const void *payload, size_
     const reading *r = context;
     ps_record_view v;
 
-    if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT)
+    if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT || type == PS_RECORD_WEIGHTS)
         return 0;
     if (ps_record_view_of(&v, type, payload, bytes, r->ledger->grid, r->ledger->d, err) < 0)
         return -1;

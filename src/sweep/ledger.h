@@ -31,8 +31,11 @@ typedef struct ps_ledger ps_ledger;
  */
 int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, const ps_grid *grid, size_t d_model,
                    enum ps_dtype activation_dtype, bool start_over, ps_err *err);
-/* From here on the ledger is kept: the journal is begun or gone on with, and `session` noted (lines of text). */
-int ps_ledger_begin(ps_ledger *ledger, const char *session, ps_err *err);
+/*
+ * Begin the journal, or resume it, and note `session` (lines of text).  `weights` has the checksums of the tensors that were
+ * loaded (ps_weights_sums): they are noted where the journal has none, else PS_EINPUT names the tensor that is another one.
+ */
+int ps_ledger_begin(ps_ledger *ledger, const char *weights, const char *session, ps_err *err);
 void ps_ledger_close(ps_ledger *ledger); /* NULL is fine; the journal stays */
 
 /* ---- what there is ---- */
@@ -57,6 +60,8 @@ int ps_ledger_add_activations(ps_ledger *ledger, const ps_activations *states, p
 /* A snapshot all of whose parts are synced; it is synced itself. */
 int ps_ledger_add_snapshot(ps_ledger *ledger, const ps_snapshot_id *id, const ps_snapshot_part *parts,
                            ps_err *err);
+/* What the ranks made of the same cell: a check. */
+int ps_ledger_add_agreement(ps_ledger *ledger, const ps_agreement *agreement, ps_err *err);
 int ps_ledger_sync(ps_ledger *ledger, ps_err *err);
 
 /* The i-th last snapshot, i < 2: n_parts 0 where there is none, or all of its cells are done since; parts are borrowed. */

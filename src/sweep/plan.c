@@ -349,6 +349,12 @@ int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *r
 
 /* ---- sizes ---- */
 
+/* Ranks compute a cell of every wave each, to compare what they make of it (ps_check_of_ranks). */
+static unsigned shared_cells(const ps_plan *plan)
+{
+    return plan->size > 1;
+}
+
 int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank)
 {
     int64_t most = 0;
@@ -360,7 +366,7 @@ int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank)
                 rows += ps_plan_cell_rows(grid, &plan->cells[i]);
         most = rows > most ? rows : most;
     }
-    return most;
+    return most + shared_cells(plan); /* of one row */
 }
 
 size_t ps_plan_max_cells(const ps_plan *plan, int rank)
@@ -373,7 +379,7 @@ size_t ps_plan_max_cells(const ps_plan *plan, int rank)
             n += plan->owner[i] == rank;
         most = n > most ? n : most;
     }
-    return most;
+    return most + shared_cells(plan);
 }
 
 int32_t ps_plan_max_pairs(const ps_plan *plan)

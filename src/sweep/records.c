@@ -124,6 +124,15 @@ int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_s
     return ps_journal_append(journal, PS_RECORD_SNAPSHOT, spans, 2, err);
 }
 
+int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_err *err)
+{
+    const cell_record cell = record_of(&agreement->cell);
+    size_t head = offsetof(ps_agreement, n_ranks);
+    const ps_span spans[] = {{&cell, sizeof cell}, {(const char *)agreement + head, sizeof *agreement - head}};
+
+    return ps_journal_append(journal, PS_RECORD_RANKS, spans, 2, err);
+}
+
 /* ---- reading ---- */
 
 /* A record, and what to check it against. */
@@ -230,6 +239,17 @@ static bool view_snapshot(ps_record_view *v, const source *s)
     return true;
 }
 
+static bool view_agreement(ps_record_view *v, const source *s)
+{
+    ps_agreement *a = &v->agreement;
+
+    if (s->bytes != sizeof *a)
+        return false;
+    memcpy(a, s->payload, sizeof *a);
+    return a->n_ranks > 1 && a->odd >= -1 && a->odd < a->n_ranks && a->cell.check == PS_CHECK_RANKS &&
+           (!s->grid || ps_grid_key(s->grid, &a->cell) >= 0) && memchr(a->host, '\0', sizeof a->host);
+}
+
 int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, size_t bytes, const ps_grid *grid,
                       size_t d_model, ps_err *err)
 {
@@ -242,6 +262,7 @@ int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, 
         {PS_RECORD_CELLS, view_cells, "cells"},
         {PS_RECORD_ACTIVATIONS, view_activations, "activations"},
         {PS_RECORD_SNAPSHOT, view_snapshot, "a snapshot"},
+        {PS_RECORD_RANKS, view_agreement, "a comparison of ranks"},
     };
     const source s = {payload, bytes, grid, d_model};
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patchsweep/check.h"
 #include "patchsweep/dtype.h"
 #include "patchsweep/err.h"
 #include "patchsweep/grid.h"
@@ -25,7 +26,9 @@ enum ps_record {
     PS_RECORD_BASELINE,     /* metrics, predictions and final rows of a pair's base runs */
     PS_RECORD_CELLS,        /* cells and their metrics; their final rows where the grid keeps them */
     PS_RECORD_ACTIVATIONS,  /* rows of a base run after a layer */
-    PS_RECORD_SNAPSHOT      /* of a wave: size and checksum of every rank's file */
+    PS_RECORD_SNAPSHOT,     /* of a wave: size and checksum of every rank's file */
+    PS_RECORD_WEIGHTS,      /* text: a checksum for each tensor (ps_weights_sums) */
+    PS_RECORD_RANKS         /* what the ranks made of the same cell */
 };
 
 /* A record that was read.  Its pointers point into the frame. */
@@ -47,6 +50,8 @@ typedef struct ps_record_view {
     /* SNAPSHOT */
     const ps_snapshot_id *snapshot;
     const ps_snapshot_part *parts;
+    /* RANKS */
+    ps_agreement agreement;
 } ps_record_view;
 
 /*
@@ -65,5 +70,6 @@ int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*va
 int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
                           ps_err *err);
 int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err);
+int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_err *err);
 
 #endif

@@ -34,7 +34,9 @@
 #include "patchsweep/weights.h"
 #include "publish.h"
 #include "report.h"
+#include "same.h"
 #include "snapshot.h"
+#include "verdict.h"
 #include "watch.h"
 
 typedef struct run {
@@ -45,6 +47,7 @@ typedef struct run {
     ps_brief brief; /* whole on rank 0 */
     /* rank 0 */
     ps_text history;
+    ps_verdict verdict;
     ps_ledger *ledger;
     ps_watch watch;
     ps_progress progress;
@@ -58,6 +61,7 @@ typedef struct run {
     ps_plan *plan;
     ps_wave *wave;
     size_t at_wave;
+    bool same_bits;   /* rank 0: all ranks compute the same bits */
     bool saved;       /* rank 0: rows of the wave in hand are in a snapshot */
     bool heard;       /* rank 0: a signal to stop was noticed */
     double busy, idle;
@@ -118,7 +122,7 @@ static int share(run *r, ps_err *err)
     share_string(r, &r->brief.model_dir);
     share_string(r, &r->brief.backend_name);
     ps_grid_bcast(&r->brief.grid, r->comm, err);
-    if (ps_comm_agree(r->comm, err) < 0)
+    if (ps_comm_agree(r->comm, err) < 0 || ps_same_files(r->comm, r->brief.model_dir, err) < 0)
         return -1;
     if (!r->brief.config)
         ps_config_read(&r->brief.config, r->brief.model_dir, err);
@@ -187,6 +191,15 @@ static int make_room(run *r, ps_err *err)
                         (size_t)r->options->panel_rows, err);
 }
 
+/* Collective.  Do all ranks compute the same bits?  On one kind of processor, with products that promise it. */
+static void compare_machines(run *r)
+{
+    char machine[512];
+
+    snprintf(machine, sizeof machine, "%d %s, %s", r->backend->same_bits, ps_host_cpu(), ps_backend_describe(r->backend));
+    r->same_bits = ps_same_text(r->comm, machine) && r->backend->same_bits;
+}
+
 /* One kind of processor gives the same bits, another not: the last line of a session's text is what it ran on. */
 static void warn_of_other_machines(const char *sessions, const char *here)
 {
@@ -210,7 +223,7 @@ static int begin_ledger(run *r, ps_err *err)
     ps_text_printf(&r->history, "%s%s%s", before, *before ? "\n" : "", ps_text_str(&session));
     int rc = ps_text_ok(&session, err) < 0 || ps_text_ok(&r->history, err) < 0
                  ? -1
-                 : ps_ledger_begin(r->ledger, ps_text_str(&session), err);
+                 : ps_ledger_begin(r->ledger, ps_weights_sums(r->weights), ps_text_str(&session), err);
     ps_text_release(&session);
     ps_text_release(&machine);
     if (rc == 0 && mkdir(r->brief.rows_dir, 0777) < 0 && errno != EEXIST)
@@ -403,10 +416,28 @@ static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values
     return 0;
 }
 
+/* Collective.  The cell that every rank has computed: a rank that differs is named at once, for a sweep may take hours. */
+static int compare_ranks(run *r, const ps_wave_values *v, ps_err *err)
+{
+    double limit = r->same_bits ? 0 : ps_check_limit(r->brief.grid, v->base_readouts[PS_CORRUPT].largest);
+    ps_agreement agreement;
+
+    if (r->size == 1)
+        return 0;
+    if (ps_same_values(r->comm, r->brief.grid, &v->shared_cell, v->shared, limit, &agreement, err) < 0)
+        return -1;
+    if (r->rank != 0)
+        return 0;
+    if (agreement.odd >= 0 && !ps_ledger_checks(r->ledger)->odd.n_ranks)
+        ps_warn("rank %d on %s does not compute the same values as the other ranks", (int)agreement.odd, agreement.host);
+    return ps_ledger_add_agreement(r->ledger, &agreement, err);
+}
+
 /* Collective.  A wave's outcome, into the journal. */
 static int keep(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
 {
-    if ((r->rank == 0 && take_baselines(r, wave, v, err) < 0) || collect(r, wave, v, err) < 0)
+    if ((r->rank == 0 && take_baselines(r, wave, v, err) < 0) || collect(r, wave, v, err) < 0 ||
+        compare_ranks(r, v, err) < 0)
         return -1;
     if (r->rank != 0)
         return 0;
@@ -475,24 +506,6 @@ static int take_rank(void *context, int rank, const void *block, size_t bytes, p
     return 0;
 }
 
-/* Rank 0: what the run says of itself. */
-static void report_checks(const run *r)
-{
-    const ps_checks *checks = ps_ledger_checks(r->ledger);
-    ps_cell at;
-    size_t n = ps_ledger_not_finite(r->ledger, &at);
-
-    if (checks->n_failed)
-        ps_warn("%zu of %zu self-checks failed, by %g at most; the first at %s, %s %s, layer %d, position %d: do not trust "
-                "these results, and tell us", checks->n_failed, checks->n, checks->worst,
-                r->brief.pairs[checks->failed.pair].job->id, ps_sites[checks->failed.site].name,
-                ps_directions[checks->failed.direction].name, (int)checks->failed.layer, (int)checks->failed.position);
-    if (n)
-        ps_warn("%zu values are not finite; the first at %s, %s %s, layer %d, position %d", n,
-                r->brief.pairs[at.pair].job->id, ps_sites[at.site].name, ps_directions[at.direction].name,
-                (int)at.layer, (int)at.position);
-}
-
 static int write_result(run *r, rank_table *table, ps_err *err)
 {
     const ps_checks *checks = ps_ledger_checks(r->ledger);
@@ -513,8 +526,11 @@ static int write_result(run *r, rank_table *table, ps_err *err)
         {"plan_efficiency", NULL, r->plan->efficiency, false},
         {"checks", NULL, (double)checks->n, true},
         {"checks_failed", NULL, (double)checks->n_failed, true},
+        {"checks_blind", NULL, (double)checks->n_blind, true},
         {"checks_worst", NULL, checks->worst, false},
         {"values_not_finite", NULL, (double)ps_ledger_not_finite(r->ledger, &at), true},
+        {"warning", ps_text_str(&r->verdict.text), 0, false},
+        {"weights_crc32c", ps_weights_sums(r->weights), 0, false},
     };
     const ps_attr times[] = {
         {"sweep_seconds", NULL, r->sweep_seconds, false},
@@ -541,7 +557,7 @@ static int gather_ranks(run *r, ps_err *err)
     if (table.busy && table.idle)
         rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_rank, &table, err);
     if (rc == 0 && r->rank == 0)
-        rc = write_result(r, &table, err);
+        rc = ps_verdict_reach(&r->verdict, r->brief.grid, r->brief.pairs, r->ledger, err) < 0 ? -1 : write_result(r, &table, err);
     ps_free(table.busy);
     ps_free(table.idle);
     ps_text_release(&table.hosts);
@@ -569,6 +585,7 @@ static void release(run *r)
     ps_backend_close(r->backend);
     ps_weights_close(r->weights);
     ps_text_release(&r->history);
+    ps_text_release(&r->verdict.text);
     ps_brief_release(&r->brief);
 }
 
@@ -601,8 +618,10 @@ static int start(run *r, ps_err *err)
     if (share(r, err) < 0)
         return -1;
     load_model(r, err);
-    if (ps_comm_agree(r->comm, err) < 0)
+    if (ps_comm_agree(r->comm, err) < 0 ||
+        ps_same_weights(r->comm, r->brief.model_dir, ps_weights_sums(r->weights), err) < 0)
         return -1;
+    compare_machines(r);
     affordable_rows(r, r->options->memory ? r->options->memory : memory / 10 * 8, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
@@ -627,11 +646,19 @@ static int work(run *r, ps_err *err)
         ps_progress_end(&r->progress);
     if (gather_ranks(r, err) < 0)
         return -1;
-    if (r->rank == 0) {
-        report_checks(r);
+    if (r->rank == 0)
         ps_info("wrote '%s'", r->brief.output);
-    }
     return 0;
+}
+
+/* Collective.  The result is there: remove what led to it, and say what is wrong with it. */
+static int conclude(run *r, ps_err *err)
+{
+    if (r->rank == 0) {
+        clear(r); /* of a complete one too: who published it may have been killed before */
+        ps_verdict_tell(r->brief.complete ? &r->brief.verdict : &r->verdict, r->brief.output, err);
+    }
+    return ps_comm_agree(r->comm, err);
 }
 
 /* A failure in the sweep: this rank says so and ends the others, which wait for it. */
@@ -657,8 +684,8 @@ int ps_run(const ps_run_options *options, ps_comm *comm, ps_err *err)
         if (rc < 0 && err->code != PS_ESTOPPED)
             fail_all(&r, err);
     }
-    if (rc == 0 && r.rank == 0)
-        clear(&r); /* of a complete one too: who published it may have been killed before */
+    if (rc == 0)
+        rc = conclude(&r, err);
     release(&r);
     return rc;
 }

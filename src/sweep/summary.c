@@ -16,9 +16,12 @@ static int count(void *context, uint32_t type, const void *payload, size_t bytes
         s->n_sessions += type == PS_RECORD_SESSION;
         return *text ? 0 : -1;
     }
+    if (type == PS_RECORD_WEIGHTS)
+        return 0;
     if (ps_record_view_of(&v, type, payload, bytes, NULL, 0, err) < 0)
         return -1;
     s->n_pairs += v.type == PS_RECORD_BASELINE;
+    s->n_checks += v.type == PS_RECORD_RANKS;
     s->n_activations += v.type == PS_RECORD_ACTIVATIONS;
     for (size_t i = 0; i < v.n_cells; i++)
         ++*(v.cells[i].check ? &s->n_checks : &s->n_cells);

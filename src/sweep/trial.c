@@ -5,6 +5,7 @@
 #include "patchsweep/cost.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
+#include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
 #include "patchsweep/wave.h"
@@ -60,11 +61,12 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
     if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, NULL, err) < 0)
         return -1;
     ps_cost cost = ps_cost_of(t->plan, grid, c);
-    double wanted = 2 * cost.weights + cost.rows * (double)ps_wave_row_bytes(c);
+    int64_t rows = ps_plan_rows(t->plan, grid, ps_comm_rank(comm)) + ps_plan_max_trunk_rows(t->plan);
+    double wanted = 2 * cost.weights + (double)rows * (double)ps_wave_row_bytes(c);
     double have = (double)ps_host_memory() / ps_comm_node_size(comm);
     if (have > 0 && wanted > 0.9 * have)
-        return ps_err_set(err, PS_EINPUT, "--synthetic: the weights of this shape and a wave take %.0f GB of each rank, and "
-                          "%.0f GB are free; without it the sweep is only counted", wanted / 1e9, have / 1e9);
+        return ps_err_set(err, PS_EINPUT, "--synthetic: the weights of this shape and a rank's part of a wave take %.3g GB, and "
+                          "%.3g GB are free for each rank; without it the sweep is only counted", wanted / 1e9, have / 1e9);
     if (ps_backend_open(&t->backend, "auto", &needs, err) < 0 ||
         ps_weights_synthetic(&t->weights, c, PS_DTYPE_BF16, t->backend, err) < 0)
         return -1;
@@ -82,7 +84,10 @@ int ps_trial_run(const ps_config *config, const ps_grid *grid, ps_comm *comm, en
     double start = ps_seconds();
     for (size_t i = 0; rc == 0 && i < t.plan->n_waves; i++) {
         ps_wave_values values;
-        rc = ps_wave_run(t.wave, i, &sink, &values, err);
+        if (ps_wave_run(t.wave, i, &sink, &values, err) == 0)
+            continue;
+        ps_error("%s", err->text); /* the other ranks wait for this one in a broadcast: end them */
+        ps_comm_abort(comm, err->code);
     }
     *seconds = ps_seconds() - start;
     ps_wave_close(t.wave);

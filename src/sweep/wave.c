@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "head.h"
+#include "patchsweep/check.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/mem.h"
@@ -56,6 +57,7 @@ struct ps_wave {
     ps_head *head;
     strand *strands;    /* the base runs' (rank 0), then this rank's cells */
     size_t n_trunk, n_strands, n_live;
+    ps_cell shared;     /* the cell that all ranks compute, where there are several; kept apart from the plan's */
     panel *panels;      /* of the layer in hand */
     size_t n_panels, n_trunk_panels;
     float *x;           /* [rows, d] of all strands; on rank 0 the base rows first */
@@ -203,15 +205,30 @@ static void add_cell(ps_wave *w, const ps_cell *cell)
                            .entry = ps_cell_entry(cell)});
 }
 
+/* This rank's cells, and the one that all ranks compute, which enters where the wave starts: nothing saves it. */
+static void add_cells(ps_wave *w, const ps_plan_wave *wave)
+{
+    const ps_cell *shared = ps_comm_size(w->comm) > 1 ? &w->shared : NULL;
+    size_t end = wave->first_cell + wave->n_cells;
+
+    w->shared = ps_check_of_ranks(wave->first_pair, wave->start, w->grid);
+    for (size_t i = wave->first_cell; i <= end; i++) {
+        if (shared && (i == end || ps_cell_entry(&w->plan->cells[i]) >= wave->start)) {
+            add_cell(w, shared);
+            shared = NULL;
+        }
+        if (i < end && w->plan->owner[i] == w->rank)
+            add_cell(w, &w->plan->cells[i]);
+    }
+}
+
 /* Strands of the wave on this rank; the base rows of x hold the embeddings. */
 static void begin(ps_wave *w, const ps_plan_wave *wave)
 {
     w->n_strands = w->n_live = 0;
     ps_trunk_begin(&w->trunk, wave, add_base_run, w);
     w->n_trunk = w->n_strands;
-    for (size_t i = wave->first_cell; i < wave->first_cell + wave->n_cells; i++)
-        if (w->plan->owner[i] == w->rank)
-            add_cell(w, &w->plan->cells[i]);
+    add_cells(w, wave);
     for (const strand *s = w->strands; s < w->strands + w->n_trunk; s++)
         ps_forward_embed(w->forward, w->x + s->row * w->d,
                          w->grid->pairs[s->pair].ids[s->base] + s->first, (size_t)s->n);
@@ -228,6 +245,8 @@ static size_t under_way(ps_wave *w, int32_t layer)
 
     for (const strand *s = w->strands; s < w->strands + w->n_strands; s++) {
         ps_rows r = {.first = s->first, .n = s->n, .rows = w->x + s->row * w->d};
+        if (s->cell == &w->shared)
+            continue;
         if (s->cell) {
             r.cell = *s->cell;
             r.n = s->entry < layer ? s->n : 0;
@@ -622,10 +641,10 @@ static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool 
 
 /* ---- the end ---- */
 
-/* Last rows of the base runs and of the cells, side by side.  Returns how many. */
+/* Last rows of the base runs and of the cells, side by side, the shared cell's behind them.  Returns how many. */
 static size_t gather_finals(ps_wave *w, const ps_plan_wave *wave)
 {
-    size_t n = 0, bytes = w->d * sizeof(float);
+    size_t n = 0, bytes = w->d * sizeof(float), end = 2 * (size_t)wave->n_pairs + w->n_strands - w->n_trunk;
 
     for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
         for (int which = 0; which < PS_N_WHICH; which++, n++) {
@@ -634,19 +653,19 @@ static size_t gather_finals(ps_wave *w, const ps_plan_wave *wave)
             memcpy(w->final + n * w->d, w->trunk.x + row * w->d, bytes);
             w->final_pair[n] = pair;
         }
-    for (const strand *s = w->strands + w->n_trunk; s < w->strands + w->n_strands; s++, n++) {
-        size_t row = s->row + (size_t)s->n - 1;
-        memcpy(w->final + n * w->d, w->x + row * w->d, bytes);
-        w->final_pair[n] = s->pair;
+    for (const strand *s = w->strands + w->n_trunk; s < w->strands + w->n_strands; s++) {
+        size_t row = s->row + (size_t)s->n - 1, to = s->cell == &w->shared ? end - 1 : n++;
+        memcpy(w->final + to * w->d, w->x + row * w->d, bytes);
+        w->final_pair[to] = s->pair;
     }
-    return n;
+    return end;
 }
 
 int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_values *values,
                 ps_err *err)
 {
     const ps_plan_wave *wave = &w->plan->waves[index];
-    size_t base = 2 * (size_t)wave->n_pairs;
+    size_t base = 2 * (size_t)wave->n_pairs, shared = ps_comm_size(w->comm) > 1;
     const ps_readout *readouts;
     double start = ps_seconds();
 
@@ -671,7 +690,8 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
     if (ps_head_read(w->head, &rows, w->values, &readouts, err) < 0)
         return -1;
     *values = (ps_wave_values){
-        .n_cells = n - base, .cells = (const double (*)[PS_N_METRICS])w->values + base,
+        .n_cells = n - base - shared, .cells = (const double (*)[PS_N_METRICS])w->values + base,
+        .shared = shared ? w->values[n - 1] : NULL, .shared_cell = w->shared,
         .finals = w->final + base * w->d, .base = (const double (*)[PS_N_METRICS])w->values,
         .base_readouts = readouts, .base_finals = w->final,
         .busy_seconds = ps_seconds() - start - w->idle, .idle_seconds = w->idle};

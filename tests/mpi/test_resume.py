@@ -311,10 +311,14 @@ class Checks(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("not finite", done.stderr)
         self.assertIn("layer", done.stderr)
-        self.assertIn("self-checks failed", done.stderr)
+        self.assertIn("weights", done.stderr)
+        self.assertNotIn("failed", done.stderr)
         with h5py.File(self.out) as file:
-            self.assertGreater(file["run"].attrs["values_not_finite"], 100)
-            self.assertGreater(file["run"].attrs["checks_failed"], 0)
+            run = file["run"].attrs
+            self.assertGreater(run["values_not_finite"], 100)
+            self.assertEqual((run["checks_failed"], run["checks_blind"]), (0, run["checks"]))
+            self.assertIn("not finite", run["warning"])
+        self.assertIn("not finite", harness.run("show", self.out).stderr)
 
 
 if __name__ == "__main__":

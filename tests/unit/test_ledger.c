@@ -53,7 +53,7 @@ static void fill(ps_ledger *l)
         finals[i] = (float)i;
     for (int i = 0; i < 2 * D_MODEL; i++)
         rows[i] = 1 + (float)i / 4; /* exact in bfloat16 */
-    CHECK(ps_ledger_begin(l, "first\nhere", &err) == 0);
+    CHECK(ps_ledger_begin(l, "", "first\nhere", &err) == 0);
     const ps_activations states = {.pair = 0, .which = PS_CORRUPT, .layer = 2, .first = 1, .n = 2, .rows = rows};
     CHECK(ps_ledger_add_activations(l, &states, &err) == 0);
     CHECK(ps_ledger_add_baseline(l, 0, base, finals, &err) == 0);
@@ -127,7 +127,7 @@ static void journal_keeps_the_rest(void)
     ps_err err = PS_ERR_INIT;
     kept k = {.right = true};
 
-    CHECK(ps_ledger_begin(l, "second\nhere", &err) == 0);
+    CHECK(ps_ledger_begin(l, "", "second\nhere", &err) == 0);
     CHECK(ps_ledger_read(l, see, &k, &err) == 0);
     CHECK(k.cells == 3 && k.baselines == 2 && k.activations == 1 && k.right);
     ps_ledger_close(l);
@@ -146,7 +146,7 @@ static void snapshots_by_generation(void)
     ps_ledger *l = open_ledger(identity);
     ps_err err = PS_ERR_INIT;
 
-    CHECK(ps_ledger_begin(l, "third\nhere", &err) == 0);
+    CHECK(ps_ledger_begin(l, "", "third\nhere", &err) == 0);
     for (int i = 0; i < 5; i++) {
         const ps_snapshot_id id = {.generation = order[i], .layer = newest[i], .n_parts = 1 + i, .n_cells = 3};
         ps_snapshot_part parts[8] = {{.bytes = (uint64_t)i}}, *none = NULL;
@@ -161,7 +161,7 @@ static void snapshots_by_generation(void)
     const ps_snapshot_part *parts;
     CHECK(ps_ledger_snapshot(l, 0, &parts)->n_parts == 5 && ps_ledger_snapshot(l, 1, &parts)->n_parts == 3);
     /* When the wave's cells are there, nobody needs its rows. */
-    CHECK(ps_ledger_begin(l, "fourth\nhere", &err) == 0);
+    CHECK(ps_ledger_begin(l, "", "fourth\nhere", &err) == 0);
     for (size_t i = 0; i < 3; i++) {
         CHECK(ps_ledger_snapshot(l, 0, &parts)->n_parts && ps_ledger_snapshot(l, 1, &parts)->n_parts);
         CHECK(ps_ledger_add_cells(l, &cells[i], (const double (*)[PS_N_METRICS])&values[i], (float[D_MODEL]){0}, 1, &err) == 0);

@@ -485,6 +485,45 @@ static void single_before_index(void)
     opens(0, "both", SINGLE, OK);
 }
 
+/* Of files above 64 MiB samples are read, of every tensor some: one that is replaced whole shows. */
+static void every_tensor_is_sampled(void)
+{
+    enum { N = 300, LARGE = 256 << 10, SMALL = 2304 }; /* one in ten is a vector */
+    static unsigned char other[LARGE];
+    char *header = malloc(N * 100), before[64], now[64];
+    size_t n = 0, offset = 0, begins[N], bytes[N];
+    ps_safetensors *st;
+    ps_err err = PS_ERR_INIT;
+
+    memset(other, 0xaa, sizeof other);
+    for (int i = 0; i < N; i++) {
+        bytes[i] = i % 10 == 9 ? SMALL : LARGE;
+        begins[i] = offset;
+        n += (size_t)sprintf(header + n, "%c\"t%d\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}",
+                             i ? ',' : '{', i, bytes[i], offset, offset + bytes[i]);
+        offset += bytes[i];
+    }
+    header[n++] = '}';
+    put_claiming(SINGLE, n, header, n, 0);
+    CHECK(offset > 64 << 20 && truncate(at(SINGLE), (off_t)(8 + n + offset)) == 0);
+    CHECK(ps_safetensors_open(&st, folder, &err) == 0 && ps_safetensors_fingerprint(st, 0, before, &err) == 0);
+    FILE *file = fopen(at(SINGLE), "r+b");
+    for (int i = 0; i < N; i += i % 10 == 8 ? 1 : 4) {
+        static const unsigned char zeros[LARGE];
+        const unsigned char *const fill[] = {other, zeros};
+        for (int back = 0; back < 2; back++) {
+            CHECK(fseek(file, (long)(8 + n + begins[i]), SEEK_SET) == 0 &&
+                  fwrite(fill[back], 1, bytes[i], file) == bytes[i] && fflush(file) == 0 &&
+                  ps_safetensors_fingerprint(st, 0, now, &err) == 0);
+            CHECK((strcmp(before, now) == 0) == back);
+        }
+    }
+    fclose(file);
+    ps_safetensors_close(st);
+    free(header);
+    clear();
+}
+
 int main(void)
 {
     int first_free = dup(0);
@@ -503,6 +542,7 @@ int main(void)
     RUN(shards_are_read);
     RUN(no_weights);
     RUN(single_before_index);
+    RUN(every_tensor_is_sampled);
     clear();
     rmdir(folder);
     CHECK_INT(dup(0), first_free); /* or a file was left open */
