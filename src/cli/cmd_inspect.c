@@ -151,7 +151,7 @@ static int inspect_model(ps_answer *a, const options *o, const char *name, ps_er
     ps_safetensors *st = NULL;
     int rc = -1;
 
-    if (ps_hub_resolve(&dir, &revision, name, "", err) < 0 || ps_config_read(&config, dir, err) < 0 ||
+    if (ps_hub_resolve(&dir, &revision, name, "", ps_family_architectures(), err) < 0 || ps_config_read(&config, dir, err) < 0 ||
         ps_safetensors_open(&st, dir, err) < 0)
         goto out;
     tokenizer = ps_path_join(dir, "tokenizer.json", err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "identity.h"
+#include "patchsweep/family.h"
 #include "patchsweep/file.h"
 #include "patchsweep/hub.h"
 #include "patchsweep/log.h"
@@ -111,7 +112,7 @@ static int take_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 
 static int read_model_and_pairs(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
-    if (ps_hub_resolve(&b->model_dir, &b->revision, b->job->model, b->job->dir, err) < 0 ||
+    if (ps_hub_resolve(&b->model_dir, &b->revision, b->job->model, b->job->dir, ps_family_architectures(), err) < 0 ||
         ps_config_read(&b->config, b->model_dir, err) < 0 || open_tokenizer(b, err) < 0)
         return -1;
     if (ps_pairs_build(&b->pairs, b->job, b->tokenizer, b->config->vocab, err) < 0 ||
