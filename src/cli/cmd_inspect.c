@@ -11,12 +11,13 @@
 
 #include "answer.h"
 #include "opt.h"
+#include "patchsweep/claim.h"
 #include "patchsweep/config.h"
 #include "patchsweep/family.h"
 #include "patchsweep/file.h"
 #include "patchsweep/hub.h"
-#include "patchsweep/lock.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 #include "patchsweep/results.h"
 #include "patchsweep/safetensors.h"
 #include "patchsweep/summary.h"
@@ -379,7 +380,7 @@ static size_t stem(const char *path, const char *suffix)
 /* Cut off the bad end, under the lock of the journal's output: no run may be writing it. */
 static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
 {
-    size_t n = stem(path, ".journal");
+    size_t n = stem(path, ps_beside_suffix[PS_JOURNAL]);
     ps_lock *lock = NULL;
 
     if (s->journal.state == PS_JOURNAL_WHOLE)
@@ -387,7 +388,7 @@ static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *e
     char *output = n ? ps_strndup(path, n, err) : ps_strdup(path, err);
     if (!output)
         return -1;
-    int rc = ps_lock_take(&lock, output, 0, err);
+    int rc = ps_claim_output(&lock, output, 0, err);
     if (rc == 0)
         rc = ps_journal_cut(path, s->journal.good, err);
     if (rc == 0)
