@@ -102,8 +102,12 @@ int ps_place_open(int dir, const char *name, int flags, const char *shown, ps_er
         return ps_err_errno(err, "cannot open '%s'", shown);
     if (fd < 0)
         return cannot_write(shown, errno, err);
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+    if (fstat(fd, &st) < 0)
+        ps_err_errno(err, "cannot examine '%s'", shown);
+    else if (S_ISREG(st.st_mode))
         return fd;
+    else
+        refuse_kind(shown, st.st_mode, err);
     close(fd);
-    return refuse_kind(shown, st.st_mode, err);
+    return -1;
 }

@@ -420,7 +420,7 @@ static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_
 /* There is no `path`, whose name is a journal's or a result's. */
 static int refuse_missing(const char *path, ps_err *err)
 {
-    size_t n = stem(path, ".journal");
+    size_t n = stem(path, ps_beside_suffix[PS_JOURNAL]);
     char *output = n ? ps_strndup(path, n, err) : NULL;
 
     if (n && !output)
@@ -445,7 +445,7 @@ static int inspect(ps_answer *a, const options *o, const char *path)
         rc = inspect_journal(a, o, path, &err);
     else if (kind == 1)
         rc = inspect_result(a, o, path, &err);
-    else if (kind == 0 && (stem(path, ".journal") || stem(path, ".h5")))
+    else if (kind == 0 && (stem(path, ps_beside_suffix[PS_JOURNAL]) || stem(path, ".h5")))
         rc = refuse_missing(path, &err);
     else
         rc = inspect_model(a, o, path, &err);

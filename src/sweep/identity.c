@@ -121,11 +121,11 @@ int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
             same++;
         if (same == a.n && same == b.n)
             continue;
-        if (is_job(&a) && is_job(&b)) {
-            if (ps_job_diff(a.at + 5, a.n - 5, b.at + 5, b.n - 5, err) < 0)
-                return ps_err_prefix(err, "it is of another run");
+        int diff = is_job(&a) && is_job(&b) ? ps_job_diff(a.at + 5, a.n - 5, b.at + 5, b.n - 5, err) : 1;
+        if (diff == 0)
             continue;
-        }
+        if (diff < 0)
+            return ps_err_prefix(err, "it is of another run");
         if (same <= a.colon || same <= b.colon)
             return ps_err_set(err, PS_EINPUT, "it is of another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
                               a.at, (int)b.colon, b.at);

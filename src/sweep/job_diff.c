@@ -50,6 +50,18 @@ static int diff_values(const char *key, const char *where, const ps_node *theirs
 
 static int diff_pair(const ps_node *theirs, const ps_node *ours, ps_err *err);
 
+static int diff_pairs(const ps_node *theirs, const ps_node *ours, ps_err *err)
+{
+    const ps_node *p = ps_json_first(theirs), *q = ps_json_first(ours);
+
+    if ((theirs && !ps_json_is(theirs, PS_JSON_ARRAY)) || (ours && !ps_json_is(ours, PS_JSON_ARRAY)))
+        return diff_values("pairs", "", theirs, ours, err);
+    for (; p || q; p = p ? ps_json_next(p) : NULL, q = q ? ps_json_next(q) : NULL)
+        if (diff_pair(p, q, err) < 0)
+            return -1;
+    return 0;
+}
+
 /* Every key of either object, `ours` first.  The pairs of a job are compared one by one. */
 static int diff_objects(const ps_node *theirs, const ps_node *ours, const char *where, ps_err *err)
 {
@@ -62,12 +74,7 @@ static int diff_objects(const ps_node *theirs, const ps_node *ours, const char *
             bool in_pair = *where != '\0';
             if (!in_pair && !strcmp(key, "output"))
                 continue;
-            if (!in_pair && !strcmp(key, "pairs")) {
-                const ps_node *p = ps_json_first(a), *q = ps_json_first(b);
-                for (; p || q; p = p ? ps_json_next(p) : NULL, q = q ? ps_json_next(q) : NULL)
-                    if (diff_pair(p, q, err) < 0)
-                        return -1;
-            } else if (diff_values(key, where, a, b, err) < 0)
+            if ((!in_pair && !strcmp(key, "pairs") ? diff_pairs(a, b, err) : diff_values(key, where, a, b, err)) < 0)
                 return -1;
         }
     return 0;
@@ -91,11 +98,11 @@ static int diff_pair(const ps_node *theirs, const ps_node *ours, ps_err *err)
 int ps_job_diff(const char *theirs, size_t n, const char *ours, size_t m, ps_err *err)
 {
     ps_json *a = NULL, *b = NULL;
-    int rc = -1;
+    ps_err unreadable = PS_ERR_INIT;
+    int rc = 1;
 
-    if (ps_json_parse(&a, theirs, n, err) < 0 || ps_json_parse(&b, ours, m, err) < 0)
-        ps_err_prefix(err, "its job cannot be read");
-    else
+    if (ps_json_parse(&a, theirs, n, &unreadable) == 0 && ps_json_parse(&b, ours, m, &unreadable) == 0 &&
+        ps_json_is(ps_json_root(a), PS_JSON_OBJECT) && ps_json_is(ps_json_root(b), PS_JSON_OBJECT))
         rc = diff_objects(ps_json_root(a), ps_json_root(b), "", err);
     ps_json_free(a);
     ps_json_free(b);

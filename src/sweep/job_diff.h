@@ -12,8 +12,8 @@
 #include "patchsweep/err.h"
 
 /*
- * 0 where the jobs theirs[n] and ours[m] are the same sweep; else -1 with *err set.  PS_EINPUT names the first key that
- * differs, the pair's id where it is in a pair, and both values.
+ * 0 where the jobs theirs[n] and ours[m] are the same sweep, 1 where one of them is no JSON object; else -1 with *err set.
+ * PS_EINPUT names the first key that differs, the pair's id where it is in a pair, and both values.
  */
 int ps_job_diff(const char *theirs, size_t n, const char *ours, size_t m, ps_err *err);
 

@@ -249,7 +249,7 @@ static void test_bad_sets(void)
         {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out or "
                           "resid_post, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
-        {"precision=fp16", "--set precision: unknown 'fp16'; did you mean 'fp32'?"},
+        {"precision=fp16", "--set precision: unknown 'fp16'; write fp32 or bf16"},
         {"patched_final=yes",
          "--set patched_final: is a string; write true or false, such as true"},
         {"output=", "--set output: is empty; write it as in \"similarity.h5\""},
@@ -305,7 +305,7 @@ static const struct {
     {"{" ONE_PAIR ",\"activation_dtype\":\"f64\"}",
      "activation_dtype: unknown 'f64'; write f32, f16 or bf16"},
     {"{" ONE_PAIR ",\"precision\":\"fp16\"}",
-     "precision: unknown 'fp16'; did you mean 'fp32'?"},
+     "precision: unknown 'fp16'; write fp32 or bf16"},
     {"{" ONE_PAIR ",\"backend\":\"cuda\"}", "backend: unknown 'cuda'"},
     {"{" ONE_PAIR ",\"patched_final\":1}", "patched_final: is a number; write true or false"},
     {"{" ONE_PAIR ",\"output\":\"\"}", "output: is empty"},
