@@ -160,8 +160,8 @@ int ps_file_part_begin(char **part, const char *path, ps_err *err)
     char *name = ps_beside(path, PS_PART, err);
     int there = name ? ps_place_taken(name, 0, err) : -1;
     if (there > 0)
-        ps_err_set(err, PS_EINPUT, "'%s' is in the way: results are written under that name first, and this file is not "
-                   "ours; move it away, or name another file with -o", name);
+        ps_err_set(err, PS_EINPUT, "'%s' is there already, and '%s' is written under that name first; move it away, or "
+                   "name another file with -o", name, path);
     int fd = there == 0 ? ps_place_open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, name, err) : -1;
     if (fd < 0) {
         ps_free(name);

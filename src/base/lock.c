@@ -195,8 +195,8 @@ static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *co
         if (got == TAKEN)
             return settle_in(lock, &who, settle, context, err);
         if (got == FOREIGN)
-            return ps_err_set(err, PS_EINPUT, "'%s' is in the way: a run's lock has that name, and this file is none; "
-                              "move it away, or name another output with -o", lock->path);
+            return ps_err_set(err, PS_EINPUT, "'%s' is no lock of patchsweep and has the name of one; move it away, or "
+                              "name another output with -o", lock->path);
         if (got == HELD && ((*who.host && !on_this_host(&who)) || ps_seconds() - start > patience))
             return refuse(lock, &who, err);
         if (got == HELD && !said)

@@ -72,7 +72,7 @@ static int diff_objects(const ps_node *theirs, const ps_node *ours, const char *
             const char *key = ps_json_key(v);
             const ps_node *a = ps_json_get(theirs, key), *b = ps_json_get(ours, key);
             bool in_pair = *where != '\0';
-            if (!in_pair && !strcmp(key, "output"))
+            if ((side == 1 && b) || (!in_pair && !strcmp(key, "output"))) /* compared by now, or of no account */
                 continue;
             if ((!in_pair && !strcmp(key, "pairs") ? diff_pairs(a, b, err) : diff_values(key, where, a, b, err)) < 0)
                 return -1;
