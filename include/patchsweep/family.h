@@ -29,5 +29,7 @@ struct ps_family {
 const ps_family *ps_family_find(const char *architecture);
 /* All rows, for messages; ends with a row whose architecture is NULL. */
 extern const ps_family ps_families[];
+/* The architectures of all rows, NULL behind the last. */
+const char *const *ps_family_architectures(void);
 
 #endif

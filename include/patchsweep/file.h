@@ -3,8 +3,7 @@
  *
  * A file that others read is never written in place: it grows beside its final
  * name (".part" behind it), is fsynced, renamed over the old one, and the folder
- * is fsynced.  Whoever is killed in between leaves the old file as it was; the
- * next run writes over the same ".part".
+ * is fsynced.  Whoever is killed in between leaves the old file as it was.
  */
 #ifndef PATCHSWEEP_FILE_H
 #define PATCHSWEEP_FILE_H
@@ -33,6 +32,9 @@ int ps_file_sync(int fd, const char *path, ps_err *err);
 /* Flush the directory entry of `path` after creating, renaming or removing it. */
 int ps_file_sync_entry(const char *path, ps_err *err);
 
+/* Does this errno of a write say that the disk, a quota or a size limit (RLIMIT_FSIZE) is used up? */
+bool ps_file_full(int error);
+
 /* The error code for an errno from opening a file for writing: PS_EFAIL where the disk is full or broken, PS_EINPUT where
  * the path is wrong. */
 int ps_file_open_code(int error);
@@ -50,12 +52,15 @@ char *ps_path_join(const char *dir, const char *name, ps_err *err);
 char *ps_path_dir(const char *path, ps_err *err);
 
 /*
- * The name to write `path` under until it is complete (owned by the caller).
- * Checks now that it can be written there, so that hours of work do not end in
- * "permission denied": PS_EINPUT with the remedy, or PS_EFAIL.  Leaves no file behind.
+ * The name to write `path` under until it is complete (owned by the caller).  The caller creates the file with O_EXCL.
+ * Checks now that it can be written there, so that hours of work do not end in "permission denied": PS_EINPUT with the
+ * remedy, or PS_EFAIL.  A file that has the name already is the user's: PS_EINPUT.  Leaves no file behind.
  */
 int ps_file_part_begin(char **part, const char *path, ps_err *err);
-/* fsync `part`, rename it to `path`, fsync the folder. */
-int ps_file_part_commit(const char *part, const char *path, ps_err *err);
+/*
+ * fsync `part`, rename it to `path`, fsync the folder.  PS_EINPUT where something other than a regular file stands at
+ * `path`, or anything at all without `replace`; `part` is left.
+ */
+int ps_file_part_commit(const char *part, const char *path, bool replace, ps_err *err);
 
 #endif

@@ -14,7 +14,11 @@
 /*
  * *dir gets the directory, *revision the commit it is from or "" (both owned by the caller).
  * PS_EINPUT where `name` is neither a directory nor in the cache, or was downloaded in part.
+ *
+ * `supported` lists the architectures that the caller can use, NULL behind the last (NULL: any).  A message that asks for
+ * a download names them.  A partial download whose config.json has another architecture is refused for that reason.
  */
-int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, ps_err *err);
+int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, const char *const *supported,
+                   ps_err *err);
 
 #endif

@@ -41,6 +41,17 @@ bool ps_journal_is(const char *path);
  */
 int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps_journal_report *report,
                     ps_err *err);
+/* What stands at a journal's name, by its first bytes. */
+enum ps_journal_sight {
+    PS_JOURNAL_FAILED = -1, /* *err is set: no regular file (PS_EINPUT), or it cannot be read */
+    PS_JOURNAL_NONE,        /* nothing */
+    PS_JOURNAL_BEGUN,       /* a journal, or the beginning of one: an empty file too */
+    PS_JOURNAL_STUB,        /* no journal, and not longer than a journal's first write: a power cut may leave that */
+    PS_JOURNAL_FOREIGN,     /* some other file */
+};
+enum ps_journal_sight ps_journal_look(const char *path, ps_err *err);
+/* Remove the journal at `path`; anything else stays. */
+void ps_journal_remove(const char *path);
 /* Cut the file to its first `bytes`. */
 int ps_journal_cut(const char *path, uint64_t bytes, ps_err *err);
 
@@ -48,7 +59,7 @@ int ps_journal_cut(const char *path, uint64_t bytes, ps_err *err);
 
 typedef struct ps_journal ps_journal;
 
-/* Create an empty journal, replacing a file that is there. */
+/* Create an empty journal, replacing a regular file that is there; PS_EINPUT where something else is. */
 int ps_journal_create(ps_journal **out, const char *path, ps_err *err);
 /* Open a scanned journal to append to it.  It is cut to its first `good` bytes. */
 int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *err);
@@ -61,7 +72,8 @@ typedef struct ps_span {
 
 /* Append a frame whose payload is spans[n], one after the other.  It is safe after the next sync. */
 int ps_journal_append(ps_journal *journal, uint32_t type, const ps_span *spans, size_t n, ps_err *err);
-/* Flush all frames to the disk.  After a failure every later append and sync fails. */
+/* Flush all frames to the disk.  PS_EFAIL too where the journal's name was removed or leads to another file by now.
+ * After a failure every later append and sync fails. */
 int ps_journal_sync(ps_journal *journal, ps_err *err);
 /* Visit all frames written so far. */
 int ps_journal_read(ps_journal *journal, ps_journal_visit *visit, void *context, ps_err *err);

@@ -25,6 +25,8 @@ typedef struct ps_pair {
     int32_t answer_id, foil_id; /* foil_id -1: none */
     char *answer_token, *foil_token; /* decoded; foil_token "" without one */
     bool answer_cut, foil_cut;  /* the text has several tokens, of which the first counts */
+    char *answer_spaced, *foil_spaced; /* the text seems to lack a space in front: its first token with one; or NULL */
+    int32_t answer_spaced_id, foil_spaced_id;
     int32_t n_misaligned;       /* positions with another placeholder in the corrupt prompt; `role` is the clean one's */
 } ps_pair;
 
@@ -38,7 +40,7 @@ int ps_pairs_build(ps_pair **out, const ps_job *job, const ps_tokenizer *tokeniz
 void ps_pairs_free(ps_pair *pairs, size_t n);
 
 /* The table shown before any forward pass: a line a pair with token count, first difference,
- * each placeholder's span, ids of answer and foil and a note where an answer is cut. */
+ * each placeholder's span, ids of answer and foil and a note where an answer is cut or likely lacks a space in front. */
 void ps_pairs_table(const ps_pair *pairs, size_t n, ps_text *out);
 
 #endif

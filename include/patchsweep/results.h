@@ -31,7 +31,8 @@ typedef struct ps_attr {
 
 typedef struct ps_results ps_results;
 
-/* Create `path` for models of n_layers layers and width d_model, with root attributes. */
+/* Create `path`, where nothing may stand, for models of n_layers layers and width d_model, with root attributes.  After a
+ * failure nothing of it is left. */
 int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int32_t d_model,
                       const ps_attr *attrs, size_t n_attrs, ps_err *err);
 

@@ -1,14 +1,14 @@
 /*
  * stop.h - being told to stop.
  *
- * SIGUSR1, SIGTERM and SIGINT leave a mark and nothing else; whoever does the work looks at it where it can
- * stop.  A second one, a second or more behind the first, ends the process at once with PS_ESTOPPED: what is
- * safe by then is safe.
+ * SIGUSR1, SIGTERM, SIGINT and SIGHUP set a flag and do nothing else.  Whoever does the work looks at the flag where
+ * it can stop.  A second signal, a second or more behind the first, ends the process at once with PS_ESTOPPED: what
+ * is safe by then is safe.  SIGHUP stays ignored where it was ignored at start (nohup).
  */
 #ifndef PATCHSWEEP_STOP_H
 #define PATCHSWEEP_STOP_H
 
-/* From now on. */
+/* Catch them from now on. */
 void ps_stop_catch(void);
 /* The signal that came, or 0. */
 int ps_stop_signal(void);

@@ -35,7 +35,8 @@ void ps_text_release(ps_text *text);
 /* Parse a size: "512M", "1.5G", "64GiB", "1000"; units are powers of 1024.  False for anything else, and for 0. */
 bool ps_parse_bytes(const char *text, uint64_t *bytes);
 
-/* The name in names[n] nearest to `word` by edit distance, or NULL when none is near. */
+/* The name in names[n] nearest to `word` by edit distance, or NULL where none is within two changes, or one in three
+ * letters. */
 const char *ps_nearest(const char *word, const char *const *names, size_t n);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
 {
@@ -41,6 +42,9 @@ int ps_file_pwrite(int fd, const void *buf, size_t n, uint64_t offset, const cha
         ssize_t put = pwrite(fd, p, n < most ? n : most, (off_t)offset);
         if (put < 0 && errno == EINTR)
             continue;
+        if (put < 0 && ps_file_full(errno))
+            return ps_err_set(err, PS_EFAIL, "cannot write '%s' at byte %llu: %s; free some space", path,
+                              (unsigned long long)offset, strerror(errno));
         if (put <= 0)
             return ps_err_errno(err, "cannot write '%s' at byte %llu", path, (unsigned long long)offset);
         p += put;
@@ -96,6 +100,11 @@ out:
     return rc;
 }
 
+bool ps_file_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 int ps_file_open_code(int error)
 {
     static const int machine[] = {EIO, ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EINTR, ESTALE};
@@ -146,17 +155,15 @@ char *ps_path_dir(const char *path, ps_err *err)
 
 int ps_file_part_begin(char **part, const char *path, ps_err *err)
 {
-    size_t bytes = strlen(path) + sizeof ".part";
-    char *name = ps_malloc(bytes, 1, err);
-
-    if (!name)
+    if (ps_place_check(path, ps_beside_suffix[PS_PART], err) < 0)
         return -1;
-    snprintf(name, bytes, "%s.part", path);
-    int fd = ps_file_kind(path) == 2 ? (errno = EISDIR, -1)
-                                     : open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    char *name = ps_beside(path, PS_PART, err);
+    int there = name ? ps_place_taken(name, 0, err) : -1;
+    if (there > 0)
+        ps_err_set(err, PS_EINPUT, "'%s' is there already, and '%s' is written under that name first; move it away, or "
+                   "name another file with -o", name, path);
+    int fd = there == 0 ? ps_place_open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, name, err) : -1;
     if (fd < 0) {
-        ps_err_set(err, ps_file_open_code(errno), "cannot write '%s': %s; name another file with -o", path,
-                   strerror(errno));
         ps_free(name);
         return -1;
     }
@@ -168,10 +175,10 @@ int ps_file_part_begin(char **part, const char *path, ps_err *err)
 
 static int sync_path(const char *path, ps_err *err)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = ps_place_open(AT_FDCWD, path, O_RDWR, path, err);
 
     if (fd < 0)
-        return ps_err_errno(err, "cannot open '%s'", path);
+        return -1;
     int rc = ps_file_sync(fd, path, err);
     close(fd);
     return rc;
@@ -194,11 +201,30 @@ int ps_file_sync_entry(const char *path, ps_err *err)
     return rc;
 }
 
-int ps_file_part_commit(const char *part, const char *path, ps_err *err)
+/* Some file systems and kernels know no RENAME_NOREPLACE: then a look has to do. */
+static int rename_new(const char *from, const char *to)
 {
-    if (sync_path(part, err) < 0)
+    struct stat st;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    if (rename(part, path) < 0)
-        return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
-    return ps_file_sync_entry(path, err);
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+int ps_file_part_commit(const char *part, const char *path, bool replace, ps_err *err)
+{
+    if (sync_path(part, err) < 0 || ps_place_taken(path, 0, err) < 0)
+        return -1;
+    if ((replace ? rename(part, path) : rename_new(part, path)) == 0)
+        return ps_file_sync_entry(path, err);
+    if (errno == EEXIST)
+        return ps_err_set(err, PS_EINPUT, "'%s' came to be while this run was under way, and is not replaced; move it away",
+                          path);
+    return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
 }

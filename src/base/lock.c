@@ -16,12 +16,15 @@
 #include "patchsweep/host.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
+#include "patchsweep/utf8.h"
 
-#define SUFFIX ".lock"
+#define MOST_BYTES 512 /* of the line in a lock file */
 
 struct ps_lock {
     int fd;
     char *path;
+    bool fresh; /* this process created the file, or found it empty */
 };
 
 typedef struct holder {
@@ -30,7 +33,7 @@ typedef struct holder {
 } holder;
 
 /* What became of an attempt. */
-enum attempt { TAKEN, HELD, GONE };
+enum attempt { TAKEN, HELD, GONE, FOREIGN };
 
 static void own_host(char host[256])
 {
@@ -61,30 +64,43 @@ static bool started_over(const holder *h)
            atoi(own + id + (own[id] == '+')) > atoi(h->job + id + (h->job[id] == '+'));
 }
 
-static holder read_holder(int fd)
+/* Can this be left of a line whose writing was cut short, by a kill or a power cut?  Its beginning, or what is no text. */
+static bool spoilt(const char *text, size_t n)
 {
-    char text[512] = "";
+    for (size_t i = 0; i < n; i++)
+        if (((unsigned char)text[i] < ' ' && !strchr("\t\r\n", text[i])) || !text[i])
+            return true;
+    return n == 0 || ps_utf8_check(text, n) < n || (!strncmp(text, "host ", 5) && !strchr(text, '\n'));
+}
+
+/* *ours: the file has a holder's line, or what may be left of one. */
+static holder read_holder(int fd, bool *ours)
+{
+    char text[MOST_BYTES + 1] = "";
     holder h = {.pid = 0};
 
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    ssize_t n = pread(fd, text, MOST_BYTES, 0);
     text[n > 0 ? n : 0] = '\0';
     if (sscanf(text, "host %255s pid %ld job %63s since %31s", h.host, &h.pid, h.job, h.since) != 4)
         h.host[0] = '\0';
+    *ours = *h.host || (n >= 0 && n < MOST_BYTES && spoilt(text, (size_t)n));
     return h;
 }
 
 static int write_holder(int fd, const char *path, ps_err *err)
 {
-    char host[256], job[64], utc[21], text[512];
+    char host[256], job[64], utc[21], text[MOST_BYTES];
 
     own_host(host);
     own_job(job);
     ps_utc(utc);
     int n = snprintf(text, sizeof text, "host %s pid %ld job %.60s since %s\n", host, (long)getpid(),
                      job, utc);
-    if (ftruncate(fd, 0) < 0)
+    if (ps_file_pwrite(fd, text, (size_t)n, 0, path, err) < 0)
+        return -1;
+    if (ftruncate(fd, n) < 0) /* the line is read up to its end: what was longer does no harm until then */
         return ps_err_errno(err, "cannot write '%s'", path);
-    return ps_file_pwrite(fd, text, (size_t)n, 0, path, err) < 0 ? -1 : ps_file_sync(fd, path, err);
+    return ps_file_sync(fd, path, err);
 }
 
 static bool on_this_host(const holder *h)
@@ -95,29 +111,35 @@ static bool on_this_host(const holder *h)
     return !strcmp(h->host, host);
 }
 
+/* Does the lock's name still lead to the file that is open? */
+static bool has_its_name(const ps_lock *lock)
+{
+    struct stat mine, there;
+
+    return fstat(lock->fd, &mine) == 0 && lstat(lock->path, &there) == 0 && mine.st_ino == there.st_ino &&
+           mine.st_dev == there.st_dev;
+}
+
 /* One try, with the file open at lock->fd; *who is the holder that was found. */
 static enum attempt attempt(const ps_lock *lock, holder *who)
 {
-    struct stat mine, there;
-    bool locks = true;
+    bool locks = true, ours;
 
     if (flock(lock->fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK || errno == EINTR) {
-            *who = read_holder(lock->fd);
+            *who = read_holder(lock->fd, &ours);
             return HELD;
         }
         locks = false; /* this file system has none: what the file says must do */
     }
-    if (fstat(lock->fd, &mine) < 0 || stat(lock->path, &there) < 0 || mine.st_ino != there.st_ino)
+    if (!has_its_name(lock))
         return GONE; /* its holder has just removed it */
-    *who = read_holder(lock->fd);
-    if (!*who->host)
+    *who = read_holder(lock->fd, &ours);
+    if (!ours)
+        return FOREIGN;
+    if (!*who->host || locks || started_over(who))
         return TAKEN;
-    if (started_over(who))
-        return TAKEN;
-    if (!on_this_host(who))
-        return HELD; /* locks of another host may not reach us */
-    return locks || (kill((pid_t)who->pid, 0) < 0 && errno == ESRCH) ? TAKEN : HELD;
+    return on_this_host(who) && kill((pid_t)who->pid, 0) < 0 && errno == ESRCH ? TAKEN : HELD;
 }
 
 static int refuse(const ps_lock *lock, const holder *who, ps_err *err)
@@ -135,15 +157,32 @@ static int open_lock(ps_lock *lock, ps_err *err)
 {
     if (lock->fd >= 0)
         close(lock->fd);
-    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (lock->fd >= 0)
-        return 0;
-    return ps_err_set(err, ps_file_open_code(errno), "cannot write '%.*s': %s; name another file with -o",
-                      (int)(strlen(lock->path) - strlen(SUFFIX)), lock->path, strerror(errno));
+    lock->fd = ps_place_open(AT_FDCWD, lock->path, O_RDWR | O_CREAT, lock->path, err);
+    return lock->fd < 0 ? -1 : 0;
+}
+
+static void tell_taken(const ps_lock *lock, const holder *who)
+{
+    if (on_this_host(who))
+        ps_warn("taking the place of process %ld, which held '%s' and is gone", who->pid, lock->path);
+    else
+        ps_warn("taking the place of process %ld on %s, which held '%s': its lock is free", who->pid, who->host,
+                lock->path);
+}
+
+/* The lock is held, and the file still says who held it before. */
+static int settle_in(ps_lock *lock, const holder *before, ps_lock_settle *settle, void *context, ps_err *err)
+{
+    lock->fresh = !*before->host;
+    if (*before->host)
+        tell_taken(lock, before);
+    if (settle && settle(context, *before->host, err) < 0)
+        return -1;
+    return write_holder(lock->fd, lock->path, err);
 }
 
 /* Try until it is taken, or is not to be had. */
-static int take(ps_lock *lock, double patience, ps_err *err)
+static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *context, ps_err *err)
 {
     double start = ps_seconds();
     bool said = false;
@@ -153,10 +192,11 @@ static int take(ps_lock *lock, double patience, ps_err *err)
         if (open_lock(lock, err) < 0)
             return -1;
         enum attempt got = attempt(lock, &who);
-        if (got == TAKEN && *who.host)
-            ps_warn("taking the place of process %ld, which held '%s' and is gone", who.pid, lock->path);
         if (got == TAKEN)
-            return write_holder(lock->fd, lock->path, err);
+            return settle_in(lock, &who, settle, context, err);
+        if (got == FOREIGN)
+            return ps_err_set(err, PS_EINPUT, "'%s' is no lock of patchsweep and has the name of one; move it away, or "
+                              "name another output with -o", lock->path);
         if (got == HELD && ((*who.host && !on_this_host(&who)) || ps_seconds() - start > patience))
             return refuse(lock, &who, err);
         if (got == HELD && !said)
@@ -166,20 +206,19 @@ static int take(ps_lock *lock, double patience, ps_err *err)
     }
 }
 
-int ps_lock_take(ps_lock **out, const char *path, double patience, ps_err *err)
+int ps_lock_take(ps_lock **out, const char *output, double patience, ps_lock_settle *settle, void *context, ps_err *err)
 {
-    size_t bytes = strlen(path) + sizeof SUFFIX;
     ps_lock *lock = ps_calloc(1, sizeof *lock, err);
 
     if (!lock)
         return -1;
     lock->fd = -1;
-    lock->path = ps_malloc(bytes, 1, err);
-    if (lock->path)
-        snprintf(lock->path, bytes, "%s" SUFFIX, path);
-    if (!lock->path || take(lock, patience, err) < 0) {
+    lock->path = ps_beside(output, PS_LOCK, err);
+    if (!lock->path || take(lock, patience, settle, context, err) < 0) {
+        if (lock->fresh)
+            unlink(lock->path);
         if (lock->fd >= 0)
-            close(lock->fd); /* the file is another's */
+            close(lock->fd); /* the file is another's, or tells the next run of the one before */
         ps_free(lock->path);
         ps_free(lock);
         return -1;
@@ -192,7 +231,8 @@ void ps_lock_release(ps_lock *lock)
 {
     if (!lock)
         return;
-    unlink(lock->path); /* before the lock goes: whoever opened it sees that it is gone */
+    if (has_its_name(lock))
+        unlink(lock->path); /* before the lock goes: whoever opened it sees that it is gone */
     close(lock->fd);
     ps_free(lock->path);
     ps_free(lock);

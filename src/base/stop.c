@@ -2,6 +2,7 @@
 #include "patchsweep/stop.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +13,9 @@
 static const struct {
     int signal;
     const char *name;
-} signals[] = {{SIGUSR1, "SIGUSR1"}, {SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}};
+    bool unless_ignored; /* nohup ignores SIGHUP, and means it */
+} signals[] = {{SIGUSR1, "SIGUSR1", false}, {SIGTERM, "SIGTERM", false}, {SIGINT, "SIGINT", false},
+               {SIGHUP, "SIGHUP", true}};
 
 #define N_SIGNALS (sizeof signals / sizeof *signals)
 
@@ -37,12 +40,16 @@ static void handle(int signal)
 
 void ps_stop_catch(void)
 {
-    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART}, before;
 
     for (size_t i = 0; i < N_SIGNALS; i++)
         sigaddset(&action.sa_mask, signals[i].signal);
-    for (size_t i = 0; i < N_SIGNALS; i++)
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        if (signals[i].unless_ignored && sigaction(signals[i].signal, NULL, &before) == 0 &&
+            before.sa_handler == SIG_IGN)
+            continue;
         sigaction(signals[i].signal, &action, NULL);
+    }
 }
 
 int ps_stop_signal(void)

@@ -143,7 +143,10 @@ static int distance(const char *a, const char *b)
 const char *ps_nearest(const char *word, const char *const *names, size_t n)
 {
     const char *best = NULL;
-    int least = 1 + (int)strlen(word) / 2;
+    int least = 1 + ((int)strlen(word) + 1) / 3; /* a letter in three may be wrong */
+
+    if (least > 3)
+        least = 3; /* two letters exchanged are two changes: no typing mistake is more */
 
     for (size_t i = 0; i < n; i++) {
         int d = distance(word, names[i]);

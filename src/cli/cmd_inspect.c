@@ -12,12 +12,13 @@
 #include "answer.h"
 #include "doubt.h"
 #include "opt.h"
+#include "patchsweep/claim.h"
 #include "patchsweep/config.h"
 #include "patchsweep/family.h"
 #include "patchsweep/file.h"
 #include "patchsweep/hub.h"
-#include "patchsweep/lock.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 #include "patchsweep/results.h"
 #include "patchsweep/safetensors.h"
 #include "patchsweep/summary.h"
@@ -152,7 +153,7 @@ static int inspect_model(ps_answer *a, const options *o, const char *name, ps_er
     ps_safetensors *st = NULL;
     int rc = -1;
 
-    if (ps_hub_resolve(&dir, &revision, name, "", err) < 0 || ps_config_read(&config, dir, err) < 0 ||
+    if (ps_hub_resolve(&dir, &revision, name, "", ps_family_architectures(), err) < 0 || ps_config_read(&config, dir, err) < 0 ||
         ps_safetensors_open(&st, dir, err) < 0)
         goto out;
     tokenizer = ps_path_join(dir, "tokenizer.json", err);
@@ -381,7 +382,7 @@ static size_t stem(const char *path, const char *suffix)
 /* Cut off the bad end, under the lock of the journal's output: no run may be writing it. */
 static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
 {
-    size_t n = stem(path, ".journal");
+    size_t n = stem(path, ps_beside_suffix[PS_JOURNAL]);
     ps_lock *lock = NULL;
 
     if (s->journal.state == PS_JOURNAL_WHOLE)
@@ -389,7 +390,7 @@ static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *e
     char *output = n ? ps_strndup(path, n, err) : ps_strdup(path, err);
     if (!output)
         return -1;
-    int rc = ps_lock_take(&lock, output, 0, err);
+    int rc = ps_claim_output(&lock, output, 0, err);
     if (rc == 0)
         rc = ps_journal_cut(path, s->journal.good, err);
     if (rc == 0)
@@ -421,7 +422,7 @@ static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_
 /* There is no `path`, whose name is a journal's or a result's. */
 static int refuse_missing(const char *path, ps_err *err)
 {
-    size_t n = stem(path, ".journal");
+    size_t n = stem(path, ps_beside_suffix[PS_JOURNAL]);
     char *output = n ? ps_strndup(path, n, err) : NULL;
 
     if (n && !output)
@@ -446,7 +447,7 @@ static int inspect(ps_answer *a, const options *o, const char *path)
         rc = inspect_journal(a, o, path, &err);
     else if (kind == 1)
         rc = inspect_result(a, o, path, &err);
-    else if (kind == 0 && (stem(path, ".journal") || stem(path, ".h5")))
+    else if (kind == 0 && (stem(path, ps_beside_suffix[PS_JOURNAL]) || stem(path, ".h5")))
         rc = refuse_missing(path, &err);
     else
         rc = inspect_model(a, o, path, &err);

@@ -35,7 +35,7 @@ static int write_file(const char *path, const ps_text *svg, ps_err *err)
 
     if (ps_file_part_begin(&part, path, err) < 0)
         return -1;
-    FILE *stream = fopen(part, "wb");
+    FILE *stream = fopen(part, "wbx");
     if (!stream)
         ps_err_errno(err, "cannot open '%s'", part);
     else {
@@ -43,7 +43,7 @@ static int write_file(const char *path, const ps_text *svg, ps_err *err)
         if (fclose(stream) != 0 && rc == 0)
             rc = ps_err_errno(err, "cannot write '%s'", path);
         if (rc == 0)
-            rc = ps_file_part_commit(part, path, err);
+            rc = ps_file_part_commit(part, path, true, err);
         if (rc < 0)
             unlink(part);
     }

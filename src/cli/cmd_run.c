@@ -63,10 +63,12 @@ int cmd_run(int argc, char **argv)
     int n_args = 0;
     const ps_opt opts[] = {
         {'o', "output", PS_OPT_STRING, &options.output, "FILE",
-         "the result file (default: the job's, or the job's name with .h5)"},
+         "the result file (default: the job's, or the job's name with .h5); what is no\n"
+         "regular file, a symbolic link too, is neither followed nor replaced"},
         {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
         {0, "force", PS_OPT_FLAG, &options.force, NULL,
-         "replace a result of another job, and start over where a run was interrupted"},
+         "replace a regular file that is no result of this job, and start over where a\n"
+         "run was interrupted"},
         {0, "max-hours", PS_OPT_AMOUNT, &options.max_hours, "H",
          "stop before H hours have gone, saving what there is (default: before\n"
          "Slurm ends the job, where it says when)"},
@@ -88,10 +90,11 @@ int cmd_run(int argc, char **argv)
     const ps_usage usage = {
         "[mpirun -n N] patchsweep run [options] JOB",
         "Run the sweep that job file JOB describes, under mpirun or srun or alone, and\n"
-        "leave one HDF5 file.  A complete result of the same job is left as it is.  A run that\n"
-        "was stopped or killed is gone on with by the same command line, whatever the number of\n"
-        "ranks: until the result is there, FILE.journal and FILE.rows/ keep what is done.  SIGUSR1,\n"
-        "SIGTERM and SIGINT stop it before the next layer, a second one at once.",
+        "leave one HDF5 file.  A complete result of the same job is left as it is.  The same\n"
+        "command line resumes a run that was stopped or killed, whatever the number of ranks:\n"
+        "until the result is there, FILE.journal and FILE.rows/ keep what is done.  Files of your own\n"
+        "named FILE.lock, .part, .journal or .rows are never touched: the run is refused.\n"
+        "SIGUSR1, SIGTERM, SIGINT and SIGHUP stop it before the next layer, a second one at once.",
         opts,
         "examples:\n"
         "  patchsweep run jobs/similarity.json\n"

@@ -21,7 +21,7 @@ static int open_tokenizer(ps_tokenizer **out, const char *model, ps_err *err)
     char *dir = NULL, *revision = NULL, *path = NULL;
     int rc = -1;
 
-    if (ps_hub_resolve(&dir, &revision, model, "", err) == 0 &&
+    if (ps_hub_resolve(&dir, &revision, model, "", NULL, err) == 0 &&
         (path = ps_path_join(dir, "tokenizer.json", err)))
         rc = ps_tokenizer_open(out, path, err);
     ps_free(path);

@@ -4,6 +4,7 @@
 
 #include "opt.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/process.h"
 #include "patchsweep/text.h"
 
 static const struct command {
@@ -52,11 +53,10 @@ static int unknown(const char *word)
     return ps_fail(&err);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
-    setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
     if (!*word || !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
         help();
         return *word ? 0 : PS_EINPUT;
@@ -67,4 +67,11 @@ int main(int argc, char **argv)
         if (!strcmp(word, commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
     return unknown(word);
+}
+
+int main(int argc, char **argv)
+{
+    ps_process_begin();
+    setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
+    return ps_process_end(dispatch(argc, argv));
 }

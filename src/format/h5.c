@@ -8,9 +8,12 @@
  */
 #include "h5.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
@@ -49,7 +52,7 @@ static int fail(ps_err *err, int code, const char *fmt, ...)
         int no = 0;
         sscanf(number, "errno = %d", &no);
         words += strlen("error message = '");
-        if (no == 28 || no == 122 || no == 27) /* ENOSPC, EDQUOT, EFBIG on Linux */
+        if (ps_file_full(no))
             hint = "; free some space, or write to another disk with -o";
         return ps_err_set(err, code, "%s: %.*s%s", what, (int)strcspn(words, "'"), words, hint);
     }
@@ -154,15 +157,24 @@ static int check_lost(ps_err *err)
 
 int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err)
 {
+    struct stat st;
+
     start();
     lost = (ps_err)PS_ERR_INIT;
     hid_t create = H5Pcreate(H5P_FILE_CREATE), access = file_access();
     H5Pset_link_creation_order(create, ORDER);
     H5Pset_attr_creation_order(create, ORDER);
     H5Pset_obj_track_times(create, false);
-    hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
-    int rc = id < 0 ? fail(err, PS_EFAIL, "cannot create '%s'", path) : 0;
+    bool there = lstat(path, &st) == 0; /* HDF5 would say so, but first open it, as a FIFO may be */
+    hid_t id = there ? -1 : H5Fcreate(path, H5F_ACC_EXCL, create, access);
+    int rc = 0;
 
+    if (there)
+        rc = ps_err_set(err, PS_EFAIL, "cannot create '%s': %s", path, strerror(EEXIST));
+    else if (id < 0) {
+        rc = fail(err, PS_EFAIL, "cannot create '%s'", path);
+        unlink(path);
+    }
     H5Pclose(create);
     H5Pclose(access);
     *file = id < 0 ? PS_H5_NONE : id;

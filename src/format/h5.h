@@ -39,7 +39,8 @@ typedef struct ps_h5_info {
 
 enum ps_h5_kind { PS_H5_GROUP, PS_H5_DATASET };
 
-/* Files.  Opening is for reading only; PS_EINPUT where it is no HDF5 file. */
+/* Files.  Creating one replaces nothing and follows no link: PS_EFAIL where `path` exists.  Opening is for reading only;
+ * PS_EINPUT where it is no HDF5 file. */
 int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err);
 int ps_h5_file_open(ps_h5 *file, const char *path, ps_err *err);
 int ps_h5_file_close(ps_h5 file, ps_err *err); /* the id is gone either way; NONE is fine */

@@ -12,6 +12,7 @@
 #include "patchsweep/hub.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ typedef struct wanted {
     char id[MAX_NAME];       /* "org/model" */
     char revision[MAX_NAME]; /* "main" where none was given */
     bool named_revision;
+    const char *const *supported; /* architectures, NULL behind the last; or NULL: any */
 } wanted;
 
 /* ---- where the cache is ---- */
@@ -169,11 +171,51 @@ static bool take_apart(wanted *w, const char *name)
 
 /* ---- the snapshot ---- */
 
+/* "LlamaForCausalLM or ...". */
+static void list_supported(const wanted *w, char *out, size_t bytes)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (const char *const *name = w->supported; *name && used < bytes; name++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", used ? " or " : "", *name);
+}
+
 static int miss(const wanted *w, ps_err *err, const char *what, const char *where)
 {
-    return ps_err_set(err, PS_EINPUT, "model '%s': %s '%s'; run 'hf download %s%s%s' where there is a network",
+    char list[300] = "", note[400] = "";
+
+    if (w->supported) {
+        list_supported(w, list, sizeof list);
+        snprintf(note, sizeof note, ", if its architecture is %s", list);
+    }
+    return ps_err_set(err, PS_EINPUT, "model '%s': %s '%s'; run 'hf download %s%s%s' where there is a network%s",
                       w->id, what, where, w->id, w->named_revision ? " --revision " : "",
-                      w->named_revision ? w->revision : "");
+                      w->named_revision ? w->revision : "", note);
+}
+
+/* The rest of a download is not worth asking for where config.json names an architecture that is refused. */
+static int refuse_architecture(const char *dir, const wanted *w, ps_err *err)
+{
+    char *path = ps_path_join(dir, "config.json", err), list[300];
+    ps_err unreadable = PS_ERR_INIT;
+    ps_json *json = NULL;
+    bool known = false;
+
+    if (!path)
+        return -1;
+    if (ps_json_read(&json, path, MAX_INDEX, &unreadable) == 0) {
+        const char *name = ps_json_string(ps_json_first(ps_json_get(ps_json_root(json), "architectures")));
+        known = !*name;
+        for (const char *const *s = w->supported; *s; s++)
+            known = known || !strcmp(*s, name);
+        list_supported(w, list, sizeof list);
+        if (!known)
+            ps_err_set(err, PS_EINPUT, "model '%s': its architecture %.100s is not supported; %s is", w->id, name, list);
+    }
+    ps_json_free(json);
+    ps_free(path);
+    return -1;
 }
 
 /* The commit that refs/<revision> holds, or the revision itself where it is no ref. */
@@ -297,8 +339,11 @@ static int resolve_cached(char **dir, char **revision, const wanted *w, ps_err *
         miss(w, err, "the cache has the model but not the revision", w->revision);
         goto out;
     }
-    if (check_complete(ps_text_str(&snapshot), w, err) < 0)
+    if (check_complete(ps_text_str(&snapshot), w, err) < 0) {
+        if (w->supported)
+            refuse_architecture(ps_text_str(&snapshot), w, err);
         goto out;
+    }
     *dir = ps_strdup(ps_text_str(&snapshot), err);
     if (!*dir)
         goto out;
@@ -326,7 +371,36 @@ static char *folder_commit(const char *path, ps_err *err)
     return ps_strndup(snapshot ? path + n - 40 : "", snapshot ? 40 : 0, err);
 }
 
-int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, ps_err *err)
+/* A file is no model; a GGUF file can be made one. */
+static int refuse_file(const char *path, ps_err *err)
+{
+    char magic[4] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool gguf = fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic && !memcmp(magic, "GGUF", sizeof magic);
+
+    if (fd >= 0)
+        close(fd);
+    if (gguf)
+        return ps_err_set(err, PS_EINPUT, "'%s' is a GGUF file; make a model's folder of it with scripts/gguf_to_hf.py and name "
+                          "that", path);
+    return ps_err_set(err, PS_EINPUT, "'%s' is a file; name the model's folder", path);
+}
+
+/* A model that is not beside the job file and is in the current folder was meant otherwise: say where it was looked for. */
+static bool is_elsewhere(const char *name, const char *path, ps_err *err)
+{
+    char *config = ps_path_join(name, "config.json", err), *whole = NULL;
+
+    if (config && strcmp(name, path) && ps_file_kind(config) == 1 && (whole = realpath(name, NULL)))
+        ps_err_set(err, PS_EINPUT, "no model '%s': names are relative to the job file's folder, and there is no '%s'; for the "
+                   "one in the current folder write '%s'", name, path, whole);
+    free(whole);
+    ps_free(config);
+    return err->code != PS_OK;
+}
+
+int ps_hub_resolve(char **dir, char **revision, const char *name, const char *base_dir, const char *const *supported,
+                   ps_err *err)
 {
     wanted w;
     int rc = -1;
@@ -346,9 +420,18 @@ int ps_hub_resolve(char **dir, char **revision, const char *name, const char *ba
         path = NULL;
         rc = 0;
     } else if (kind == 1)
-        ps_err_set(err, PS_EINPUT, "'%s' is a file; name the model's folder", path);
-    else if (take_apart(&w, name))
+        refuse_file(path, err);
+    else if (take_apart(&w, name)) {
+        w.supported = supported;
         rc = resolve_cached(dir, revision, &w, err);
+        ps_err why = PS_ERR_INIT;
+        if (rc < 0 && is_elsewhere(name, path, &why))
+            *err = why;
+    } else if (kind == 0 && is_elsewhere(name, path, err))
+        goto out;
+    else if (kind == 0 && *base_dir)
+        ps_err_set(err, PS_EINPUT, "no model '%s': there is no folder '%s' (names are relative to the job file's folder), and "
+                   "a hub name looks like 'org/model' or 'org/model@revision'", name, path);
     else if (kind == 2)
         ps_err_set(err, PS_EINPUT, "'%s' is a folder without a config.json; name a model's folder", path);
     else

@@ -121,6 +121,24 @@ static int check_keys(const ps_node *root, ps_err *err)
     return 0;
 }
 
+/* Does the first line hold an object with a pair's keys? */
+static bool looks_like_pairs(const char *text, size_t n)
+{
+    const char *end = memchr(text, '\n', n);
+    ps_json *json = NULL;
+    ps_err ignored = PS_ERR_INIT;
+    size_t of_pair = 0, of_job = 0;
+
+    if (ps_json_parse(&json, text, end ? (size_t)(end - text) : n, &ignored) < 0)
+        return false;
+    for (const ps_node *v = ps_json_first(ps_json_root(json)); v; v = ps_json_next(v)) {
+        of_pair += ps_job_key_find(ps_pair_keys, ps_json_key(v)) != NULL;
+        of_job += ps_job_key_find(ps_job_keys, ps_json_key(v)) != NULL;
+    }
+    ps_json_free(json);
+    return of_pair > 0 && of_job == 0;
+}
+
 static int read_file(source *from, const char *path, ps_err *err)
 {
     char *bytes = NULL;
@@ -129,6 +147,9 @@ static int read_file(source *from, const char *path, ps_err *err)
     if (ps_file_read(path, MAX_JOB_BYTES, &bytes, &n, err) < 0)
         return ps_err_prefix(err, "job");
     int rc = ps_json_parse(&from->file, bytes, n, err);
+    if (rc < 0 || !ps_json_get(ps_json_root(from->file), "model"))
+        if (looks_like_pairs(bytes, n))
+            rc = ps_err_set(err, PS_EINPUT, "looks like a file of pairs, one a line; name it as \"pairs_file\" in a job");
     ps_free(bytes);
     if (rc < 0 || check_keys(ps_json_root(from->file), err) < 0)
         return ps_err_prefix(err, "job '%s'", path);

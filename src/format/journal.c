@@ -1,6 +1,7 @@
 /* journal.c - frames: written whole in one call, read one at a time. */
 #include "patchsweep/journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 
 static const char file_magic[8] = "psjrnl1\n";
 
@@ -175,6 +177,34 @@ bool ps_journal_is(const char *path)
     return is;
 }
 
+enum ps_journal_sight ps_journal_look(const char *path, ps_err *err)
+{
+    char magic[sizeof file_magic + 1];
+    int there = ps_place_taken(path, 0, err);
+    int fd = there > 0 ? ps_place_open(AT_FDCWD, path, O_RDONLY, path, err) : -1;
+
+    if (fd < 0)
+        return there == 0 ? PS_JOURNAL_NONE : PS_JOURNAL_FAILED;
+    ssize_t n = pread(fd, magic, sizeof magic, 0);
+    close(fd);
+    if (n < 0) {
+        ps_err_errno(err, "cannot read '%s'", path);
+        return PS_JOURNAL_FAILED;
+    }
+    size_t known = (size_t)n < sizeof file_magic ? (size_t)n : sizeof file_magic;
+    if (!memcmp(magic, file_magic, known))
+        return PS_JOURNAL_BEGUN;
+    return (size_t)n <= sizeof file_magic ? PS_JOURNAL_STUB : PS_JOURNAL_FOREIGN;
+}
+
+void ps_journal_remove(const char *path)
+{
+    ps_err ignored;
+
+    if (ps_journal_look(path, &ignored) == PS_JOURNAL_BEGUN)
+        unlink(path);
+}
+
 int ps_journal_cut(const char *path, uint64_t bytes, ps_err *err)
 {
     ps_journal *journal;
@@ -195,8 +225,8 @@ static int open_at(ps_journal **out, const char *path, int flags, ps_err *err)
         return -1;
     j->fd = -1;
     j->path = ps_strdup(path, err);
-    if (j->path && (j->fd = open(path, O_RDWR | O_CLOEXEC | flags, 0666)) < 0)
-        ps_err_errno(err, "cannot open '%s'", path);
+    if (j->path)
+        j->fd = ps_place_open(AT_FDCWD, path, O_RDWR | flags, path, err);
     if (j->fd < 0) {
         ps_journal_close(j);
         return -1;
@@ -208,10 +238,17 @@ static int open_at(ps_journal **out, const char *path, int flags, ps_err *err)
 int ps_journal_create(ps_journal **out, const char *path, ps_err *err)
 {
     ps_journal *j;
+    struct stat st;
 
-    if (open_at(&j, path, O_CREAT | O_TRUNC, err) < 0)
+    if (open_at(&j, path, O_CREAT, err) < 0)
         return -1;
     j->size = sizeof file_magic;
+    /* Not O_TRUNC: only what was seen to be a regular file is emptied. */
+    if (fstat(j->fd, &st) < 0 || (st.st_size > 0 && ftruncate(j->fd, 0) < 0)) {
+        ps_err_errno(err, "cannot empty '%s'", path);
+        ps_journal_close(j);
+        return -1;
+    }
     if (ps_file_pwrite(j->fd, file_magic, sizeof file_magic, 0, path, err) < 0 ||
         ps_file_sync(j->fd, path, err) < 0 || ps_file_sync_entry(path, err) < 0) {
         ps_journal_close(j);
@@ -295,9 +332,25 @@ int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t
     return 0;
 }
 
+/* What is synced is of use while its name leads to it. */
+static int check_name(const ps_journal *j, ps_err *err)
+{
+    struct stat mine, there;
+    bool found = lstat(j->path, &there) == 0;
+
+    if (!found && errno != ENOENT)
+        return ps_err_errno(err, "cannot look up '%s'", j->path);
+    if (fstat(j->fd, &mine) < 0)
+        return ps_err_errno(err, "cannot examine '%s'", j->path);
+    if (found && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+        return 0;
+    return ps_err_set(err, PS_EFAIL, "'%s' was %s while the run was writing it, and what was done is lost with it; run the same "
+                      "command line to start over", j->path, found ? "replaced" : "removed");
+}
+
 int ps_journal_sync(ps_journal *j, ps_err *err)
 {
-    if (!j->failed && ps_file_sync(j->fd, j->path, err) == 0) {
+    if (!j->failed && ps_file_sync(j->fd, j->path, err) == 0 && check_name(j, err) == 0) {
         j->synced = j->size;
         return ps_journal_append(j, PS_JOURNAL_SYNC, NULL, 0, err);
     }

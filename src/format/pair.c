@@ -10,6 +10,7 @@
  */
 #include "patchsweep/pair.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -309,6 +310,8 @@ typedef struct target {
     int32_t *id;
     char **token;
     bool *cut;
+    char **spaced;
+    int32_t *spaced_id;
 } target;
 
 static int encode_target(const target *to, const ps_tokenizer *tokenizer, ps_err *err)
@@ -330,6 +333,43 @@ static int encode_target(const target *to, const ps_tokenizer *tokenizer, ps_err
     rc = 0;
 out:
     ps_tokens_release(&tokens);
+    return rc;
+}
+
+/* Is a space missing between a prompt and a text behind it?  Where a word, or what ends a phrase, meets a word. */
+static bool lacks_space(const ps_prompt *prompt, const char *text)
+{
+    unsigned char last = prompt->text && prompt->n_bytes ? (unsigned char)prompt->text[prompt->n_bytes - 1] : ' ';
+
+    return (isalnum(last) || strchr(".,;:?!)", last)) && isalnum((unsigned char)*text);
+}
+
+/* Where the text lacks a space in front, and with it would begin with another token that holds a word: keep that token. */
+static int set_spaced(const target *to, const ps_prompt *prompt, const ps_tokenizer *tokenizer, ps_err *err)
+{
+    ps_tokens tokens = {0};
+    ps_text spaced = {0}, word = {0};
+    int rc = -1;
+
+    if (!to->text || !lacks_space(prompt, to->text))
+        return 0;
+    ps_text_printf(&spaced, " %s", to->text);
+    if (ps_text_ok(&spaced, err) < 0 || ps_tokenizer_encode(tokenizer, spaced.bytes, spaced.n, false, &tokens, err) < 0)
+        goto out;
+    rc = 0;
+    if (tokens.n == 0 || tokens.at[0].id == *to->id)
+        goto out;
+    add_decoded(tokenizer, tokens.at[0].id, &word);
+    const char *shown = ps_text_str(&word);
+    if (ps_text_ok(&word, err) == 0 && *shown == ' ' && isalnum((unsigned char)shown[1]) && (*to->token)[0] != ' ') {
+        *to->spaced_id = tokens.at[0].id;
+        *to->spaced = ps_strdup(shown, err);
+    }
+    rc = err->code ? -1 : 0;
+out:
+    ps_tokens_release(&tokens);
+    ps_text_release(&spaced);
+    ps_text_release(&word);
     return rc;
 }
 
@@ -359,13 +399,17 @@ static int set_targets(ps_pair *pair, const ps_tokenizer *tokenizer, int64_t voc
 {
     const ps_job_pair *job = pair->job;
     const target answer = {"answer",         job->answer,         job->answer_id,
-                           &pair->answer_id, &pair->answer_token, &pair->answer_cut};
+                           &pair->answer_id, &pair->answer_token, &pair->answer_cut,
+                           &pair->answer_spaced, &pair->answer_spaced_id};
     const target foil = {"foil",         job->foil,         job->foil_id,
-                         &pair->foil_id, &pair->foil_token, &pair->foil_cut};
+                         &pair->foil_id, &pair->foil_token, &pair->foil_cut,
+                         &pair->foil_spaced, &pair->foil_spaced_id};
     char shown[48];
 
     if (set_target(&answer, tokenizer, vocab, err) < 0 ||
-        set_target(&foil, tokenizer, vocab, err) < 0)
+        set_target(&foil, tokenizer, vocab, err) < 0 ||
+        set_spaced(&answer, &job->prompt[PS_CLEAN], tokenizer, err) < 0 ||
+        set_spaced(&foil, &job->prompt[PS_CORRUPT], tokenizer, err) < 0)
         return -1;
     if (pair->answer_id != pair->foil_id)
         return 0;
@@ -436,6 +480,8 @@ void ps_pairs_free(ps_pair *pairs, size_t n)
         ps_free(pair->span);
         ps_free(pair->answer_token);
         ps_free(pair->foil_token);
+        ps_free(pair->answer_spaced);
+        ps_free(pair->foil_spaced);
     }
     ps_free(pairs);
 }

@@ -108,12 +108,25 @@ static void note_cut(const char *what, bool cut, const char *token, ps_text *out
         ps_text_printf(out, "; %s: several tokens, of which the first counts", what);
 }
 
+/* A word in mid-sentence is another token than the same at the beginning of a text. */
+static void note_space(const char *what, const char *token, int32_t id, ps_text *out)
+{
+    char shown[64];
+
+    if (!token)
+        return;
+    ps_printable(shown, sizeof shown, token);
+    ps_text_printf(out, "; %s: no space in front; write '%s' for the token %d", what, shown, (int)id);
+}
+
 static void print_notes(const ps_pair *pair, ps_text *out)
 {
     const int32_t *ids = pair->ids[PS_CLEAN];
 
     note_cut("answer", pair->answer_cut, pair->answer_token, out);
     note_cut("foil", pair->foil_cut, pair->foil_token, out);
+    note_space("answer", pair->answer_spaced, pair->answer_spaced_id, out);
+    note_space("foil", pair->foil_spaced, pair->foil_spaced_id, out);
     if (pair->n_misaligned)
         ps_text_printf(out, "; %d position%s in another placeholder in the corrupt prompt",
                        (int)pair->n_misaligned, pair->n_misaligned == 1 ? " stands" : "s stand");

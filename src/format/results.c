@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "digest.h"
 #include "h5.h"
@@ -479,9 +480,13 @@ int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int3
         return -1;
     results->n_layers = n_layers;
     results->d_model = d_model;
-    if (ps_h5_file_create(&results->file, path, err) < 0 ||
-        put_attrs(results->file, ours, sizeof ours / sizeof *ours, err) < 0 ||
-        put_attrs(results->file, attrs, n_attrs, err) < 0) {
+    int rc = ps_h5_file_create(&results->file, path, err);
+    if (rc == 0 && (put_attrs(results->file, ours, sizeof ours / sizeof *ours, err) < 0 ||
+                    put_attrs(results->file, attrs, n_attrs, err) < 0)) {
+        rc = -1;
+        unlink(path);
+    }
+    if (rc < 0) {
         ps_results_close(results, &ignored);
         return -1;
     }

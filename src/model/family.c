@@ -40,3 +40,12 @@ const ps_family *ps_family_find(const char *architecture)
             return family;
     return NULL;
 }
+
+const char *const *ps_family_architectures(void)
+{
+    static const char *names[sizeof ps_families / sizeof *ps_families]; /* the last row has none, and ends the list */
+
+    for (size_t i = 0; i < sizeof ps_families / sizeof *ps_families; i++)
+        names[i] = ps_families[i].architecture;
+    return names;
+}

@@ -3,13 +3,15 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "identity.h"
+#include "patchsweep/claim.h"
+#include "patchsweep/family.h"
 #include "patchsweep/file.h"
 #include "patchsweep/hub.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 #include "patchsweep/results.h"
 
 #define LOCK_PATIENCE 15 /* seconds: a killed mpirun's ranks are gone by then */
@@ -90,29 +92,21 @@ static void show_pairs(const ps_brief *b)
     ps_text_release(&table);
 }
 
-/* "<output><suffix>" */
-static char *beside(const ps_brief *b, const char *suffix, ps_err *err)
-{
-    size_t bytes = strlen(b->output) + strlen(suffix) + 1;
-    char *name = ps_malloc(bytes, 1, err);
-
-    if (name)
-        snprintf(name, bytes, "%s%s", b->output, suffix);
-    return name;
-}
-
 /* The names of what a run keeps beside its output, which is then this run's alone. */
 static int take_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
+    b->replace = o->force;
     b->output = output_name(b, o, err);
-    if (!b->output || !(b->journal = beside(b, ".journal", err)) || !(b->rows_dir = beside(b, ".rows", err)))
+    if (!b->output || ps_claim_output(&b->lock, b->output, LOCK_PATIENCE, err) < 0)
         return -1;
-    return ps_lock_take(&b->lock, b->output, LOCK_PATIENCE, err);
+    b->journal = ps_beside(b->output, PS_JOURNAL, err);
+    b->rows_dir = b->journal ? ps_beside(b->output, PS_ROWS, err) : NULL;
+    return b->rows_dir ? 0 : -1;
 }
 
 static int read_model_and_pairs(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
-    if (ps_hub_resolve(&b->model_dir, &b->revision, b->job->model, b->job->dir, err) < 0 ||
+    if (ps_hub_resolve(&b->model_dir, &b->revision, b->job->model, b->job->dir, ps_family_architectures(), err) < 0 ||
         ps_config_read(&b->config, b->model_dir, err) < 0 || open_tokenizer(b, err) < 0)
         return -1;
     if (ps_pairs_build(&b->pairs, b->job, b->tokenizer, b->config->vocab, err) < 0 ||
@@ -136,8 +130,6 @@ int ps_brief_read(ps_brief *b, const ps_run_options *o, ps_err *err)
 
 void ps_brief_let_go(ps_brief *b)
 {
-    if (b->part)
-        unlink(b->part); /* published under its own name, or of no use */
     ps_lock_release(b->lock);
     b->lock = NULL;
 }

@@ -33,11 +33,12 @@ typedef struct ps_brief {
     ps_lock *lock;           /* the output is this run's alone */
     bool complete;           /* it holds this job's result already */
     ps_verdict verdict;      /* what that result says of itself */
+    bool replace;            /* what stands at the output's name may be replaced */
 } ps_brief;
 
 /* Rank 0.  *brief is zero; what was read of it stays there on failure too. */
 int ps_brief_read(ps_brief *brief, const ps_run_options *options, ps_err *err);
-/* Remove the unfinished result and let go of the output. */
+/* Let go of the output: another run may take it. */
 void ps_brief_let_go(ps_brief *brief);
 void ps_brief_release(ps_brief *brief);
 

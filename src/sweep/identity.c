@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "job_diff.h"
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
@@ -91,6 +92,12 @@ static line next_line(const char **at)
     return l;
 }
 
+/* Is the field of this line the job? */
+static bool is_job(const line *l)
+{
+    return l->colon == 3 && !strncmp(l->at, "job", 3) && l->n > 5;
+}
+
 /* A line's value, from shortly before byte `from` of the line on, for a message. */
 static void excerpt(char out[64], const line *l, size_t from)
 {
@@ -114,6 +121,11 @@ int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
             same++;
         if (same == a.n && same == b.n)
             continue;
+        int diff = is_job(&a) && is_job(&b) ? ps_job_diff(a.at + 5, a.n - 5, b.at + 5, b.n - 5, err) : 1;
+        if (diff == 0)
+            continue;
+        if (diff < 0)
+            return ps_err_prefix(err, "it is of another run");
         if (same <= a.colon || same <= b.colon)
             return ps_err_set(err, PS_EINPUT, "it is of another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
                               a.at, (int)b.colon, b.at);

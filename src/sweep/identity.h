@@ -15,7 +15,7 @@
 int ps_identity_build(ps_text *out, const ps_job *job, const ps_grid *grid, const char *model_dir, ps_err *err);
 /* Without its first line, which is the program's: results of another version are results all the same. */
 const char *ps_identity_of_job(const char *identity);
-/* PS_EINPUT names the first field in which `theirs` is not `ours`. */
+/* PS_EINPUT names the first field in which `theirs` is not `ours`; of the job, its key and both values (job_diff.h). */
 int ps_identity_compare(const char *theirs, const char *ours, ps_err *err);
 
 #endif

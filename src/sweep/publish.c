@@ -2,6 +2,7 @@
 #include "publish.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "patchsweep/file.h"
 #include "patchsweep/log.h"
@@ -155,7 +156,8 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     ps_err ignored = PS_ERR_INIT;
     int rc = -1;
 
-    if (begin(&d, err) == 0 && write_pairs(&d, err) == 0 &&
+    bool made = begin(&d, err) == 0; /* the part is this run's: nothing stood there */
+    if (made && write_pairs(&d, err) == 0 &&
         ps_ledger_read(publication->ledger, put_record, &d, err) == 0 && write_grids(&d, err) == 0 &&
         write_how(&d, err) == 0)
         rc = ps_results_seal(d.results, err);
@@ -163,6 +165,8 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     if (ps_results_close(d.results, rc < 0 ? &ignored : err) < 0)
         rc = -1;
     if (rc == 0)
-        rc = ps_file_part_commit(publication->brief->part, publication->brief->output, err);
+        rc = ps_file_part_commit(publication->brief->part, publication->brief->output, publication->brief->replace, err);
+    if (rc < 0 && made)
+        unlink(publication->brief->part);
     return rc < 0 ? ps_err_prefix(err, "result '%s'", publication->brief->output) : 0;
 }

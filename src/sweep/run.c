@@ -18,13 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "brief.h"
 #include "ledger.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
+#include "patchsweep/journal.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/plan.h"
@@ -567,7 +567,7 @@ static int gather_ranks(run *r, ps_err *err)
 /* Rank 0: the result is there; what led to it is not needed any more. */
 static void clear(const run *r)
 {
-    unlink(r->brief.journal);
+    ps_journal_remove(r->brief.journal);
     ps_snapshot_remove(r->brief.rows_dir);
 }
 

@@ -12,6 +12,7 @@
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/place.h"
 
 static const char part_magic[8] = "psrows1\n";
 
@@ -43,6 +44,32 @@ struct ps_snapshot {
     size_t n, n_cells;
     int32_t *base[PS_N_ROWS_KINDS]; /* [n_nodes] entry that has the prefix's row, or -1 */
 };
+
+/*
+ * Open a part with O_... flags, in the folder itself and as a regular file: no link is followed, and no FIFO waited for.
+ * `path` is for messages.
+ */
+static int open_part(const char *folder, int generation, int rank, int flags, const char *path, ps_err *err)
+{
+    char name[32];
+    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (dir < 0)
+        return ps_err_errno(err, "cannot open '%s'", folder);
+    snprintf(name, sizeof name, "%d.%d", generation, rank);
+    int fd = ps_place_open(dir, name, flags, path, err);
+    close(dir);
+    return fd;
+}
+
+/* Does an open file begin as a part does, or is it empty? */
+static bool is_part(int fd)
+{
+    char magic[sizeof part_magic];
+    ssize_t n = pread(fd, magic, sizeof magic, 0);
+
+    return n == 0 || (n == sizeof magic && !memcmp(magic, part_magic, sizeof magic));
+}
 
 static void part_name(char path[4200], const char *folder, int generation, int rank)
 {
@@ -124,6 +151,18 @@ static int put_part(writer *w, int32_t layer, const ps_rows *rows, size_t n, siz
     return flush(w, err) < 0 ? -1 : ps_file_sync(w->fd, w->path, err);
 }
 
+/* Make room in the place of an older part, and of nothing else. */
+static int empty_part(int fd, const char *path, ps_err *err)
+{
+    struct stat st;
+
+    if (!is_part(fd))
+        return ps_err_set(err, PS_EINPUT, "cannot write '%s': a file that is not ours has that name; move it away", path);
+    if (fstat(fd, &st) == 0 && (st.st_size == 0 || ftruncate(fd, 0) == 0))
+        return 0;
+    return ps_err_errno(err, "cannot write '%s'", path);
+}
+
 static int write_part(ps_snapshot_part *part, const char *folder, int generation, int rank, int32_t layer,
                       const ps_rows *rows, size_t n, size_t d_model, ps_err *err)
 {
@@ -131,11 +170,11 @@ static int write_part(ps_snapshot_part *part, const char *folder, int generation
     int rc = -1;
 
     part_name(path, folder, generation, rank);
-    writer w = {.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), .path = path};
+    writer w = {.fd = open_part(folder, generation, rank, O_RDWR | O_CREAT, path, err), .path = path};
     if (w.fd < 0)
-        return ps_err_errno(err, "cannot write '%s'", path);
+        return -1;
     w.block = ps_malloc_aligned(BLOCK, 1, err);
-    if (w.block)
+    if (w.block && empty_part(w.fd, path, err) == 0)
         rc = put_part(&w, layer, rows, n, d_model, err);
     if (close(w.fd) < 0 && rc == 0)
         rc = ps_err_errno(err, "cannot write '%s'", path);
@@ -196,22 +235,39 @@ int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *f
     return all.failed < 0 ? 0 : ps_err_set(err, PS_EFAIL, "rank %d: %s", all.failed, all.why);
 }
 
-void ps_snapshot_remove(const char *folder)
+/* Remove the files of `folder` that are named as parts are and begin as one, or do not. */
+static void remove_parts(const char *folder, bool ours)
 {
     DIR *dir = opendir(folder);
     struct dirent *d;
+    ps_err ignored;
 
     while (dir && (d = readdir(dir))) {
-        char path[4200];
         int generation, rank, end = 0;
-        /* only names of parts */
         if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
             continue;
-        part_name(path, folder, generation, rank);
-        unlink(path);
+        int fd = ps_place_open(dirfd(dir), d->d_name, O_RDONLY, d->d_name, &ignored);
+        if (fd >= 0 && is_part(fd) == ours)
+            unlinkat(dirfd(dir), d->d_name, 0);
+        if (fd >= 0)
+            close(fd);
     }
     if (dir)
         closedir(dir);
+}
+
+void ps_snapshot_tidy(const char *folder)
+{
+    remove_parts(folder, false);
+}
+
+void ps_snapshot_remove(const char *folder)
+{
+    struct stat st;
+
+    if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    remove_parts(folder, true);
     rmdir(folder);
 }
 
@@ -267,10 +323,12 @@ static int add_index(ps_snapshot *s, int part, const char *path, size_t *cap, ps
     head h;
     size_t n = 0;
     char *bytes = NULL;
-    int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc = -1, fd = open_part(s->folder, s->generation, part, O_RDONLY, path, err);
 
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        ps_err_errno(err, "cannot open '%s'", path);
+    if (fd < 0)
+        goto out;
+    if (fstat(fd, &st) < 0) {
+        ps_err_errno(err, "cannot examine '%s'", path);
         goto out;
     }
     if (ps_file_pread(fd, &h, sizeof h, 0, path, err) < 0)
@@ -300,15 +358,13 @@ out:
 }
 
 /* Read a part whole and compare its checksum. */
-static int check_part(const char *path, const ps_snapshot_part *part, ps_err *err)
+static int check_part(const ps_snapshot *s, int i, const char *path, const ps_snapshot_part *part, ps_err *err)
 {
     char *block = ps_malloc_aligned(BLOCK, 1, err);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = block ? open_part(s->folder, s->generation, i, O_RDONLY, path, err) : -1;
     uint32_t crc = 0;
-    int rc = block ? 0 : -1;
+    int rc = fd < 0 ? -1 : 0;
 
-    if (fd < 0)
-        rc = ps_err_errno(err, "cannot open '%s'", path);
     for (uint64_t at = 0; rc == 0 && at < part->bytes; at += BLOCK) {
         size_t n = part->bytes - at < BLOCK ? (size_t)(part->bytes - at) : BLOCK;
         rc = ps_file_pread(fd, block, n, at, path, err);
@@ -332,12 +388,12 @@ static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int 
     for (int i = 0; i < n; i++) {
         struct stat st;
         part_name(path, s->folder, s->generation, i);
-        if (stat(path, &st) < 0)
+        if (lstat(path, &st) < 0)
             return ps_err_errno(err, "cannot find '%s' on %s", path, ps_comm_host(comm));
         if ((uint64_t)st.st_size != parts[i].bytes)
             return ps_err_set(err, PS_EINPUT, "'%s' has %lld bytes where %llu were saved", path, (long long)st.st_size,
                               (unsigned long long)parts[i].bytes);
-        if (i % size == rank && check_part(path, &parts[i], err) < 0)
+        if (i % size == rank && check_part(s, i, path, &parts[i], err) < 0)
             return -1;
     }
     return 0;
@@ -499,11 +555,11 @@ static int load_rows(const ps_snapshot *s, opened *o, const entry *e, int32_t sk
         if (o->fd >= 0)
             close(o->fd);
         part_name(o->path, s->folder, s->generation, e->part);
-        o->fd = open(o->path, O_RDONLY | O_CLOEXEC);
-        o->part = e->part;
+        o->fd = open_part(s->folder, s->generation, e->part, O_RDONLY, o->path, err);
+        o->part = o->fd < 0 ? -1 : e->part;
     }
     if (o->fd < 0)
-        return ps_err_errno(err, "cannot open '%s'", o->path);
+        return -1;
     return ps_file_pread(o->fd, to, (size_t)n * row, e->offset + (uint64_t)skip * row, o->path, err);
 }
 

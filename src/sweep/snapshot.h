@@ -40,8 +40,13 @@ typedef struct ps_snapshot_id {
  */
 int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
                      size_t d_model, ps_comm *comm, ps_err *err);
-/* Remove the folder and the parts in it, where there are any. */
+/*
+ * Remove the parts in `folder`, and the folder where nothing else is in it.  A part is known by its name and its first
+ * bytes: the user's own files stay.  Fine where there is no such folder.
+ */
 void ps_snapshot_remove(const char *folder);
+/* Remove files that have the names of parts and do not begin as parts: what a power cut has left of a dead run's. */
+void ps_snapshot_tidy(const char *folder);
 
 typedef struct ps_snapshot ps_snapshot;
 

@@ -14,6 +14,7 @@
  *               =crash          the power goes, the call having begun: see powercut.h
  *   PS_SHIM_ERRNO=28            with what it fails
  *   PS_SHIM_SEED=S              of what a cut leaves
+ *   PS_SHIM_FLOCK=none          there is no flock()
  *
  * Counted is what changes something: open (that creates or truncates), write, truncate, sync, rename,
  * unlink, mkdir, rmdir, close (of a file open for writing).  Calls made inside of the C library (fopen,
@@ -28,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -343,20 +345,22 @@ static long do_close(int fd)
     return leave(rc);
 }
 
-static long do_rename(int from_dir, const char *from, int to_dir, const char *to)
+static long do_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
     char a[4096], b[4096];
 
     enter();
     const char *mine = ours(to_dir, to, b), *source = ours(from_dir, from, a);
-    if (!mine || !source)
-        return leave(syscall(SYS_renameat, from_dir, from, to_dir, to));
+    struct stat st;
+    bool blocked = flags && mine && fstatat(AT_FDCWD, mine, &st, AT_SYMLINK_NOFOLLOW) == 0; /* RENAME_NOREPLACE */
+    if (!mine || !source || blocked)
+        return leave(syscall(SYS_renameat2, from_dir, from, to_dir, to, flags));
     enum fate fate = next("rename", mine, 0);
     if (fate == REFUSE)
         return leave(-1);
     if (remembers())
         power_rename(source, mine);
-    long rc = syscall(SYS_renameat, from_dir, from, to_dir, to);
+    long rc = syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
     if (rc == 0) {
         follow(mine, NULL);
         follow(source, mine);
@@ -485,12 +489,28 @@ int ftruncate64(int fd, off_t size) __attribute__((alias("ftruncate")));
 
 int rename(const char *from, const char *to)
 {
-    return (int)do_rename(AT_FDCWD, from, AT_FDCWD, to);
+    return (int)do_rename(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-    return (int)do_rename(from_dir, from, to_dir, to);
+    return (int)do_rename(from_dir, from, to_dir, to, 0);
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    return (int)do_rename(from_dir, from, to_dir, to, flags);
+}
+
+/* PS_SHIM_FLOCK=none: a file system without flock(). */
+int flock(int fd, int operation)
+{
+    const char *has = getenv("PS_SHIM_FLOCK");
+
+    if (!has || strcmp(has, "none"))
+        return (int)syscall(SYS_flock, fd, operation);
+    errno = ENOLCK;
+    return -1;
 }
 
 int unlink(const char *path)

@@ -67,7 +67,7 @@ static void resolve(void)
     ps_err err = PS_ERR_INIT;
     char *dir = NULL, *revision = NULL;
 
-    int rc = ps_hub_resolve(&dir, &revision, "o/m", "", &err);
+    int rc = ps_hub_resolve(&dir, &revision, "o/m", "", NULL, &err);
     if (rc < 0)
         fuzz_refused(rc, &err);
     ps_free(dir);

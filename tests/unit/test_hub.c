@@ -96,7 +96,7 @@ static void found(const char *name, const char *dir, const char *revision)
     char *seen_dir = NULL, *seen_revision = NULL, wanted[500], *real = NULL;
     ps_err err = PS_ERR_INIT;
 
-    if (ps_hub_resolve(&seen_dir, &seen_revision, name, "", &err) < 0) {
+    if (ps_hub_resolve(&seen_dir, &seen_revision, name, "", NULL, &err) < 0) {
         printf("# '%s': %s\n", name, err.text);
         CHECK(!"not found");
         return;
@@ -117,7 +117,7 @@ static void refused(const char *name, const char *words)
     char *dir = NULL, *revision = NULL;
     ps_err err = PS_ERR_INIT;
 
-    CHECK_ERR(ps_hub_resolve(&dir, &revision, name, "", &err), err, PS_EINPUT, words);
+    CHECK_ERR(ps_hub_resolve(&dir, &revision, name, "", NULL, &err), err, PS_EINPUT, words);
     CHECK(!dir && !revision);
 }
 
@@ -135,7 +135,7 @@ static void a_folder_is_taken_as_it_is(void)
     put("models/mine/config.json", "{}");
     found("models/mine", "models/mine", "");
     found("./models/../models/mine/", "models/mine", "");
-    CHECK(ps_hub_resolve(&dir, &revision, "mine", "models", &err) == 0); /* relative to base_dir */
+    CHECK(ps_hub_resolve(&dir, &revision, "mine", "models", NULL, &err) == 0); /* relative to base_dir */
     CHECK_STR(dir, "models/mine");
     ps_free(dir);
     ps_free(revision);

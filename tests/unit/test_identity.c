@@ -72,6 +72,40 @@ static void long_values(void)
     CHECK(!strchr(err.text, '\x1b'));
 }
 
+/* Jobs are compared key by key: the key, the pair and both values are named, and `output` does not count. */
+static void jobs_differ(void)
+{
+    static const struct {
+        const char *theirs, *ours, *words; /* NULL: they are the same */
+    } cases[] = {
+        {"{\"a\":1,\"output\":\"x\"}", "{\"a\":1,\"output\":\"y\"}", NULL},
+        {"{\"a\":1,\"output\":\"x\"}", "{\"a\":1}", NULL},
+        {"{\"a\":1}", "{\"a\":2}", "its job has a: 1, and this one's has 2"},
+        {"{\"a\":1}", "{\"a\":1,\"b\":[2]}", "its job has b: none, and this one's has [2]"},
+        {"{\"a\":1,\"b\":[2]}", "{\"a\":1}", "its job has b: [2], and this one's has none"},
+        {"{\"pairs\":[{\"id\":\"p\",\"answer\":\"x\"}]}", "{\"pairs\":[{\"id\":\"p\",\"answer\":\"y\"}]}",
+         "its job has, in pair 'p', answer: \"x\", and this one's has \"y\""},
+        {"{\"pairs\":[{\"id\":\"p\",\"output\":1}]}", "{\"pairs\":[{\"id\":\"p\"}]}", "in pair 'p', output: 1"},
+        {"{\"pairs\":[{\"id\":\"p\"}]}", "{\"pairs\":[{\"id\":\"p\"},{\"id\":\"q\"}]}", "no pair 'q'"},
+        {"{\"pairs\":[{\"id\":\"p\"},{\"id\":\"q\"}]}", "{\"pairs\":[{\"id\":\"p\"}]}", "has a pair 'q'"},
+        {"{\"pairs\":[{\"id\":\"p\"}]}", "{\"pairs\":[{\"id\":\"q\"}]}", "has pair 'p' where this one's has 'q'"},
+        {"{\"pairs\":[{\"id\":\"p\"}]}", "{}", "has a pair 'p'"},
+        {"{\"pairs\":7}", "{\"pairs\":[]}", "its job has pairs: 7, and this one's has []"},
+        {"[1]", "[2]", "its job has '[1]', and this one's '[2]'"},
+    };
+    char theirs[300], ours[300];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ps_err err = PS_ERR_INIT;
+        snprintf(theirs, sizeof theirs, "job: %s\nb: 1\n", cases[i].theirs);
+        snprintf(ours, sizeof ours, "job: %s\nb: 1\n", cases[i].ours);
+        if (cases[i].words)
+            CHECK_ERR(ps_identity_compare(theirs, ours, &err), err, PS_EINPUT, cases[i].words);
+        else
+            CHECK_INT(ps_identity_compare(theirs, ours, &err), 0);
+    }
+}
+
 static void without_the_program(void)
 {
     CHECK_STR(ps_identity_of_job("program: 1\njob: x\n"), "job: x\n");
@@ -86,6 +120,7 @@ int main(void)
     RUN(one_field_differs);
     RUN(fields_differ);
     RUN(long_values);
+    RUN(jobs_differ);
     RUN(without_the_program);
     return check_done();
 }

@@ -267,6 +267,10 @@ static void test_refuses(void)
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "as an HDF5 file");
     CHECK_ERR(ps_results_create(&results, "/nonexistent/x.h5", 1, 1, NULL, 0, &err), err, PS_EFAIL,
               "No such file or directory");
+    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "File exists");
+    CHECK(unlink(other) == 0 && symlink("nowhere", other) == 0);
+    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "File exists");
+    CHECK(unlink(other) == 0);
     CHECK_INT(ps_results_create(&results, other, L, D, NULL, 0, &err), 0);
     pair.job = &job;
     CHECK_ERR(ps_results_add_pair(results, &pair, NULL, 0, &err), err, PS_EINPUT, "rename the pair");
@@ -274,6 +278,7 @@ static void test_refuses(void)
     CHECK_INT(ps_results_put_attrs(results, "/", &version, 1, &err), 0);
     CHECK_INT(ps_results_close(results, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "newer patchsweep");
+    CHECK(unlink(other) == 0);
     CHECK_INT(ps_results_create(&results, other, L, D, &format, 1, &err), 0);
     CHECK_INT(ps_results_close(results, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "not from 'patchsweep run'");

@@ -293,6 +293,7 @@ static void nearest(void)
         {"postions", "positions"}, {"direction", "directions"}, {"metrcs", "metrics"}, {"modle", "model"},
         {"mdoel", "model"},       {"paris", "pairs"},     {"xyzzy", NULL},        {"", NULL},
         {"q", NULL},              {"temperature", NULL},
+        {"mode", "model"},        {"mods", NULL},          {"attn_positions", NULL},
     };
     char longest[300];
 

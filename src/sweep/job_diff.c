@@ -1,0 +1,110 @@
+/* job_diff.c - two objects side by side; in `pairs`, two arrays of them. */
+#include "job_diff.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "patchsweep/json.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/text.h"
+
+#define EXCERPT 60 /* bytes of a value that a message shows */
+
+/* A value as text; "none" for NULL, which is a key that is not there. */
+static char *value_text(const ps_node *value, ps_err *err)
+{
+    return value ? ps_json_print(value, err) : ps_strdup("none", err);
+}
+
+/* text[], from shortly before byte `from` where it is long. */
+static void excerpt(char *out, size_t bytes, const char *text, size_t from)
+{
+    size_t n = strlen(text), begin = n > EXCERPT && from > 20 ? from - 20 : 0;
+    char raw[EXCERPT + 8];
+
+    while (begin > 0 && begin < n && ((unsigned char)text[begin] & 0xc0) == 0x80) /* within a character */
+        begin--;
+    snprintf(raw, sizeof raw, "%s%.*s%s", begin ? "..." : "", EXCERPT, text + begin, n - begin > EXCERPT ? "..." : "");
+    ps_printable(out, bytes, raw);
+}
+
+/* Compare two values; `where` is the pair they are in, or "". */
+static int diff_values(const char *key, const char *where, const ps_node *theirs, const ps_node *ours, ps_err *err)
+{
+    char was[4 * EXCERPT], is[4 * EXCERPT];
+    size_t same = 0;
+    char *a = value_text(theirs, err), *b = value_text(ours, err);
+    int rc = a && b ? 0 : -1;
+
+    if (rc == 0 && strcmp(a, b)) {
+        while (a[same] && a[same] == b[same])
+            same++;
+        excerpt(was, sizeof was, a, same);
+        excerpt(is, sizeof is, b, same);
+        rc = ps_err_set(err, PS_EINPUT, "its job has%s %s: %s, and this one's has %s", where, key, was, is);
+    }
+    ps_free(a);
+    ps_free(b);
+    return rc;
+}
+
+static int diff_pair(const ps_node *theirs, const ps_node *ours, ps_err *err);
+
+static int diff_pairs(const ps_node *theirs, const ps_node *ours, ps_err *err)
+{
+    const ps_node *p = ps_json_first(theirs), *q = ps_json_first(ours);
+
+    if ((theirs && !ps_json_is(theirs, PS_JSON_ARRAY)) || (ours && !ps_json_is(ours, PS_JSON_ARRAY)))
+        return diff_values("pairs", "", theirs, ours, err);
+    for (; p || q; p = p ? ps_json_next(p) : NULL, q = q ? ps_json_next(q) : NULL)
+        if (diff_pair(p, q, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Every key of either object, `ours` first.  The pairs of a job are compared one by one. */
+static int diff_objects(const ps_node *theirs, const ps_node *ours, const char *where, ps_err *err)
+{
+    const ps_node *sides[] = {ours, theirs};
+
+    for (int side = 0; side < 2; side++)
+        for (const ps_node *v = ps_json_first(sides[side]); v; v = ps_json_next(v)) {
+            const char *key = ps_json_key(v);
+            const ps_node *a = ps_json_get(theirs, key), *b = ps_json_get(ours, key);
+            bool in_pair = *where != '\0';
+            if ((side == 1 && b) || (!in_pair && !strcmp(key, "output"))) /* compared by now, or of no account */
+                continue;
+            if ((!in_pair && !strcmp(key, "pairs") ? diff_pairs(a, b, err) : diff_values(key, where, a, b, err)) < 0)
+                return -1;
+        }
+    return 0;
+}
+
+static int diff_pair(const ps_node *theirs, const ps_node *ours, ps_err *err)
+{
+    const char *was = theirs ? ps_json_string(ps_json_get(theirs, "id")) : "";
+    const char *is = ours ? ps_json_string(ps_json_get(ours, "id")) : "";
+    char where[120];
+
+    if (!theirs || !ours)
+        return ps_err_set(err, PS_EINPUT, theirs ? "its job has a pair '%.64s', and this one's has none"
+                                                 : "its job has no pair '%.64s', and this one's has", theirs ? was : is);
+    if (strcmp(was, is))
+        return ps_err_set(err, PS_EINPUT, "its job has pair '%.64s' where this one's has '%.64s'", was, is);
+    snprintf(where, sizeof where, ", in pair '%.64s',", is);
+    return diff_objects(theirs, ours, where, err);
+}
+
+int ps_job_diff(const char *theirs, size_t n, const char *ours, size_t m, ps_err *err)
+{
+    ps_json *a = NULL, *b = NULL;
+    ps_err unreadable = PS_ERR_INIT;
+    int rc = 1;
+
+    if (ps_json_parse(&a, theirs, n, &unreadable) == 0 && ps_json_parse(&b, ours, m, &unreadable) == 0 &&
+        ps_json_is(ps_json_root(a), PS_JSON_OBJECT) && ps_json_is(ps_json_root(b), PS_JSON_OBJECT))
+        rc = diff_objects(ps_json_root(a), ps_json_root(b), "", err);
+    ps_json_free(a);
+    ps_json_free(b);
+    return rc;
+}
