@@ -195,7 +195,7 @@ static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *co
         if (got == TAKEN)
             return settle_in(lock, &who, settle, context, err);
         if (got == FOREIGN)
-            return ps_err_set(err, PS_EINPUT, "'%s' is no lock of patchsweep and has the name of one; move it away, or "
+            return ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep lock but has the name of one; move it away, or "
                               "name another output with -o", lock->path);
         if (got == HELD && ((*who.host && !on_this_host(&who)) || ps_seconds() - start > patience))
             return refuse(lock, &who, err);

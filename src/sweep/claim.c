@@ -12,7 +12,7 @@
 
 static int in_the_way(const char *path, const char *what, ps_err *err)
 {
-    return ps_err_set(err, PS_EINPUT, "'%s' is no %s of patchsweep and has the name of one; move it away, or name another "
+    return ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep %s but has the name of one; move it away, or name another "
                       "output with -o", path, what);
 }
 
