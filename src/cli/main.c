@@ -1,9 +1,10 @@
-/* main.c - the command table. */
+/* main.c - the command table.  Compiled for the plainest processor, until ps_processor_check() has said that this one does. */
 #include <stdio.h>
 #include <string.h>
 
 #include "opt.h"
-#include "patchsweep/backend.h"
+#include "patchsweep/build.h"
+#include "patchsweep/processor.h"
 #include "patchsweep/text.h"
 
 static const struct command {
@@ -35,7 +36,7 @@ static int help(void)
 
 static int version(void)
 {
-    printf("patchsweep %s\n", PS_VERSION);
+    printf("%s\n", ps_build_describe());
     return 0;
 }
 
@@ -56,6 +57,8 @@ int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
+    if (ps_processor_check())
+        return PS_EINPUT;
     setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
     if (!*word || !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
         help();
