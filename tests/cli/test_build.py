@@ -113,7 +113,7 @@ class OtherBits(unittest.TestCase):
                                    f"backend={backend}")
                 self.assertEqual(done.returncode, 0, done.stderr)
                 with h5py.File(out) as file:
-                    self.assertEqual("backend: cpu" in done.stderr, not file["run"].attrs["same_bits"], done.stderr)
+                    self.assertEqual("--set backend=cpu" in done.stderr, not file["run"].attrs["same_bits"], done.stderr)
                     self.assertTrue(file["run"].attrs["same_bits"] or backend != "cpu")
 
 

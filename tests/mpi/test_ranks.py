@@ -161,8 +161,8 @@ class SlurmStep(unittest.TestCase):
                                env={"SLURM_JOB_ID": "1", "SLURM_STEP_NUM_TASKS": "4", **env})
 
     def test_refused(self):
-        """Without a launcher's variables, and with those of one that this library does not speak to."""
-        for env in ({}, {"PMI_RANK": "0", "PMI_SIZE": "4"}):
+        """Without a launcher's variables; with those of one that this library does not speak to; with what MPI did not heed."""
+        for env in ({}, {"PMI_RANK": "0", "PMI_SIZE": "4"}, {"OMPI_COMM_WORLD_SIZE": "4"}):
             done = self.start(**env)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("has 4 tasks", done.stderr)
