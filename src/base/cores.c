@@ -138,12 +138,24 @@ typedef struct node {
     ps_cpus *masks, *shares; /* [n], of each rank */
 } node;
 
-/* Under Slurm the job has no more CPUs of the node than Slurm says, whatever the kernel would allow. */
-static bool slurm_gave_no_more(int cpus)
+/* The CPUs of this node that Slurm gave the job, whether or not it keeps the job to them; INT_MAX without Slurm. */
+static int slurm_cpus(void)
 {
     const char *given = getenv("SLURM_CPUS_ON_NODE");
 
-    return given && atoi(given) <= cpus;
+    if (!given)
+        given = getenv("SLURM_JOB_CPUS_PER_NODE"); /* all that salloc says: "16(x2),8", the first node's first */
+    return given && atoi(given) > 0 ? atoi(given) : INT_MAX;
+}
+
+/* The cores of the job among those of `all`, of which `used` are in use. */
+static int cores_of_job(const ps_topology *topology, const ps_cpus *all, int used)
+{
+    int cores = ps_topology_cores(topology, all), cpus = ps_cpus_count(all);
+
+    if (slurm_cpus() < cpus)
+        cores = (int)(((long)cores * slurm_cpus() + cpus - 1) / cpus);
+    return cores > used ? cores : used;
 }
 
 static int report_on(ps_cores_report *report, const node *nd, ps_err *err)
@@ -165,7 +177,7 @@ static int report_on(ps_cores_report *report, const node *nd, ps_err *err)
     report->node_ranks = nd->n;
     report->cores = ps_topology_cores(&topology, mine);
     report->used_cores = ps_topology_cores(&topology, &used);
-    report->node_cores = slurm_gave_no_more(ps_cpus_count(&used)) ? report->used_cores : ps_topology_cores(&topology, &all);
+    report->node_cores = cores_of_job(&topology, &all, report->used_cores);
     report->wanted = ps_cores_wanted(getenv("OMP_NUM_THREADS"));
     report->threads = report->wanted && report->wanted < report->cores ? report->wanted : report->cores;
     if (crowded)
@@ -198,7 +210,8 @@ static int take_share(ps_cores_report *report, ps_comm *comm, ps_err *err)
     ps_binding_read(&binding);
     if (comm) /* on other nodes than the first, mpirun's command line cannot be read */
         binding.asked = ps_comm_min(comm, binding.asked ? -1 : 0) < 0;
-    const ps_cpus *mine = binding.by_openmpi && !binding.asked ? &binding.job : &binding.given;
+    bool confined = slurm_cpus() >= ps_cpus_count(&binding.job); /* else the other cores may be another job's */
+    const ps_cpus *mine = binding.by_openmpi && !binding.asked && confined ? &binding.job : &binding.given;
     nd.job = binding.job;
     nd.masks = ps_calloc((size_t)nd.n, sizeof *nd.masks, err);
     nd.shares = ps_calloc((size_t)nd.n, sizeof *nd.shares, err);

@@ -75,6 +75,13 @@ class Cores(unittest.TestCase):
         self.expect(seen, 1, 1, 1)
 
     @unittest.skipUnless(OPENMPI, "another MPI binds by other rules")
+    def test_slurm_that_does_not_confine(self):
+        """The kernel would allow all cores of a node of which Slurm gave the job one."""
+        self.expect(self.go("mpirun", "-n", "1", SLURM_CPUS_ON_NODE="1"), 1, 1, 1)
+        if CORES == len(os.sched_getaffinity(0)):
+            self.expect(self.go("mpirun", "-n", "1", SLURM_CPUS_ON_NODE=str(CORES)), 1, CORES, CORES)
+
+    @unittest.skipUnless(OPENMPI, "another MPI binds by other rules")
     def test_threads_bound_by_openmp(self):
         """Its places come from the mask that the process was started with."""
         self.expect(self.go(OMP_PROC_BIND="close", OMP_PLACES="cores"), 1, CORES, CORES)
