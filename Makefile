@@ -37,16 +37,38 @@ CC := $(if $(filter 0,$(MPI)),cc,mpicc)
 endif
 HDF5 ?= $(shell pkg-config --exists hdf5-serial && echo hdf5-serial || echo hdf5)
 PKGS := $(HDF5) openblas libcjson libpcre2-8 libutf8proc
+
+# What is missing, before the compiler says so in words of its own.
+ifeq ($(filter help clean,$(MAKECMDGOALS)),)
+MISSING := $(foreach tool,$(filter-out -%,$(CC)) pkg-config,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool)))
+ifeq ($(filter pkg-config,$(MISSING)),)
+MISSING += $(foreach package,$(PKGS),$(shell pkg-config --exists $(package) || echo $(package)))
+endif
+ifneq ($(strip $(MISSING)),)
+$(error not found: $(strip $(MISSING)). Run scripts/setup.sh: it installs what is missing on Debian and Ubuntu, and lists \
+it for other systems)
+endif
+endif
+
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   := $(patsubst -lhdf5,-lhdf5_hl -lhdf5,$(shell pkg-config --libs $(PKGS)))
 
+# Which code this is: the version, the commits so far, the commit, and whether the tree has changes.
+GIT     := git -c safe.directory='*'
+VERSION_NOW := $(if $(wildcard .git),$(shell \
+    tagged=$$($(GIT) describe --tags --match 'v$(VERSION)' --dirty 2>/dev/null) && echo "$${tagged\#v}" || \
+    { count=$$($(GIT) rev-list --count HEAD) && commit=$$($(GIT) describe --always --dirty --exclude '*') && \
+      echo "$(VERSION)-$$count-g$$commit"; } 2>/dev/null))
+VERSION_NOW := $(or $(VERSION_NOW),$(VERSION))
+
 empty :=
 comma := ,
+F := build/fuzz
 O := build/$(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)$(if $(filter 0,$(MPI)),-serial)$(if \
     $(filter-out native,$(or $(ARCH),default)),-$(or $(ARCH),default))
 
 OPT := $(if $(SANITIZE),-O1 -g3 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O3 -g)
-CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPS_VERSION='"$(VERSION)"' \
+CPPFLAGS += -Iinclude -D_GNU_SOURCE \
             -DPS_DATADIR='"$(PREFIX)/share/patchsweep"' $(PKG_CFLAGS)
 CFLAGS   += -std=c11 $(OPT) $(if $(ARCH),-march=$(ARCH)) -fopenmp \
             -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
@@ -90,7 +112,19 @@ $O/tests/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The CPU kernels may use fused multiply-add; the oracle and everything else round twice, as written.
-$O/src/backend/cpu.o $O/src/backend/gemm.o: CFLAGS += -ffp-contract=fast
+$O/src/backend/cpu.o $O/src/backend/gemm.o: private CFLAGS += -ffp-contract=fast
+
+# Only build.o knows the version: another commit recompiles it alone, and links.
+BUILD_FLAGS = -DPS_VERSION='"$(VERSION_NOW)"' -DPS_ARCH='"$(ARCH)"'
+$O/src/base/build.o $F/src/base/build.o: private CPPFLAGS += $(BUILD_FLAGS)
+$O/src/base/build.o: $O/.version
+$F/src/base/build.o: $F/.version
+$O/.version $F/.version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION_NOW)' | cmp -s - $@ || echo '$(VERSION_NOW)' > $@
+
+# What runs before the processor is known to have what the rest was compiled for.
+$O/src/cli/main.o $O/src/base/process.o $O/src/base/processor.o: private CFLAGS := $(filter-out -march=%,$(CFLAGS))
 
 $O/%.o: %.c $O/.flags
 	$(call say,CC)
@@ -137,7 +171,6 @@ bench: patchsweep
 # A target with libFuzzer: no MPI, no kernels, and of the rest what the linker wants.
 TARGET  ?= job
 SECONDS ?= 1200
-F       := build/fuzz
 CLANG   ?= clang
 FUZZ_CC := $(CLANG) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_OBJ := $(patsubst %.c,$F/%.o,$(filter-out src/cli/% src/backend/% src/base/comm_mpi.c,$(wildcard src/*/*.c)))

@@ -17,14 +17,15 @@
 typedef struct ps_comm ps_comm;
 
 /*
- * Start MPI.  Collective.  Refuses (PS_EINPUT) a Slurm step of several tasks that
- * would come up as so many worlds of one rank: SLURM_STEP_NUM_TASKS > 1 and no launcher's
- * variables; looked at before MPI_Init.
+ * Start MPI.  Collective.  PS_EINPUT where a Slurm step of several tasks comes up as so many worlds of one rank, which would
+ * all write one file: the message names the remedy for the MPI library at hand.  PS_EFAIL where MPI cannot live beside
+ * OpenMP's threads.
  */
 int ps_comm_open(ps_comm **out, ps_err *err);
 void ps_comm_close(ps_comm *comm); /* Collective */
 int ps_comm_rank(const ps_comm *comm);
 int ps_comm_size(const ps_comm *comm);
+int ps_comm_node_rank(const ps_comm *comm); /* among the ranks on this node, in their order */
 int ps_comm_node_size(const ps_comm *comm); /* ranks on this node */
 const char *ps_comm_host(const ps_comm *comm);    /* borrowed */
 const char *ps_comm_library(const ps_comm *comm); /* "Open MPI v4.1.4 ..."; borrowed */
@@ -53,6 +54,11 @@ void ps_comm_bcast_block(ps_comm *comm, void **buf, size_t *bytes, int root);
 typedef int (*ps_comm_take)(void *context, int rank, const void *block, size_t bytes, ps_err *err);
 int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take take, void *context,
                    ps_err *err);
+/*
+ * Collective.  Gather `bytes` of `mine` from each rank on this node: `all` [node_size][bytes], by node rank, on each of
+ * them.  For small things: node_size * bytes stays below 2^31.
+ */
+void ps_comm_node_gather(ps_comm *comm, const void *mine, void *all, size_t bytes);
 double ps_comm_min(ps_comm *comm, double x); /* Collective */
 
 /* End all ranks with `code`.  For a failure past start-up, after its line was printed. */

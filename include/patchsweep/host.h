@@ -7,11 +7,6 @@
 #include <stdint.h>
 
 /*
- * Threads that a rank should use, `node_size` ranks sharing the node: OMP_NUM_THREADS if set;
- * else the processors it is bound to, divided by the ranks where nobody bound them.
- */
-int ps_host_threads(int node_size);
-/*
  * Bytes of memory that this node's processes could still have: what the kernel calls available, or what the
  * control groups above this process leave (Slurm's --mem is one), whichever is less.  0 where the system does not say.
  */

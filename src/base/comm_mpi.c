@@ -6,6 +6,7 @@
 #include "patchsweep/comm.h"
 
 #include <mpi.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 #define PIECE ((size_t)1 << 30)
 
 struct ps_comm {
-    MPI_Comm mpi;
-    int rank, size, node_size;
+    MPI_Comm mpi, node;
+    int rank, size, node_rank, node_size;
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     char library[MPI_MAX_LIBRARY_VERSION_STRING + 1];
 };
@@ -29,41 +30,93 @@ static long env_number(const char *name)
     return s ? strtol(s, NULL, 10) : 0;
 }
 
-/* Several tasks of a step that would not find each other, all writing one file. */
-static int check_launcher(ps_err *err)
-{
-    long tasks = env_number("SLURM_STEP_NUM_TASKS");
+/* ---- Slurm steps whose tasks do not find each other ---- */
 
-    if (tasks > 1 && !getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
-        return ps_err_set(err, PS_EINPUT,
-                          "this Slurm step has %ld tasks, but Open MPI would see each as a run of "
-                          "its own; start it with 'srun --mpi=pmix' or with mpirun", tasks);
-    return 0;
+/* MPI libraries by how their description begins, and how to start several ranks of them under Slurm. */
+static const struct library {
+    const char *begins, *name, *remedy;
+} libraries[] = {
+    {"Open MPI", "Open MPI", "start it with 'srun --mpi=pmix' or with mpirun"},
+    {"Intel", "Intel MPI", "set I_MPI_PMI_LIBRARY to Slurm's libpmi2.so and start it with 'srun --mpi=pmi2', or use mpirun"},
+    {"MPI VERSION    : CRAY", "Cray MPI", "start it with 'srun --mpi=cray_shasta'"},
+    {"MVAPICH", "MVAPICH", "start it with 'srun --mpi=pmi2' or with mpirun"},
+    {"MPICH", "MPICH", "start it with 'srun --mpi=pmi2' or with mpiexec"},
+    {"", "this MPI library", "start it with the 'srun --mpi=...' that it wants ('srun --mpi=list' names them)"},
+};
+
+/* Is this one of a step's tasks, and no launcher of the library's own said that there is one rank? */
+static bool in_step_of_several(void)
+{
+    return env_number("SLURM_STEP_NUM_TASKS") > 1 && env_number("OMPI_COMM_WORLD_SIZE") != 1 && env_number("PMI_SIZE") != 1;
+}
+
+static int refuse_step(const char *description, ps_err *err)
+{
+    const struct library *library = libraries;
+
+    while (strncmp(description, library->begins, strlen(library->begins)))
+        library++;
+    return ps_err_set(err, PS_EINPUT, "this Slurm step has %ld tasks, but %s sees each as a run of its own; %s",
+                      env_number("SLURM_STEP_NUM_TASKS"), library->name, library->remedy);
+}
+
+/* Open MPI without a launcher's variables would end the process in MPI_Init, with a page of text. */
+static int check_launcher(const char *library, ps_err *err)
+{
+    static const char *const variables[] = {"PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_SIZE"};
+
+    if (strncmp(library, "Open MPI", 8) || !in_step_of_several())
+        return 0;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        if (getenv(variables[i]))
+            return 0;
+    return refuse_step(library, err);
+}
+
+/* ---- opening ---- */
+
+static int start_mpi(ps_comm *comm, ps_err *err)
+{
+    int n = 0, provided = MPI_THREAD_SINGLE, size = 0;
+
+    MPI_Get_library_version(comm->library, &n);
+    comm->library[strcspn(comm->library, ",\n")] = '\0';
+    if (check_launcher(comm->library, err) < 0)
+        return -1;
+    /* Open MPI's hwloc would look for GPUs on ten X displays: nothing to us, and slow where names do
+     * not resolve. */
+    setenv("HWLOC_COMPONENTS", "-gl", 0);
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (size == 1 && in_step_of_several())
+        refuse_step(comm->library, err);
+    else if (provided < MPI_THREAD_FUNNELED)
+        ps_err_set(err, PS_EFAIL, "the MPI library (%.60s) was built without support for threads, MPI_THREAD_FUNNELED",
+                   comm->library);
+    if (!err->code)
+        return 0;
+    MPI_Finalize();
+    return -1;
 }
 
 int ps_comm_open(ps_comm **out, ps_err *err)
 {
     int n = 0;
-
-    if (check_launcher(err) < 0)
-        return -1;
     ps_comm *comm = ps_calloc(1, sizeof *comm, err);
+
     if (!comm)
         return -1;
-    /* Open MPI's hwloc would look for GPUs on ten X displays: nothing to us, and slow where names do
-     * not resolve. */
-    setenv("HWLOC_COMPONENTS", "-gl", 0);
-    MPI_Init(NULL, NULL);
+    if (start_mpi(comm, err) < 0) {
+        ps_free(comm);
+        return -1;
+    }
     MPI_Comm_dup(MPI_COMM_WORLD, &comm->mpi);
     MPI_Comm_rank(comm->mpi, &comm->rank);
     MPI_Comm_size(comm->mpi, &comm->size);
-    MPI_Comm node;
-    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node);
-    MPI_Comm_size(node, &comm->node_size);
-    MPI_Comm_free(&node);
+    MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
+    MPI_Comm_rank(comm->node, &comm->node_rank);
+    MPI_Comm_size(comm->node, &comm->node_size);
     MPI_Get_processor_name(comm->host, &n);
-    MPI_Get_library_version(comm->library, &n);
-    comm->library[strcspn(comm->library, ",\n")] = '\0';
     *out = comm;
     return 0;
 }
@@ -72,6 +125,7 @@ void ps_comm_close(ps_comm *comm)
 {
     if (!comm)
         return;
+    MPI_Comm_free(&comm->node);
     MPI_Comm_free(&comm->mpi);
     MPI_Finalize();
     ps_free(comm);
@@ -85,6 +139,11 @@ int ps_comm_rank(const ps_comm *comm)
 int ps_comm_size(const ps_comm *comm)
 {
     return comm->size;
+}
+
+int ps_comm_node_rank(const ps_comm *comm)
+{
+    return comm->node_rank;
 }
 
 int ps_comm_node_size(const ps_comm *comm)
@@ -194,6 +253,11 @@ int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take ta
         ps_free(block);
     }
     return rc;
+}
+
+void ps_comm_node_gather(ps_comm *comm, const void *mine, void *all, size_t bytes)
+{
+    MPI_Allgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, comm->node);
 }
 
 double ps_comm_min(ps_comm *comm, double x)

@@ -1,27 +1,11 @@
 /* host.c - asking Linux. */
 #include "patchsweep/host.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-int ps_host_threads(int node_size)
-{
-    const char *asked = getenv("OMP_NUM_THREADS");
-    cpu_set_t set;
-    int bound = 1, online = (int)sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (asked && atoi(asked) > 0)
-        return atoi(asked);
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        bound = CPU_COUNT(&set);
-    if (bound >= online)
-        bound /= node_size;
-    return bound > 0 ? bound : 1;
-}
 
 /* Copy what follows the ':' of the first line that begins with `key`, as in /proc/cpuinfo.  1 if there is one. */
 static int find_line(const char *path, const char *key, char *rest, size_t bytes)

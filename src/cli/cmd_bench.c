@@ -1,11 +1,13 @@
 /* cmd_bench.c - this machine's rates, and the sweep rate they imply for the shape of a model. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "opt.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/comm.h"
 #include "patchsweep/config.h"
+#include "patchsweep/cores.h"
 #include "patchsweep/cost.h"
 #include "patchsweep/family.h"
 #include "patchsweep/file.h"
@@ -72,27 +74,52 @@ static int measure(bench *b, ps_err *err)
 
 /* ---- a shape ---- */
 
+/* Shapes stand in the checkout that the program was built in, or beside the program where it is installed. */
+static const struct {
+    bool beside; /* the program's folder */
+    const char *path;
+} shape_folders[] = {{true, "/../../data/shapes"}, {true, "/../share/patchsweep/shapes"}, {false, PS_DATADIR "/shapes"}};
+
+/* The folder of the program's file, symlinks followed; "." where the system does not say. */
+static void program_folder(char *out, size_t bytes)
+{
+    ssize_t n = readlink("/proc/self/exe", out, bytes - 1);
+
+    out[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash)
+        *slash = '\0';
+    else
+        snprintf(out, bytes, ".");
+}
+
+/* The path of one of our own shapes, or NULL with *err set. */
+static char *own_shape(const char *name, ps_err *err)
+{
+    char program[4096], *path = NULL;
+    ps_text candidate = {0};
+
+    program_folder(program, sizeof program);
+    for (size_t i = 0; i < sizeof shape_folders / sizeof *shape_folders && !path && !strchr(name, '/') && !err->code; i++) {
+        ps_text_release(&candidate);
+        ps_text_printf(&candidate, "%s%s/%s.json", shape_folders[i].beside ? program : "", shape_folders[i].path, name);
+        if (ps_file_kind(ps_text_str(&candidate)) == 1)
+            path = ps_strdup(ps_text_str(&candidate), err);
+    }
+    ps_text_release(&candidate);
+    if (!path && !err->code)
+        ps_err_set(err, PS_EINPUT, "--shape: '%s' is neither a config.json nor a model directory, nor a shape beside '%s' "
+                   "or in %s; llama-3.2-1b and llama-3.3-70b are", name, program, PS_DATADIR "/shapes");
+    return path;
+}
+
 /* Find a file, a model directory, or a shape of ours by name. */
 static int find_shape(char **path, const char *name, ps_err *err)
 {
-    static const char *const folders[] = {"data/shapes", PS_DATADIR "/shapes"};
-    ps_text candidate = {0};
+    int kind = ps_file_kind(name);
 
-    if (ps_file_kind(name)) {
-        *path = ps_file_kind(name) == 1 ? ps_strdup(name, err) : ps_path_join(name, "config.json", err);
-        return *path ? 0 : -1;
-    }
-    for (size_t i = 0; i < sizeof folders / sizeof *folders && !strchr(name, '/'); i++) {
-        ps_text_release(&candidate);
-        ps_text_printf(&candidate, "%s/%s.json", folders[i], name);
-        if (ps_file_kind(ps_text_str(&candidate)) == 1) {
-            *path = ps_strdup(ps_text_str(&candidate), err);
-            break;
-        }
-    }
-    ps_text_release(&candidate);
-    return *path ? 0 : ps_err_set(err, PS_EINPUT, "--shape: '%s' is neither a config.json nor a model directory, nor is it in %s "
-                                  "or %s; llama-3.2-1b and llama-3.3-70b are", name, folders[0], folders[1]);
+    *path = kind == 1 ? ps_strdup(name, err) : kind ? ps_path_join(name, "config.json", err) : own_shape(name, err);
+    return *path ? 0 : -1;
 }
 
 static int count_plan(bench *b, ps_err *err)
@@ -243,17 +270,23 @@ static void print_json(const bench *b)
 
 static int bench_all(bench *b, ps_err *err)
 {
+    ps_cores cores;
     int rc = b->shape ? open_shape(b, err) : 0;
 
     if (rc == 0 && b->synthetic)
         rc = ps_comm_open(&b->comm, err);
+    if (rc == 0)
+        rc = ps_cores_take(&cores, b->comm, err);
+    bool speaks = !b->comm || ps_comm_rank(b->comm) == 0;
     if (rc == 0) {
-        b->n_threads = ps_host_threads(b->comm ? ps_comm_node_size(b->comm) : 1);
+        b->n_threads = cores.threads;
+        for (int i = 0; speaks && i < PS_CORES_ADVICE; i++)
+            if (cores.advice[i][0])
+                ps_warn("%s", cores.advice[i]);
         rc = measure(b, err);
     }
     if (b->comm)
         rc = ps_comm_agree(b->comm, err) < 0 ? -1 : try_shape(b, err);
-    bool speaks = !b->comm || ps_comm_rank(b->comm) == 0;
     if (rc < 0 && speaks)
         ps_fail(err);
     else if (speaks && b->json)

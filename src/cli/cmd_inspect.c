@@ -323,11 +323,18 @@ static void row_piece(ps_answer *a, const char *key, const char *text, size_t n)
 /* Time, command line and machine of the last session. */
 static void rows_session(ps_answer *a, const char *session)
 {
-    size_t n = strcspn(session, "\n");
+    static const char build[] = "build: "; /* sessions of earlier versions have no such line */
+    const char *line = session + strcspn(session, "\n");
 
-    row_piece(a, "last_session", session, n);
-    if (session[n])
-        row_piece(a, "machine", session + n + 1, strcspn(session + n + 1, "\n"));
+    row_piece(a, "last_session", session, (size_t)(line - session));
+    if (*line && !strncmp(line + 1, build, sizeof build - 1)) {
+        line += sizeof build;
+        size_t n = strcspn(line, "\n");
+        row_piece(a, "build", line, n);
+        line += n;
+    }
+    if (*line)
+        row_piece(a, "machine", line + 1, strcspn(line + 1, "\n"));
 }
 
 /* "field: value" lines; the name of a field becomes a key where it is a valid one. */

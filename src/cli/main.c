@@ -1,10 +1,12 @@
-/* main.c - the command table. */
+/* main.c - the command table.  Compiled for the plainest processor, until ps_processor_check() has said that this one does. */
 #include <stdio.h>
 #include <string.h>
 
 #include "opt.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/build.h"
 #include "patchsweep/process.h"
+#include "patchsweep/processor.h"
 #include "patchsweep/text.h"
 
 static const struct command {
@@ -36,7 +38,7 @@ static int help(void)
 
 static int version(void)
 {
-    printf("patchsweep %s\n", PS_VERSION);
+    printf("%s\n", ps_build_describe());
     return 0;
 }
 
@@ -72,6 +74,8 @@ static int dispatch(int argc, char **argv)
 int main(int argc, char **argv)
 {
     ps_process_begin();
+    if (ps_processor_check())
+        return PS_EINPUT;
     setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
     return ps_process_end(dispatch(argc, argv));
 }

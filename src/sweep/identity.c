@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "job_diff.h"
+#include "patchsweep/build.h"
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
@@ -59,7 +60,7 @@ static int add_weights(ps_text *out, const char *dir, ps_err *err)
 
 int ps_identity_build(ps_text *out, const ps_job *job, const ps_grid *grid, const char *model_dir, ps_err *err)
 {
-    ps_text_printf(out, "program: %s\n", PS_VERSION);
+    ps_text_printf(out, "program: %s\n", ps_build_version);
     ps_text_printf(out, "job: %s\n", job->text);
     ps_text_printf(out, "pairs: %d, %08x\n", (int)grid->n_pairs, (unsigned)crc_of_pairs(job, grid));
     ps_text_printf(out, "precision: %s\n", ps_precisions[grid->precision].name);

@@ -99,7 +99,7 @@ static int check_identity(const ps_ledger *l, ps_err *err)
 {
     ps_err why = PS_ERR_INIT;
 
-    if (ps_identity_compare(l->identity, l->own_identity, &why) == 0)
+    if (ps_identity_compare(ps_identity_of_job(l->identity), ps_identity_of_job(l->own_identity), &why) == 0)
         return 0;
     return ps_err_set(err, why.code, "%s; run the command line that began it, name another output with -o, or start over with "
                       "--force", why.text);

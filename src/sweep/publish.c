@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "patchsweep/build.h"
 #include "patchsweep/file.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
@@ -30,7 +31,7 @@ static int begin(draft *d, ps_err *err)
         {"model_revision", b->revision, 0, false},
         {"model_config", b->config->text, 0, false},
         {"precision", ps_precisions[b->job->precision].name, 0, false},
-        {"program_version", PS_VERSION, 0, false},
+        {"program_version", ps_build_version, 0, false},
     };
 
     return ps_results_create(&d->results, b->part, b->config->n_layers, b->config->d_model, attrs,

@@ -22,7 +22,7 @@
 /* The type of a frame.  Never renumber. */
 enum ps_record {
     PS_RECORD_IDENTITY = 1, /* text: "field: value" lines that identify the run (identity.h) */
-    PS_RECORD_SESSION,      /* text: time, command line and machine, a line each */
+    PS_RECORD_SESSION,      /* text: time, command line, build and machine, a line each */
     PS_RECORD_BASELINE,     /* metrics, predictions and final rows of a pair's base runs */
     PS_RECORD_CELLS,        /* cells and their metrics; their final rows where the grid keeps them */
     PS_RECORD_ACTIVATIONS,  /* rows of a base run after a layer */

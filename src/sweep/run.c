@@ -22,6 +22,8 @@
 #include "brief.h"
 #include "ledger.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/build.h"
+#include "patchsweep/cores.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/journal.h"
@@ -35,6 +37,7 @@
 #include "publish.h"
 #include "report.h"
 #include "same.h"
+#include "session.h"
 #include "snapshot.h"
 #include "verdict.h"
 #include "watch.h"
@@ -43,6 +46,7 @@ typedef struct run {
     const ps_run_options *options;
     ps_comm *comm;
     int rank, size;
+    ps_cores cores;
     double start, load_seconds, sweep_seconds;
     ps_brief brief; /* whole on rank 0 */
     /* rank 0 */
@@ -174,7 +178,7 @@ static int load_model(run *r, ps_err *err)
                 (int)r->brief.config->max_positions);
     const ps_backend_needs needs = ps_forward_needs(
         r->brief.config, r->brief.grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
-        ps_host_threads(ps_comm_node_size(r->comm)), panel_rows(r), T);
+        r->cores.threads, panel_rows(r), T);
     if (ps_backend_open(&r->backend, r->brief.backend_name, &needs, err) < 0)
         return -1;
     return ps_weights_open(&r->weights, r->brief.config, r->brief.model_dir, r->backend, err);
@@ -200,26 +204,15 @@ static void compare_machines(run *r)
     r->same_bits = ps_same_text(r->comm, machine) && r->backend->same_bits;
 }
 
-/* One kind of processor gives the same bits, another not: the last line of a session's text is what it ran on. */
-static void warn_of_other_machines(const char *sessions, const char *here)
-{
-    const char *at = strrchr(sessions, '\n');
-
-    if (at && strcmp(at + 1, here))
-        ps_warn("this run goes on with %s; it was on %s before, and their last bits may differ", here, at + 1);
-}
-
 /* Rank 0: from here on there is something to lose. */
 static int begin_ledger(run *r, ps_err *err)
 {
-    const char *before = ps_ledger_sessions(r->ledger), *command = r->options->command;
+    const char *before = ps_ledger_sessions(r->ledger);
     ps_text session = {0}, machine = {0};
-    char utc[21];
 
-    ps_utc(utc);
     ps_text_printf(&machine, "%s, %s", ps_host_cpu(), ps_backend_describe(r->backend));
-    warn_of_other_machines(before, ps_text_str(&machine));
-    ps_text_printf(&session, "%s %s\n%s", utc, command ? command : "patchsweep run", ps_text_str(&machine));
+    ps_session_warn(before, ps_build_describe(), ps_text_str(&machine));
+    ps_session_write(&session, r->options->command, ps_build_describe(), ps_text_str(&machine));
     ps_text_printf(&r->history, "%s%s%s", before, *before ? "\n" : "", ps_text_str(&session));
     int rc = ps_text_ok(&session, err) < 0 || ps_text_ok(&r->history, err) < 0
                  ? -1
@@ -248,8 +241,7 @@ static void describe_resumed(const run *r)
 
 static void describe(const run *r)
 {
-    if (ps_backend_advice(r->backend))
-        ps_warn("%s", ps_backend_advice(r->backend));
+    ps_session_describe(&r->cores, r->backend, r->same_bits);
     ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->brief.config->family->model_type,
             (int)r->brief.config->n_layers, (int)r->brief.config->d_model,
             (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
@@ -607,6 +599,8 @@ static int prepare(run *r, ps_err *err)
 /* Collective.  Everything that may fail without anyone waiting. */
 static int start(run *r, ps_err *err)
 {
+    if (ps_cores_take(&r->cores, r->comm, err) < 0)
+        return -1;
     if (r->rank == 0)
         prepare(r, err);
     if (ps_comm_agree(r->comm, err) < 0)

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -69,6 +71,19 @@ class Shapes(unittest.TestCase):
         self.assertGreaterEqual(shape["ranks"]["64"], 0.82)
         self.assertIn("512", shape["ranks"])
         self.assertGreater(shape["useful_ranks"], 64)
+
+    def test_from_any_folder(self):
+        """Names of shapes are found beside the program: in the checkout, and installed anywhere."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(self.shape("llama-3.2-1b", cwd=folder)["cells"], 448)
+            bin_folder, shapes = pathlib.Path(folder, "bin"), pathlib.Path(folder, "share", "patchsweep", "shapes")
+            bin_folder.mkdir()
+            shapes.mkdir(parents=True)
+            shutil.copy(harness.PATCHSWEEP, bin_folder / "patchsweep")
+            shutil.copy(harness.ROOT / "data" / "shapes" / "llama-3.2-1b.json", shapes / "moved.json")
+            done = subprocess.run([bin_folder / "patchsweep", "bench", "--quick", "--no-disk", "--json", "--shape", "moved"],
+                                  cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_long_prompts_cost_their_cells(self):
         short, long = (self.shape("llama-3.2-1b", "--tokens", t, "--first-difference", t - 14) for t in (28, 161))

@@ -152,19 +152,34 @@ class BadInput(unittest.TestCase):
 
 
 class SlurmStep(unittest.TestCase):
-    """Tasks of a Slurm step that Open MPI cannot see would all write one file."""
+    """Tasks of a Slurm step that MPI cannot see would all write one file."""
 
-    def test_refused_before_mpi(self):
-        done = harness.run("run", GOLDEN / "base.job.json", "-o", "/nonexistent/o.h5",
-                           env={"SLURM_STEP_NUM_TASKS": "4", "SLURM_JOB_ID": "1"})
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("--mpi=pmix", done.stderr)
+    def start(self, **env):
+        """A run as one of a step's four tasks."""
+        with tempfile.TemporaryDirectory() as folder:
+            return harness.run("run", GOLDEN / "base.job.json", "-o", f"{folder}/o.h5",
+                               env={"SLURM_JOB_ID": "1", "SLURM_STEP_NUM_TASKS": "4", **env})
+
+    def test_refused(self):
+        """Without a launcher's variables; with those of one that this library does not speak to; with what MPI did not heed."""
+        for env in ({}, {"PMI_RANK": "0", "PMI_SIZE": "4"}, {"OMPI_COMM_WORLD_SIZE": "4"}):
+            done = self.start(**env)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("has 4 tasks", done.stderr)
+            self.assertIn("--mpi=pmi", done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
     def test_one_task_is_fine(self):
-        with tempfile.TemporaryDirectory() as folder:
-            done = harness.run("run", GOLDEN / "base.job.json", "-o", f"{folder}/o.h5",
-                               env={"SLURM_STEP_NUM_TASKS": "1"})
-            self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.start(SLURM_STEP_NUM_TASKS="1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_mpi_sees_counts(self):
+        """Two ranks that a launcher of their own started within the step; and one, which it says is one."""
+        for ranks in (1, 2):
+            with tempfile.TemporaryDirectory() as folder:
+                done = harness.run("run", GOLDEN / "base.job.json", "-o", f"{folder}/o.h5", ranks=ranks,
+                                   env={"SLURM_STEP_NUM_TASKS": "4"})
+                self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":

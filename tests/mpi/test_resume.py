@@ -227,18 +227,41 @@ class Refused(Case):
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         self.refuse("its tokenizer has")
 
-    def test_program(self):
-        """Of another version, whose bits may be others: a journal that says so, checksums and all."""
-        data = bytearray(self.before)
-        size = int.from_bytes(data[16:24], "little")
-        begin, end = 8 + 32, 8 + 32 + (size + 7) // 8 * 8
-        at = data.index(b"program: ", begin) + 9
-        data[at:at + 1] = b"9"
-        data[32:36] = bits.crc32c(data[begin:end]).to_bytes(4, "little")
-        data[36:40] = bits.crc32c(data[8:36]).to_bytes(4, "little")
+    def edit(self, kind, word, new):
+        """Write `new` over `word` in the journal's last record of that kind, checksums and all."""
+        data, at, found = bytearray(self.before), 8, None
+        while data[at:at + 4] == b"Pfrm":
+            size = int.from_bytes(data[at + 8:at + 16], "little")
+            end = at + 32 + (size + 7) // 8 * 8
+            if int.from_bytes(data[at + 4:at + 8], "little") == kind:
+                found = (at, end)
+            at = end
+        at, end = found
+        begin = data.index(word, at + 32, end)
+        data[begin:begin + len(word)] = new
+        data[at + 24:at + 28] = bits.crc32c(data[at + 32:end]).to_bytes(4, "little")
+        data[at + 28:at + 32] = bits.crc32c(data[at:at + 28]).to_bytes(4, "little")
         self.journal.write_bytes(data)
-        self.before = bytes(data)
-        self.refuse("its program has '9")
+
+    def test_program(self):
+        """Another revision of the program goes on, and so does another build, with a warning that names both."""
+        version = harness.run("--version").stdout.split()[1]
+        self.edit(1, b"program: 0", b"program: 9")
+        self.assertNotIn("was begun with", self.go(*self.set, "--max-hours", "0.000001").stderr)
+        self.edit(2, b"ARCH=", b"MARK=")
+        done = self.go(*self.set)
+        line = next(line for line in done.stderr.splitlines() if "was begun with" in line)
+        self.assertIn(f"resumes with patchsweep {version}", line)
+        self.assertIn("MARK=", line)
+        self.assertIn("last bits may differ", line)
+        self.assert_done(done)
+
+    def test_build_that_is_not_known(self):
+        """A journal of a version that noted no build."""
+        self.edit(2, b"build: ", b"BUILD: ")
+        done = self.go(*self.set)
+        self.assertIn("is not known", done.stderr)
+        self.assert_done(done)
 
     def test_force_starts_over(self):
         done = self.go(*self.set, "--set", "layers=[1]", "--force")
