@@ -5,7 +5,7 @@
 #define PATCHSWEEP_PROCESS_H
 
 /*
- * The first act of main().  Opens standard descriptors that are closed on /dev/null, so that no file of ours gets
+ * Called by main() before anything is opened.  Opens standard descriptors that are closed on /dev/null, so that no file of ours gets
  * their numbers and no message goes into it.  Ignores SIGXFSZ: a write beyond the limit fails as on a full disk.
  */
 void ps_process_begin(void);

@@ -73,9 +73,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    ps_process_begin();
-    if (ps_processor_check())
+    if (ps_processor_check()) /* the first act: what comes after is compiled for one ARCH */
         return PS_EINPUT;
+    ps_process_begin();
     setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
     return ps_process_end(dispatch(argc, argv));
 }

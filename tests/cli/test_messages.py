@@ -87,7 +87,7 @@ class Jobs(Case):
         pair = json.dumps(good_job()["pairs"][0])
         for text in (pair, f"{pair}\n", f"{pair}\n{pair}\n", f"{pair}\r\n{pair}"):
             self.refuse(text, "job.json", "file of pairs", "pairs_file")
-        self.refuse(json.dumps(good_job()) + "\n{}", "text behind", without=("pairs_file",))
+        self.refuse(json.dumps(good_job()) + "\n{}", "text after", without=("pairs_file",))
         self.refuse('{"clean_promt": "x"}', "unknown key", without=("pairs_file",))
 
     def test_suggestions_are_near(self):
