@@ -124,7 +124,7 @@ $O/.version $F/.version: FORCE
 	@echo '$(VERSION_NOW)' | cmp -s - $@ || echo '$(VERSION_NOW)' > $@
 
 # What runs before the processor is known to have what the rest was compiled for.
-$O/src/cli/main.o $O/src/base/process.o $O/src/base/processor.o: private CFLAGS := $(filter-out -march=%,$(CFLAGS))
+$O/src/cli/main.o $O/src/base/processor.o: private CFLAGS := $(filter-out -march=%,$(CFLAGS))
 
 $O/%.o: %.c $O/.flags
 	$(call say,CC)

@@ -66,8 +66,9 @@ def is_word(point):
 def inert():
     """Characters that combine or move by the newest Unicode's NFC and not by the package's.
 
-    The newest, not utf8proc's: another version of it must not give other ids.  Characters keep how they
-    normalize for ever, so that only those count which the package, of Unicode 9, does not know.
+    The newest Unicode is taken instead of utf8proc's, because the ids must not depend on utf8proc's version.
+    The way a character normalizes never changes once it is defined.  So only characters that the package, of
+    Unicode 9, does not know make a difference.
     """
     ours, theirs = normalizers.NFC().normalize_str, unicodedata2.normalize
     found = {point for point in POINTS for text in ("a" + chr(point) + "\u0323", "a\u0315" + chr(point))

@@ -43,7 +43,7 @@ static const struct feature {
     unsigned leaf, subleaf;
     int reg, bit;
     enum state state;
-    int level; /* of the x86-64 levels v2, v3 and v4, the first that has it */
+    int level; /* the lowest x86-64 level with this feature: 2, 3 or 4 for v2, v3, v4 */
 } features[] = {
     {"sse3", 1, 0, ECX, 0, NO_STATE, 2},
     {"ssse3", 1, 0, ECX, 9, NO_STATE, 2},
