@@ -24,6 +24,7 @@
 #include "patchsweep/backend.h"
 #include "patchsweep/build.h"
 #include "patchsweep/cores.h"
+#include "patchsweep/file.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/journal.h"
@@ -60,7 +61,7 @@ typedef struct run {
     ps_backend *backend;
     ps_cellset *done, *flight; /* done: on rank 0 the ledger's; flight: NULL where nothing is */
     ps_snapshot *snapshot;
-    int generation;   /* of the last snapshot */
+    int generation;   /* of the last good snapshot */
     int64_t max_rows; /* of a wave, over all ranks */
     ps_plan *plan;
     ps_wave *wave;
@@ -114,7 +115,7 @@ static int find_snapshot(run *r, ps_err *err)
     }
     if (r->snapshot && ps_cellset_open(&r->flight, r->brief.grid, err) == 0) {
         ps_snapshot_cells(r->snapshot, r->flight);
-        r->generation = ps_snapshot_generation(r->snapshot); /* the good one: the next goes over the other */
+        r->generation = ps_snapshot_generation(r->snapshot); /* the next save overwrites the other one */
     }
     return ps_comm_agree(r->comm, err);
 }
@@ -204,6 +205,17 @@ static void compare_machines(run *r)
     r->same_bits = ps_same_text(r->comm, machine) && r->backend->same_bits;
 }
 
+/* Make the folder of snapshots, and sync its entry: snapshots sync what is in it. */
+static void make_rows_dir(const char *path)
+{
+    ps_err why = PS_ERR_INIT;
+
+    if (mkdir(path, 0777) < 0 && errno != EEXIST)
+        ps_warn("cannot make '%s': %s; rows in flight will not be saved", path, strerror(errno));
+    else if (ps_file_sync_entry(path, &why) < 0)
+        ps_warn("%s; a power cut may lose rows in flight", why.text);
+}
+
 /* Rank 0: from here on there is something to lose. */
 static int begin_ledger(run *r, ps_err *err)
 {
@@ -219,8 +231,8 @@ static int begin_ledger(run *r, ps_err *err)
                  : ps_ledger_begin(r->ledger, ps_weights_sums(r->weights), ps_text_str(&session), err);
     ps_text_release(&session);
     ps_text_release(&machine);
-    if (rc == 0 && mkdir(r->brief.rows_dir, 0777) < 0 && errno != EEXIST)
-        ps_warn("cannot make '%s': %s; rows in flight will not be saved", r->brief.rows_dir, strerror(errno));
+    if (rc == 0)
+        make_rows_dir(r->brief.rows_dir);
     return rc;
 }
 
@@ -302,18 +314,19 @@ static unsigned say_word(void *context, int32_t layer)
     return ps_watch_word(&r->watch, wave->n_cells > 0 && layer > wave->start);
 }
 
-/* The files that the next snapshot may write over: never those that a later wave is yet to be restored from. */
-static int next_generation(run *r)
+/* The files that the next snapshot may overwrite: not the last good ones, nor those that a later wave resumes from. */
+static int next_generation(const run *r)
 {
     const ps_plan_wave *next = &r->plan->waves[r->at_wave + 1];
+    bool needed = r->at_wave + 1 < r->plan->n_waves && next->start > 0;
 
-    if (r->at_wave + 1 < r->plan->n_waves && next->start > 0)
-        r->generation = ps_snapshot_generation(r->snapshot);
-    r->generation = !r->generation;
-    return r->generation;
+    return !(needed ? ps_snapshot_generation(r->snapshot) : r->generation);
 }
 
-/* Collective.  A snapshot that cannot be written is a pity: the one before it stays.  A journal that cannot is the end. */
+/*
+ * Collective.  Save the rows in flight.  A snapshot that cannot be written is a warning, and the one before it stays the
+ * last good one; a journal that cannot be written is a failure.
+ */
 static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err)
 {
     run *r = context;
@@ -324,6 +337,8 @@ static int save(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_
     double began = ps_seconds();
 
     int rc = ps_snapshot_save(&id, &parts, r->brief.rows_dir, rows, n, (size_t)r->brief.config->d_model, r->comm, &why);
+    if (rc == 0)
+        r->generation = id.generation;
     if (r->rank != 0)
         return 0;
     if (rc < 0)

@@ -230,9 +230,9 @@ int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *f
     ps_comm_gather(comm, &mine, sizeof mine, take_part, &all, err); /* even where there was no memory: the other ranks are sending */
     *parts = all.parts;
     id->bytes = all.bytes;
-    if (err->code)
-        return -1;
-    return all.failed < 0 ? 0 : ps_err_set(err, PS_EFAIL, "rank %d: %s", all.failed, all.why);
+    if (!err->code && all.failed >= 0)
+        ps_err_set(err, PS_EFAIL, "rank %d: %s", all.failed, all.why);
+    return ps_comm_agree(comm, err); /* every rank must know which files are the last good ones */
 }
 
 /* Remove the files of `folder` that are named as parts are and begin as one, or do not. */

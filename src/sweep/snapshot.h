@@ -35,8 +35,8 @@ typedef struct ps_snapshot_id {
 
 /*
  * Collective.  Every rank writes and syncs its part of snapshot `id` into `folder`, which exists.  On rank 0 *parts gets
- * size and checksum of each part ([ranks], owned by the caller) and id->bytes their sum; -1 where some rank failed, with
- * the rank and its reason.  On other ranks the return value is 0.
+ * size and checksum of each part ([ranks], owned by the caller) and id->bytes their sum.  -1 on all ranks where one of them
+ * failed, with the rank and its reason.
  */
 int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
                      size_t d_model, ps_comm *comm, ps_err *err);

@@ -12,6 +12,7 @@
  *                               (ENOSPC, EDQUOT) files can still be closed and removed
  *               =short          a write stores half of its bytes and says so
  *               =crash          the power goes, the call having begun: see powercut.h
+ *   PS_SHIM_CUT_AT=M            the power goes at the M-th of the same calls as well, M > N
  *   PS_SHIM_ERRNO=28            with what it fails
  *   PS_SHIM_SEED=S              of what a cut leaves
  *   PS_SHIM_FLOCK=none          there is no flock()
@@ -49,7 +50,7 @@ static struct settings {
     const char *prefix, *kind, *file; /* kind, file: NULL for any */
     char *folder; /* that the files are in */
     enum mode mode;
-    long at, seen, matched;
+    long at, cut_at, seen, matched;
     int error, log;
 } the;
 
@@ -80,6 +81,7 @@ static void set_up(void)
         if (!strcmp(mode, modes[i]))
             the.mode = (enum mode)i;
     the.at = number("PS_SHIM_AT", 0);
+    the.cut_at = number("PS_SHIM_CUT_AT", 0);
     the.kind = getenv("PS_SHIM_KIND");
     the.file = getenv("PS_SHIM_FILE");
     the.error = (int)number("PS_SHIM_ERRNO", EIO);
@@ -182,6 +184,8 @@ static enum fate next(const char *kind, const char *path, size_t bytes)
 
     the.seen++;
     note(kind, path, bytes);
+    if (mine && the.cut_at && the.matched == the.cut_at)
+        return CUT;
     if ((now && the.mode == FAIL) || (the.mode == FULL && the.at && the.matched >= the.at && !exempt(kind))) {
         errno = the.error;
         return REFUSE;
@@ -201,7 +205,7 @@ static void end_if(enum fate fate)
 
 static bool remembers(void)
 {
-    return the.mode == CRASH;
+    return the.mode == CRASH || the.cut_at;
 }
 
 /* ---- the calls ---- */
