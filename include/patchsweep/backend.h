@@ -90,8 +90,11 @@ typedef struct ps_backend_ops {
                  size_t d);
 } ps_backend_ops;
 
+typedef struct ps_backend_needs ps_backend_needs;
+
 struct ps_backend {
     ps_backend_ops ops; /* by value: a backend may take another's slots */
+    size_t (*scratch_bytes)(const ps_backend_needs *needs); /* what matmul needs; NULL: nothing */
     int n_threads;
     enum ps_dtype operand; /* of matrix products: PS_DTYPE_F32 or PS_DTYPE_BF16 */
     float *scores;      /* [n_threads, max_positions] scratch of attention */
@@ -103,14 +106,14 @@ struct ps_backend {
 };
 
 /* The largest operations that a backend must be ready for. */
-typedef struct ps_backend_needs {
+struct ps_backend_needs {
     int n_threads;
     enum ps_dtype operand;
     size_t max_positions; /* keys that a query can see */
     size_t max_rows;      /* rows that a matrix product takes at once; more are taken in turns */
     size_t max_depth;     /* k of a matrix product */
     size_t max_matrix;    /* n * k of a weight matrix */
-} ps_backend_needs;
+};
 
 /* Bytes that a matrix [n, k] takes as `ops` hold it. */
 size_t ps_matrix_bytes(const ps_backend_ops *ops, enum ps_dtype held, size_t n, size_t k);
@@ -125,6 +128,9 @@ void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *matrix, size_t i,
  * an unknown name, and where this machine or build has no matrix products of needs->operand.
  */
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err);
+/* Change what an open backend has room for; threads and operand stay as they are. */
+int ps_backend_fit(ps_backend *backend, const ps_backend_needs *needs, ps_err *err);
+uint64_t ps_backend_bytes(const ps_backend *backend, const ps_backend_needs *needs); /* that such room takes */
 void ps_backend_close(ps_backend *backend); /* NULL is fine */
 
 /* The implementation of matrix products: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file. Borrowed. */
@@ -141,17 +147,17 @@ void ps_backend_cpu(ps_backend_ops *ops); /* override the slots of ref but the m
  * needs. */
 void ps_backend_gemm(ps_backend_ops *ops);
 bool ps_backend_gemm_suits(void); /* was it built with vectors that make it as fast as the others? */
-size_t ps_backend_gemm_scratch(size_t max_rows, size_t max_depth); /* bytes of ps_backend.scratch */
+size_t ps_backend_gemm_scratch(const ps_backend_needs *needs); /* bytes of ps_backend.scratch */
 void ps_backend_gemm_describe(char *text, size_t bytes);
 void ps_backend_gemm_advise(char *text, size_t bytes); /* "" where there is no advice */
 
 void ps_backend_openblas(ps_backend_ops *ops, int n_threads);
-size_t ps_backend_openblas_scratch(size_t max_matrix);
+size_t ps_backend_openblas_scratch(const ps_backend_needs *needs);
 void ps_backend_openblas_describe(char *text, size_t bytes);
 void ps_backend_openblas_advise(char *text, size_t bytes);
 
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* of bfloat16 operands; PS_EINPUT where there is none */
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth);
+size_t ps_backend_onednn_scratch(const ps_backend_needs *needs);
 void ps_backend_onednn_describe(char *text, size_t bytes);
 
 #endif

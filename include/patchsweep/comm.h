@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdint.h>
 
 #include "patchsweep/err.h"
 
@@ -60,6 +61,8 @@ int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take ta
  */
 void ps_comm_node_gather(ps_comm *comm, const void *mine, void *all, size_t bytes);
 double ps_comm_min(ps_comm *comm, double x); /* Collective */
+/* Collective.  Each of values[n] becomes the sum over the ranks of this rank's node. */
+void ps_comm_node_sum(ps_comm *comm, uint64_t *values, size_t n);
 
 /* End all ranks with `code`.  For a failure past start-up, after its line was printed. */
 void ps_comm_abort(ps_comm *comm, int code) __attribute__((noreturn));

@@ -29,6 +29,12 @@ typedef struct ps_plan_wave {
 /* The most pairs in a wave: their base rows go through the LM head in one piece. */
 #define PS_PLAN_MAX_PAIRS 512
 
+/* The most that a rank carries in any wave, base runs not counted. */
+typedef struct ps_plan_share {
+    int64_t rows;
+    size_t cells;
+} ps_plan_share;
+
 typedef struct ps_plan {
     ps_cell *cells;  /* [n_cells] the computed ones: by wave, then entry, then rows (most first) */
     int32_t *owner;  /* [n_cells] the rank of each */
@@ -36,6 +42,7 @@ typedef struct ps_plan {
     ps_plan_wave *waves; /* [n_waves] */
     size_t n_waves;
     int size;
+    ps_plan_share *shares; /* [size] */
     int64_t work;      /* token-layers of all ranks, base runs included */
     double efficiency; /* mean over ranks / sum over layers of the busiest rank's rows */
 } ps_plan;
@@ -64,8 +71,11 @@ void ps_plan_free(ps_plan *plan);
 /* How many ranks, of `most` at most, are useful for `grid`. */
 int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *useful, ps_err *err);
 
+uint64_t ps_plan_bytes(const ps_plan *plan);
+/* The most rows of any wave over all ranks, base runs included. */
+int64_t ps_plan_max_rows(const ps_plan *plan, const ps_grid *grid);
 /* The most rows that `rank` carries in any wave, base runs not counted, the cell that all ranks compute among them. */
-int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank);
+int64_t ps_plan_rows(const ps_plan *plan, int rank);
 /* The most cells of `rank` in any wave (counted likewise), the most pairs and the most base rows of any wave. */
 size_t ps_plan_max_cells(const ps_plan *plan, int rank);
 int32_t ps_plan_max_pairs(const ps_plan *plan);

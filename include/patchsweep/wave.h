@@ -91,8 +91,18 @@ int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const 
                  ps_err *err);
 void ps_wave_close(ps_wave *wave);
 
-/* Bytes that one row of a wave takes between layers; the memory budget divided by it bounds a wave's rows. */
-size_t ps_wave_row_bytes(const ps_config *config);
+/* Bytes that ps_wave_open() allocates, by what they are for. */
+typedef struct ps_wave_bytes {
+    uint64_t panel; /* the rows of one product */
+    uint64_t base;  /* the base runs' rows, on every rank */
+    uint64_t rows;  /* this rank's rows in flight, and what they end in */
+    uint64_t head;  /* final rows on their way through the LM head */
+} ps_wave_bytes;
+/* Measure what ps_wave_open() of the same arguments would allocate on `rank`. */
+int ps_wave_measure(ps_wave_bytes *bytes, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
+                    size_t panel_rows, ps_err *err);
+/* Rows of the largest panel on `rank`: `asked` or the default, but at least T, and no more than its largest wave has. */
+size_t ps_wave_panel_rows(const ps_grid *grid, const ps_plan *plan, int rank, size_t asked);
 
 /*
  * Collective.  Run wave `index` of the plan.  A failure on one rank is not told to the others, which wait for this

@@ -40,6 +40,14 @@ uint64_t ps_weights_bytes(const ps_weights *weights); /* resident */
  * weights.  Borrowed.
  */
 const char *ps_weights_sums(const ps_weights *weights);
+/*
+ * What ps_weights_open() of the same arguments takes, from the files' headers alone: bytes that stay, and bytes that it
+ * needs on top while it loads.  Errors as there, but for those of reading the tensors.
+ */
+int ps_weights_measure(uint64_t *resident, uint64_t *loading, const ps_config *config, const char *dir,
+                       const ps_backend *backend, ps_err *err);
+/* Free the tensors, and keep the checksums: nothing else may be asked of the weights then. */
+void ps_weights_drop(ps_weights *weights);
 
 /*
  * The tensors of a layer: part[role] is [out, in], a norm or a bias [n, 1] in float32; data is NULL where

@@ -82,28 +82,32 @@ static int measure_bits(ps_backend *b, ps_err *err)
 
 /* ---- opening ---- */
 
-/* Choose the matrix-product implementation: fill its slots, size its scratch, record its description. */
-static int choose_products(ps_backend *b, const char *name, const ps_backend_needs *needs,
-                           size_t *scratch, ps_err *err)
+/* A thread's scores begin a cache line. */
+static size_t whole_lines(size_t positions)
 {
-    size_t depth = ps_max(needs->max_depth, PROBE_K);
+    return (positions + 15) / 16 * 16;
+}
+
+/* Choose the matrix-product implementation: fill its slots, record what scratch it needs and its description. */
+static int choose_products(ps_backend *b, const char *name, ps_err *err)
+{
     bool openblas = !strcmp(name, "openblas");
 
     if (b->operand == PS_DTYPE_BF16) {
         if (openblas)
             return ps_err_set(err, PS_EINPUT, "backend 'openblas' has no matrix products of precision bf16; use cpu");
-        *scratch = ps_backend_onednn_scratch(needs->max_rows, depth);
+        b->scratch_bytes = ps_backend_onednn_scratch;
         b->describe = ps_backend_onednn_describe;
         return ps_backend_onednn(&b->ops, err);
     }
     if (openblas || (!strcmp(name, "auto") && !ps_backend_gemm_suits())) {
-        *scratch = ps_backend_openblas_scratch(ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K));
+        b->scratch_bytes = ps_backend_openblas_scratch;
         b->describe = ps_backend_openblas_describe;
         ps_backend_openblas(&b->ops, b->n_threads);
         ps_backend_openblas_advise(b->advice, sizeof b->advice);
         return 0;
     }
-    *scratch = ps_backend_gemm_scratch(needs->max_rows, depth);
+    b->scratch_bytes = ps_backend_gemm_scratch;
     b->describe = ps_backend_gemm_describe;
     ps_backend_gemm(&b->ops);
     ps_backend_gemm_advise(b->advice, sizeof b->advice);
@@ -116,8 +120,7 @@ static void describe_ref(char *text, size_t bytes)
 }
 
 /* Fill the slots. */
-static int choose(ps_backend *b, const char *name, const ps_backend_needs *needs, size_t *scratch,
-                  ps_err *err)
+static int choose(ps_backend *b, const char *name, ps_err *err)
 {
     static const char *const names[] = {"auto", "cpu", "openblas"};
 
@@ -128,35 +131,61 @@ static int choose(ps_backend *b, const char *name, const ps_backend_needs *needs
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i])) {
             ps_backend_cpu(&b->ops);
-            return choose_products(b, name, needs, scratch, err);
+            return choose_products(b, name, err);
         }
     return ps_err_set(err, PS_EINPUT, "backend '%s' is not known; use auto, cpu, openblas or ref", name);
+}
+
+enum { N_BLOCKS = 2 };
+
+static void list_blocks(const ps_backend *b, const ps_backend_needs *needs, void *scores, void *scratch,
+                        ps_block blocks[N_BLOCKS])
+{
+    ps_backend_needs probe = *needs; /* the probe's products go through it as well */
+
+    probe.max_depth = ps_max(needs->max_depth, PROBE_K);
+    probe.max_matrix = ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K);
+    blocks[0] = (ps_block){scores, (size_t)b->n_threads * whole_lines(needs->max_positions), sizeof *b->scores};
+    blocks[1] = (ps_block){scratch, b->scratch_bytes ? b->scratch_bytes(&probe) : 0, 1};
+}
+
+uint64_t ps_backend_bytes(const ps_backend *b, const ps_backend_needs *needs)
+{
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(b, needs, NULL, NULL, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS);
+}
+
+int ps_backend_fit(ps_backend *b, const ps_backend_needs *needs, ps_err *err)
+{
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(b, needs, &b->scores, &b->scratch, blocks);
+    ps_blocks_free(blocks, N_BLOCKS);
+    b->scores = NULL;
+    b->scratch = NULL;
+    b->max_rows = needs->max_rows;
+    b->max_positions = whole_lines(needs->max_positions);
+    return ps_blocks_alloc(blocks, N_BLOCKS, err);
 }
 
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err)
 {
     ps_backend *b = ps_calloc(1, sizeof *b, err);
-    size_t scratch = 0;
 
     if (!b)
         return -1;
     b->n_threads = needs->n_threads;
     b->operand = needs->operand;
-    b->max_rows = needs->max_rows;
-    b->max_positions = (needs->max_positions + 15) / 16 * 16; /* a thread's scores: whole lines */
     omp_set_num_threads(b->n_threads);
-    if (choose(b, name, needs, &scratch, err) < 0)
-        goto fail;
-    b->scores = ps_malloc_aligned((size_t)b->n_threads * b->max_positions, sizeof *b->scores, err);
-    b->scratch = ps_malloc_aligned(scratch, 1, err);
-    if (!b->scores || !b->scratch || measure_bits(b, err) < 0)
-        goto fail;
+    if (choose(b, name, err) < 0 || ps_backend_fit(b, needs, err) < 0 || measure_bits(b, err) < 0) {
+        ps_backend_close(b);
+        return -1;
+    }
     b->describe(b->description, sizeof b->description);
     *out = b;
     return 0;
-fail:
-    ps_backend_close(b);
-    return -1;
 }
 
 void ps_backend_close(ps_backend *backend)

@@ -278,9 +278,9 @@ bool ps_backend_gemm_suits(void)
     return VECTOR >= 8;
 }
 
-size_t ps_backend_gemm_scratch(size_t max_rows, size_t max_depth)
+size_t ps_backend_gemm_scratch(const ps_backend_needs *needs)
 {
-    return (max_rows + TILE_ROWS) * max_depth * sizeof(float);
+    return (needs->max_rows + TILE_ROWS) * needs->max_depth * sizeof(float);
 }
 
 void ps_backend_gemm_describe(char *text, size_t bytes)

@@ -157,9 +157,9 @@ static void matmul(const ps_backend *backend, float *out, const float *x, const 
     }
 }
 
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth)
+size_t ps_backend_onednn_scratch(const ps_backend_needs *needs)
 {
-    return max_rows * max_depth * sizeof(uint16_t);
+    return needs->max_rows * needs->max_depth * sizeof(uint16_t);
 }
 
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)
@@ -195,9 +195,10 @@ void ps_backend_onednn_describe(char *text, size_t bytes)
 
 #else
 
-size_t ps_backend_onednn_scratch(size_t max_rows, size_t max_depth)
+size_t ps_backend_onednn_scratch(const ps_backend_needs *needs)
 {
-    return 0 * max_rows * max_depth;
+    (void)needs;
+    return 0;
 }
 
 int ps_backend_onednn(ps_backend_ops *ops, ps_err *err)

@@ -49,9 +49,9 @@ void ps_backend_openblas(ps_backend_ops *ops, int n_threads)
     ops->matmul = matmul;
 }
 
-size_t ps_backend_openblas_scratch(size_t max_matrix)
+size_t ps_backend_openblas_scratch(const ps_backend_needs *needs)
 {
-    return max_matrix * sizeof(float);
+    return needs->max_matrix * sizeof(float);
 }
 
 void ps_backend_openblas_describe(char *text, size_t bytes)

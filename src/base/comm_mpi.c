@@ -17,7 +17,7 @@
 #define PIECE ((size_t)1 << 30)
 
 struct ps_comm {
-    MPI_Comm mpi, node;
+    MPI_Comm mpi, node; /* all ranks, and those of this node */
     int rank, size, node_rank, node_size;
     char host[MPI_MAX_PROCESSOR_NAME + 1];
     char library[MPI_MAX_LIBRARY_VERSION_STRING + 1];
@@ -266,6 +266,11 @@ double ps_comm_min(ps_comm *comm, double x)
 
     MPI_Allreduce(&x, &least, 1, MPI_DOUBLE, MPI_MIN, comm->mpi);
     return least;
+}
+
+void ps_comm_node_sum(ps_comm *comm, uint64_t *values, size_t n)
+{
+    MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_UINT64_T, MPI_SUM, comm->node);
 }
 
 void ps_comm_abort(ps_comm *comm, int code)

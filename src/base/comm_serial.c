@@ -97,6 +97,11 @@ double ps_comm_min(ps_comm *comm, double x)
     return x;
 }
 
+void ps_comm_node_sum(ps_comm *comm, uint64_t *values, size_t n)
+{
+    (void)comm, (void)values, (void)n;
+}
+
 void ps_comm_abort(ps_comm *comm, int code)
 {
     (void)comm;

@@ -1,6 +1,7 @@
 /* mem.c - checked allocation, and a way to make any one of them fail. */
 #include "patchsweep/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,27 +56,67 @@ void *ps_realloc(void *old, size_t n, size_t size, ps_err *err)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)8 << 20)
 
+/* Whole cache lines, or whole huge pages; SIZE_MAX where that does not fit. */
+static size_t rounded(size_t bytes)
+{
+    size_t unit = bytes < LARGE ? LINE : HUGE_PAGE;
+
+    return bytes > SIZE_MAX - unit ? SIZE_MAX : (bytes + unit - 1) / unit * unit;
+}
+
 /* Allocate in huge pages where the system grants them. */
 static void *huge(size_t bytes)
 {
-    size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    void *p = whole < bytes ? NULL : aligned_alloc(HUGE_PAGE, whole);
+    void *p = aligned_alloc(HUGE_PAGE, bytes);
 
 #ifdef MADV_HUGEPAGE
     if (p)
-        madvise(p, whole, MADV_HUGEPAGE); /* may fail */
+        madvise(p, bytes, MADV_HUGEPAGE); /* may fail */
 #endif
     return p;
 }
 
 void *ps_malloc_aligned(size_t n, size_t size, ps_err *err)
 {
-    size_t bytes = product(n, size);
+    size_t bytes = product(n, size), whole = rounded(bytes);
     void *p = NULL;
 
-    if (bytes != SIZE_MAX && fail_in() != 0)
-        p = bytes < LARGE ? aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE) : huge(bytes);
+    if (whole != SIZE_MAX && fail_in() != 0)
+        p = bytes < LARGE ? aligned_alloc(LINE, whole) : huge(whole);
     return checked(p, bytes, err);
+}
+
+uint64_t ps_blocks_bytes(const ps_block *blocks, size_t n_blocks)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n_blocks; i++) {
+        size_t bytes = blocks[i].n ? rounded(product(blocks[i].n, blocks[i].size)) : 0;
+        if (sum + bytes < sum)
+            return UINT64_MAX;
+        sum += bytes;
+    }
+    return sum;
+}
+
+int ps_blocks_alloc(const ps_block *blocks, size_t n_blocks, ps_err *err)
+{
+    for (size_t i = 0; i < n_blocks; i++) {
+        void *p = ps_malloc_aligned(blocks[i].n, blocks[i].size, err);
+        if (!p)
+            return -1;
+        memcpy(blocks[i].to, &p, sizeof p);
+    }
+    return 0;
+}
+
+void ps_blocks_free(const ps_block *blocks, size_t n_blocks)
+{
+    for (size_t i = 0; i < n_blocks; i++) {
+        void *p;
+        memcpy(&p, blocks[i].to, sizeof p);
+        free(p);
+    }
 }
 
 char *ps_strndup(const char *s, size_t n, ps_err *err)
@@ -97,6 +138,13 @@ char *ps_strdup(const char *s, ps_err *err)
 void ps_free(void *p)
 {
     free(p);
+}
+
+void ps_mem_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 int ps_grow(void *vec, size_t n, size_t *cap, size_t size, ps_err *err)

@@ -6,6 +6,7 @@
 #include "patchsweep/forward.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
@@ -21,10 +22,28 @@ struct ps_forward {
     size_t max_rows, d, q_width, kv_width, d_mlp;
 };
 
+#define N_BLOCKS 5
+
+static void list_blocks(ps_forward *f, const ps_config *c, size_t max_rows, size_t max_positions,
+                        ps_block blocks[N_BLOCKS])
+{
+    size_t half = (size_t)c->head_dim / 2, d_mlp = (size_t)c->d_mlp;
+    const ps_block all[N_BLOCKS] = {
+        {&f->cos, max_positions * half, sizeof(float)}, {&f->sin, max_positions * half, sizeof(float)},
+        {&f->h, max_rows * (size_t)c->d_model, sizeof(float)}, {&f->gate, max_rows * d_mlp, sizeof(float)},
+        {&f->up, max_rows * d_mlp, sizeof(float)},
+    };
+
+    memcpy(blocks, all, sizeof all);
+}
+
 uint64_t ps_forward_bytes(const ps_config *c, size_t max_rows, size_t max_positions)
 {
-    return 4 * ((uint64_t)max_positions * (uint64_t)c->head_dim +
-                (uint64_t)max_rows * (uint64_t)(c->d_model + 2 * (int64_t)c->d_mlp));
+    ps_forward none;
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(&none, c, max_rows, max_positions, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS);
 }
 
 /* cos and sin of position * frequency, each rounded to float as transformers does: the product in
@@ -51,7 +70,7 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
                     const ps_backend *backend, size_t max_rows, size_t max_positions, ps_err *err)
 {
     ps_forward *f = ps_calloc(1, sizeof *f, err);
-    size_t half = (size_t)config->head_dim / 2;
+    ps_block blocks[N_BLOCKS];
 
     if (!f)
         return -1;
@@ -63,12 +82,8 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
     f->d_mlp = (size_t)config->d_mlp;
     f->q_width = (size_t)config->n_heads * (size_t)config->head_dim;
     f->kv_width = (size_t)config->n_kv_heads * (size_t)config->head_dim;
-    f->cos = ps_malloc_aligned(max_positions * half, sizeof(float), err);
-    f->sin = ps_malloc_aligned(max_positions * half, sizeof(float), err);
-    f->h = ps_malloc_aligned(max_rows * f->d, sizeof(float), err);
-    f->gate = ps_malloc_aligned(max_rows * f->d_mlp, sizeof(float), err);
-    f->up = ps_malloc_aligned(max_rows * f->d_mlp, sizeof(float), err);
-    if (!f->cos || !f->sin || !f->h || !f->gate || !f->up || fill_rope(f, max_positions, err) < 0) {
+    list_blocks(f, config, max_rows, max_positions, blocks);
+    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
         ps_forward_close(f);
         return -1;
     }
@@ -78,13 +93,12 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
 
 void ps_forward_close(ps_forward *f)
 {
+    ps_block blocks[N_BLOCKS];
+
     if (!f)
         return;
-    ps_free(f->cos);
-    ps_free(f->sin);
-    ps_free(f->h);
-    ps_free(f->gate);
-    ps_free(f->up);
+    list_blocks(f, f->config, 0, 0, blocks);
+    ps_blocks_free(blocks, N_BLOCKS);
     ps_free(f);
 }
 

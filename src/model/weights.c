@@ -101,21 +101,25 @@ typedef struct loader {
     ps_weights *weights;
     const ps_safetensors *file;
     bool *used;        /* [tensors in file] */
+    bool measuring;    /* add up bytes, allocate and read nothing */
     void *raw, *typed; /* one block's rows, as the file has them and in the type held */
     size_t room;       /* bytes of raw; typed has twice as many */
     uint32_t crc;      /* of the tensor that was read last, as the file has it */
 } loader;
 
-/* Room for a block of rows: whole strips, one at least.  Returns the rows, 0 on failure. */
-static size_t block_rows(loader *l, size_t row_bytes, ps_err *err)
+/* Make room for a block of rows of a matrix of n: whole strips, one at least.  Returns the rows, 0 on failure. */
+static size_t block_rows(loader *l, size_t n, size_t row_bytes, ps_err *err)
 {
     size_t strip = l->weights->backend->ops.strip, rows = BLOCK_BYTES / row_bytes / strip * strip;
 
     rows = rows < strip ? strip : rows;
+    rows = rows > n ? n : rows;
     if (rows * row_bytes > l->room) {
+        l->room = rows * row_bytes;
+        if (l->measuring)
+            return rows;
         ps_free(l->raw);
         ps_free(l->typed);
-        l->room = rows * row_bytes;
         l->raw = ps_malloc_aligned(l->room, 1, err);
         l->typed = ps_malloc_aligned(2 * l->room, 1, err);
         if (!l->raw || !l->typed)
@@ -156,12 +160,14 @@ static int read_matrix(loader *l, const ps_tensor *t, const ps_backend_ops *ops,
     enum ps_dtype from = (enum ps_dtype)t->dtype;
     size_t n = (size_t)t->dims[0], k = t->n_dims > 1 ? (size_t)t->dims[1] : 1;
     size_t raw_row = k * ps_dtype_bytes(from), row = k * ps_dtype_bytes(to);
-    size_t rows = block_rows(l, raw_row, err);
-    char *data = rows ? ps_malloc_aligned(ps_matrix_bytes(ops, to, n, k), 1, err) : NULL;
+    size_t rows = block_rows(l, n, raw_row, err), bytes = ps_matrix_bytes(ops, to, n, k);
+    const ps_block block = {.n = bytes, .size = 1};
+    char *data = rows && !l->measuring ? ps_malloc_aligned(bytes, 1, err) : NULL;
 
     *out = (ps_matrix){data, to, n, k};
+    l->weights->bytes += ps_blocks_bytes(&block, 1);
     if (!data)
-        return -1;
+        return l->measuring ? 0 : -1;
     l->crc = 0;
     for (size_t at = 0; at < n; at += rows) {
         size_t some = n - at < rows ? n - at : rows;
@@ -170,7 +176,6 @@ static int read_matrix(loader *l, const ps_tensor *t, const ps_backend_ops *ops,
         l->crc = ps_crc32c(l->crc, l->raw, some * raw_row);
         ps_matrix_lay_out(ops, data + at * row, to_type(l, from, to, some, k), to, some, k);
     }
-    l->weights->bytes += ps_matrix_bytes(ops, to, n, k);
     return 0;
 }
 
@@ -287,36 +292,64 @@ static int load_all(loader *l, ps_err *err)
     return check_unused(l, err) < 0 ? -1 : ps_text_ok(&w->sums, err);
 }
 
-int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, const ps_backend *backend,
-                    ps_err *err)
+/* Load the directory's tensors into `l->weights`, or add up what they need. */
+static int load_dir(loader *l, const char *dir, ps_err *err)
 {
     ps_safetensors *file = NULL;
-    loader l = {0};
     int rc = -1;
 
+    if (ps_safetensors_open(&file, dir, err) < 0)
+        return -1;
+    l->file = file;
+    l->used = ps_calloc((size_t)ps_safetensors_n(file), sizeof *l->used, err);
+    if (l->used && (rc = load_all(l, err)) < 0)
+        ps_err_prefix(err, "model '%s'", dir);
+    ps_free(l->used);
+    ps_free(l->raw);
+    ps_free(l->typed);
+    ps_safetensors_close(file);
+    return rc;
+}
+
+static ps_weights *new_weights(const ps_config *config, const ps_backend *backend, ps_err *err)
+{
     ps_weights *w = ps_calloc(1, sizeof *w, err);
-    if (!w || ps_safetensors_open(&file, dir, err) < 0)
-        goto out;
+
+    if (!w)
+        return NULL;
     w->config = config;
     w->backend = backend;
     w->layers = ps_calloc((size_t)config->n_layers, sizeof *w->layers, err);
-    l = (loader){.weights = w, .file = file,
-                 .used = ps_calloc((size_t)ps_safetensors_n(file), sizeof *l.used, err)};
-    if (!w->layers || !l.used)
-        goto out;
-    if (load_all(&l, err) < 0) {
-        ps_err_prefix(err, "model '%s'", dir);
-        goto out;
-    }
-    *out = w;
-    w = NULL;
-    rc = 0;
-out:
-    ps_free(l.used);
-    ps_free(l.raw);
-    ps_free(l.typed);
-    ps_safetensors_close(file);
+    if (w->layers)
+        return w;
     ps_weights_close(w);
+    return NULL;
+}
+
+int ps_weights_open(ps_weights **out, const ps_config *config, const char *dir, const ps_backend *backend,
+                    ps_err *err)
+{
+    loader l = {.weights = new_weights(config, backend, err)};
+
+    if (!l.weights || load_dir(&l, dir, err) < 0) {
+        ps_weights_close(l.weights);
+        return -1;
+    }
+    *out = l.weights;
+    return 0;
+}
+
+int ps_weights_measure(uint64_t *resident, uint64_t *loading, const ps_config *config, const char *dir,
+                       const ps_backend *backend, ps_err *err)
+{
+    loader l = {.weights = new_weights(config, backend, err), .measuring = true};
+    int rc = l.weights ? load_dir(&l, dir, err) : -1;
+
+    if (rc == 0) {
+        *resident = l.weights->bytes;
+        *loading = 3 * (uint64_t)l.room;
+    }
+    ps_weights_close(l.weights);
     return rc;
 }
 
@@ -378,14 +411,11 @@ static int random_tensor(ps_weights *w, int role, enum ps_dtype dtype, ps_matrix
 int ps_weights_synthetic(ps_weights **out, const ps_config *config, enum ps_dtype dtype,
                          const ps_backend *backend, ps_err *err)
 {
-    ps_weights *w = ps_calloc(1, sizeof *w, err);
+    ps_weights *w = new_weights(config, backend, err);
 
     if (!w)
         return -1;
-    w->config = config;
-    w->backend = backend;
-    w->layers = ps_calloc((size_t)config->n_layers, sizeof *w->layers, err);
-    int rc = w->layers ? random_tensor(w, PS_W_FINAL_NORM, dtype, &w->final_norm, err) : -1;
+    int rc = random_tensor(w, PS_W_FINAL_NORM, dtype, &w->final_norm, err);
     if (rc == 0)
         rc = random_matrix(w, &w->head, (size_t)config->vocab, (size_t)config->d_model,
                            backend->ops.held[dtype], err);
@@ -406,10 +436,8 @@ static void free_matrix(const ps_matrix *m)
     ps_free((void *)(uintptr_t)m->data);
 }
 
-void ps_weights_close(ps_weights *w)
+void ps_weights_drop(ps_weights *w)
 {
-    if (!w)
-        return;
     for (int32_t layer = 0; w->layers && layer < w->config->n_layers; layer++)
         for (int role = 0; role < PS_N_ROLES; role++)
             free_matrix(&w->layers[layer][role]);
@@ -417,8 +445,17 @@ void ps_weights_close(ps_weights *w)
         free_matrix(&w->head);
     free_matrix(&w->embed);
     free_matrix(&w->final_norm);
-    ps_text_release(&w->sums);
     ps_free(w->layers);
+    w->layers = NULL;
+    w->head = w->embed = w->final_norm = (ps_matrix){.data = NULL};
+}
+
+void ps_weights_close(ps_weights *w)
+{
+    if (!w)
+        return;
+    ps_weights_drop(w);
+    ps_text_release(&w->sums);
     ps_free(w);
 }
 

@@ -4,6 +4,7 @@
 #include "head.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "patchsweep/mem.h"
 
@@ -14,37 +15,55 @@ struct ps_head {
     const ps_config *config;
     ps_weights *weights;
     ps_forward *forward;
-    size_t d, max_rows;
+    size_t d;
     int32_t panel_tokens;
-    float *h;              /* [max_rows, d] normed */
-    float *target;         /* [max_pairs, 2, d] the head's rows of answer and foil */
+    float *h;              /* [rows, d] normed: final rows of the largest wave */
+    float *target;         /* [pairs, 2, d] the head's rows of answer and foil */
     float *logits;         /* [CHUNK_ROWS, panel_tokens] */
-    float *clean_z, *clean_w; /* [max_pairs, panel_tokens] */
-    ps_reference *references; /* [max_pairs] */
-    ps_readout *readouts;     /* [max_rows] */
+    float *clean_z, *clean_w; /* [pairs, panel_tokens] */
+    ps_reference *references; /* [pairs] */
+    ps_readout *readouts;     /* [rows] */
 };
+
+#define N_BLOCKS 7
+
+static void list_blocks(ps_head *head, const ps_config *config, size_t rows, size_t pairs, ps_block blocks[N_BLOCKS])
+{
+    size_t d = (size_t)config->d_model, tokens = (size_t)ps_forward_panel_tokens(config);
+    const ps_block all[N_BLOCKS] = {
+        {&head->h, rows * d, sizeof(float)},
+        {&head->target, pairs * 2 * d, sizeof(float)},
+        {&head->logits, (rows < CHUNK_ROWS ? rows : CHUNK_ROWS) * tokens, sizeof(float)},
+        {&head->clean_z, pairs * tokens, sizeof(float)},
+        {&head->clean_w, pairs * tokens, sizeof(float)},
+        {&head->references, pairs, sizeof *head->references},
+        {&head->readouts, rows, sizeof *head->readouts},
+    };
+
+    memcpy(blocks, all, sizeof all);
+}
+
+uint64_t ps_head_bytes(const ps_config *config, size_t max_rows, int32_t max_pairs)
+{
+    ps_head none;
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(&none, config, max_rows, (size_t)max_pairs, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS);
+}
 
 int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
                  ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
 {
     ps_head *head = ps_calloc(1, sizeof *head, err);
-    size_t pairs = (size_t)max_pairs, d = (size_t)config->d_model;
+    ps_block blocks[N_BLOCKS];
 
     if (!head)
         return -1;
     *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
-                      .d = d, .max_rows = max_rows, .panel_tokens = ps_forward_panel_tokens(config)};
-    size_t tokens = (size_t)head->panel_tokens;
-    size_t chunk = max_rows < CHUNK_ROWS ? max_rows : CHUNK_ROWS;
-    head->h = ps_malloc_aligned(max_rows * d, sizeof(float), err);
-    head->target = ps_malloc_aligned(pairs * 2 * d, sizeof(float), err);
-    head->logits = ps_malloc_aligned(chunk * tokens, sizeof(float), err);
-    head->clean_z = ps_malloc_aligned(pairs * tokens, sizeof(float), err);
-    head->clean_w = ps_malloc_aligned(pairs * tokens, sizeof(float), err);
-    head->references = ps_malloc(pairs, sizeof *head->references, err);
-    head->readouts = ps_malloc(max_rows, sizeof *head->readouts, err);
-    if (!head->h || !head->target || !head->logits || !head->clean_z || !head->clean_w ||
-        !head->references || !head->readouts) {
+                      .d = (size_t)config->d_model, .panel_tokens = ps_forward_panel_tokens(config)};
+    list_blocks(head, config, max_rows, (size_t)max_pairs, blocks);
+    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0) {
         ps_head_close(head);
         return -1;
     }
@@ -54,15 +73,12 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
 
 void ps_head_close(ps_head *head)
 {
+    ps_block blocks[N_BLOCKS];
+
     if (!head)
         return;
-    ps_free(head->h);
-    ps_free(head->target);
-    ps_free(head->logits);
-    ps_free(head->clean_z);
-    ps_free(head->clean_w);
-    ps_free(head->references);
-    ps_free(head->readouts);
+    list_blocks(head, head->config, 0, 0, blocks);
+    ps_blocks_free(blocks, N_BLOCKS);
     ps_free(head);
 }
 

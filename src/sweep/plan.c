@@ -196,50 +196,65 @@ static int sort_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wav
     return 0;
 }
 
-static int lightest(const int64_t *load, int size)
+static int lightest(const ps_plan_share *load, int size)
 {
     int best = 0;
 
     for (int rank = 1; rank < size; rank++)
-        if (load[rank] < load[best])
+        if (load[rank].rows < load[best].rows)
             best = rank;
     return best;
+}
+
+/* What each rank has of a wave, once it is dealt; rank 0's load holds the base runs too. */
+static void note_shares(ps_plan *plan, const ps_plan_wave *wave, ps_plan_share *load)
+{
+    load[0].rows -= wave->trunk_rows;
+    for (int rank = 0; rank < plan->size; rank++) {
+        ps_plan_share *most = &plan->shares[rank];
+        most->rows = load[rank].rows > most->rows ? load[rank].rows : most->rows;
+        most->cells = load[rank].cells > most->cells ? load[rank].cells : most->cells;
+    }
 }
 
 /*
  * Deal a wave's cells and count its work.  load[] has each rank's rows at the current layer; rank 0
  * starts with the base runs.  *busiest gets the sum over layers of the largest load.
  */
-static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, int64_t *load,
+static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, ps_plan_share *load,
                       int64_t *busiest)
 {
     size_t i = 0;
 
     memset(load, 0, (size_t)plan->size * sizeof *load);
-    load[0] = wave->trunk_rows;
+    load[0].rows = wave->trunk_rows;
     for (int32_t layer = wave->start; layer <= grid->n_layers; layer++) {
         int64_t most = 0;
         for (; i < wave->n_cells && ps_cell_entry(&plan->cells[wave->first_cell + i]) <= layer; i++) {
             int rank = lightest(load, plan->size);
             plan->owner[wave->first_cell + i] = rank;
-            load[rank] += ps_plan_cell_rows(grid, &plan->cells[wave->first_cell + i]);
+            load[rank].rows += ps_plan_cell_rows(grid, &plan->cells[wave->first_cell + i]);
+            load[rank].cells++;
         }
         if (layer == grid->n_layers)
             break; /* cells may enter at boundary L, but no layer follows it */
         for (int rank = 0; rank < plan->size; rank++) {
-            plan->work += load[rank];
-            most = load[rank] > most ? load[rank] : most;
+            plan->work += load[rank].rows;
+            most = load[rank].rows > most ? load[rank].rows : most;
         }
         *busiest += most;
     }
+    note_shares(plan, wave, load);
 }
 
 static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
 {
-    int64_t busiest = 0, *load = ps_malloc((size_t)plan->size, sizeof *load, err);
+    int64_t busiest = 0;
+    ps_plan_share *load = ps_malloc((size_t)plan->size, sizeof *load, err);
 
     plan->owner = ps_calloc(plan->n_cells, sizeof *plan->owner, err);
-    if (!load || !plan->owner) {
+    plan->shares = ps_calloc((size_t)plan->size, sizeof *plan->shares, err);
+    if (!load || !plan->owner || !plan->shares) {
         ps_free(load);
         return -1;
     }
@@ -314,6 +329,7 @@ void ps_plan_free(ps_plan *plan)
         return;
     ps_free(plan->cells);
     ps_free(plan->owner);
+    ps_free(plan->shares);
     ps_free(plan->waves);
     ps_free(plan);
 }
@@ -355,31 +371,20 @@ static unsigned shared_cells(const ps_plan *plan)
     return plan->size > 1;
 }
 
-int64_t ps_plan_rows(const ps_plan *plan, const ps_grid *grid, int rank)
+uint64_t ps_plan_bytes(const ps_plan *plan)
 {
-    int64_t most = 0;
+    return plan->n_cells * (sizeof *plan->cells + sizeof *plan->owner) + plan->n_waves * sizeof *plan->waves +
+           (size_t)plan->size * sizeof *plan->shares;
+}
 
-    for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
-        int64_t rows = 0;
-        for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
-            if (plan->owner[i] == rank)
-                rows += ps_plan_cell_rows(grid, &plan->cells[i]);
-        most = rows > most ? rows : most;
-    }
-    return most + shared_cells(plan); /* of one row */
+int64_t ps_plan_rows(const ps_plan *plan, int rank)
+{
+    return plan->shares[rank].rows + shared_cells(plan); /* of one row */
 }
 
 size_t ps_plan_max_cells(const ps_plan *plan, int rank)
 {
-    size_t most = 0;
-
-    for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
-        size_t n = 0;
-        for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
-            n += plan->owner[i] == rank;
-        most = n > most ? n : most;
-    }
-    return most + shared_cells(plan);
+    return plan->shares[rank].cells + shared_cells(plan);
 }
 
 int32_t ps_plan_max_pairs(const ps_plan *plan)
@@ -388,6 +393,19 @@ int32_t ps_plan_max_pairs(const ps_plan *plan)
 
     for (size_t w = 0; w < plan->n_waves; w++)
         most = plan->waves[w].n_pairs > most ? plan->waves[w].n_pairs : most;
+    return most;
+}
+
+int64_t ps_plan_max_rows(const ps_plan *plan, const ps_grid *grid)
+{
+    int64_t most = 0;
+
+    for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
+        int64_t rows = w->trunk_rows;
+        for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
+            rows += ps_plan_cell_rows(grid, &plan->cells[i]);
+        most = rows > most ? rows : most;
+    }
     return most;
 }
 

@@ -6,6 +6,7 @@
 
 #include "patchsweep/build.h"
 #include "patchsweep/file.h"
+#include "patchsweep/host.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "report.h"
@@ -144,9 +145,11 @@ static int write_how(const draft *d, ps_err *err)
     const ps_publication *p = d->p;
     size_t n = (size_t)p->size;
 
+    p->peak[0] = (double)ps_host_peak();
     if (ps_results_put_attrs(d->results, "/run", p->run, p->n_run, err) < 0 ||
         ps_results_put_ranks(d->results, "busy_seconds", "seconds computing", p->busy, n, err) < 0 ||
-        ps_results_put_ranks(d->results, "idle_seconds", "seconds waiting for other ranks", p->idle, n, err) < 0)
+        ps_results_put_ranks(d->results, "idle_seconds", "seconds waiting for other ranks", p->idle, n, err) < 0 ||
+        ps_results_put_ranks(d->results, "peak_memory_bytes", "most bytes in memory", p->peak, n, err) < 0)
         return -1;
     return ps_results_put_attrs(d->results, "/", p->root, p->n_root, err);
 }

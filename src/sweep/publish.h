@@ -19,6 +19,7 @@ typedef struct ps_publication {
     const ps_attr *root, *run;    /* [n_root], [n_run] attributes of the file and of /run */
     size_t n_root, n_run;
     const double *busy, *idle;    /* [size] seconds of each rank */
+    double *peak;                 /* [size] most bytes in memory of each rank; publishing brings rank 0's up to date */
     int size;
 } ps_publication;
 

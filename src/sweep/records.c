@@ -133,6 +133,17 @@ int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_e
     return ps_journal_append(journal, PS_RECORD_RANKS, spans, 2, err);
 }
 
+uint64_t ps_records_bytes(const ps_grid *grid, size_t most_cells, size_t d_model)
+{
+    uint64_t row = d_model * sizeof(float), T = (uint64_t)ps_grid_max_positions(grid);
+    uint64_t each = sizeof(ps_cell) + PS_N_METRICS * sizeof(double) + (grid->patched_final ? row : 0);
+    uint64_t cells = most_cells * each, rows = grid->activations ? T * row : 0;
+
+    if (cells > MOST_CELLS_BYTES)
+        cells = each > MOST_CELLS_BYTES ? each : MOST_CELLS_BYTES;
+    return cells > rows ? cells : rows;
+}
+
 /* ---- reading ---- */
 
 /* A record, and what to check it against. */

@@ -69,6 +69,8 @@ int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*va
 /* The rows are narrowed to dtype. */
 int ps_record_activations(ps_journal *journal, const ps_activations *states, enum ps_dtype dtype, size_t d_model,
                           ps_err *err);
+/* Bytes of the largest record of a wave of at most `most_cells` cells on one rank: what a journal holds of it in memory. */
+uint64_t ps_records_bytes(const ps_grid *grid, size_t most_cells, size_t d_model);
 int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err);
 int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_err *err);
 

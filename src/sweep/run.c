@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 
 #include "brief.h"
+#include "budget.h"
+#include "harvest.h"
 #include "ledger.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/build.h"
@@ -136,62 +138,51 @@ static int share(run *r, ps_err *err)
     return find_snapshot(r, err);
 }
 
-static size_t panel_rows(const run *r)
+static size_t max_positions(const run *r)
 {
-    return r->options->panel_rows ? (size_t)r->options->panel_rows : PS_WAVE_PANEL_ROWS;
+    return (size_t)ps_grid_max_positions(r->brief.grid);
 }
 
-/* What this rank needs besides the rows of a wave: weights, and room for a panel. */
-static uint64_t fixed_bytes(const run *r)
+/* The backend, without room for the panels yet: how large those are depends on the plan. */
+static int open_backend(run *r, ps_err *err)
 {
-    return ps_weights_bytes(r->weights) +
-           2 * ps_forward_bytes(r->brief.config, panel_rows(r), (size_t)ps_grid_max_positions(r->brief.grid));
-}
-
-/*
- * Collective.  r->max_rows: what a wave may have over all ranks, the tightest node deciding: `memory` is what a node's
- * ranks may still take, the weights that they have already taken not counted.
- */
-static int affordable_rows(run *r, uint64_t memory, ps_err *err)
-{
-    double share = (double)memory / ps_comm_node_size(r->comm) - (double)fixed_bytes(r);
-    double mine = share / (double)ps_wave_row_bytes(r->brief.config) * r->size;
-    double least = ps_comm_min(r->comm, mine);
-
-    if (least >= ps_grid_max_positions(r->brief.grid) * 4.0) {
-        r->max_rows = least > 1e9 ? (int64_t)1e9 : (int64_t)least;
-        if (r->options->wave_rows && r->options->wave_rows < r->max_rows)
-            r->max_rows = r->options->wave_rows;
-        return 0;
-    }
-    return ps_err_set(err, PS_EINPUT, "%.0f MiB of memory for the %d ranks of a node are too few: the weights and a "
-                      "panel take %.0f MiB of each; start fewer ranks a node, or give more with --memory",
-                      (double)memory / 0x1p20, ps_comm_node_size(r->comm),
-                      (double)fixed_bytes(r) / 0x1p20);
-}
-
-static int load_model(run *r, ps_err *err)
-{
-    size_t T = (size_t)ps_grid_max_positions(r->brief.grid);
+    size_t T = max_positions(r);
 
     if ((int64_t)T > r->brief.config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
                 (int)r->brief.config->max_positions);
     const ps_backend_needs needs = ps_forward_needs(
         r->brief.config, r->brief.grid->precision == PS_BF16 ? PS_DTYPE_BF16 : PS_DTYPE_F32,
-        r->cores.threads, panel_rows(r), T);
-    if (ps_backend_open(&r->backend, r->brief.backend_name, &needs, err) < 0)
+        r->cores.threads, 0, T);
+    return ps_backend_open(&r->backend, r->brief.backend_name, &needs, err);
+}
+
+/* Collective.  The plan, of waves for which there is memory: nothing large is allocated or read before. */
+static int make_plan(run *r, ps_err *err)
+{
+    const ps_budget budget = {
+        .grid = r->brief.grid, .config = r->brief.config, .model_dir = r->brief.model_dir, .backend = r->backend,
+        .comm = r->comm, .memory = r->options->memory, .wave_rows = r->options->wave_rows,
+        .panel_rows = (size_t)r->options->panel_rows,
+        .plan = {.checks = true, .done = r->done, .flight = r->flight,
+                 .layer = r->snapshot ? ps_snapshot_layer(r->snapshot) : 0}};
+
+    return ps_budget_plan(&r->plan, &r->max_rows, &budget, err);
+}
+
+static int load_model(run *r, ps_err *err)
+{
+    size_t rows = ps_wave_panel_rows(r->brief.grid, r->plan, r->rank, (size_t)r->options->panel_rows);
+    const ps_backend_needs needs = ps_forward_needs(r->brief.config, r->backend->operand, r->backend->n_threads, rows,
+                                                    max_positions(r));
+
+    if (ps_backend_fit(r->backend, &needs, err) < 0)
         return -1;
     return ps_weights_open(&r->weights, r->brief.config, r->brief.model_dir, r->backend, err);
 }
 
 static int make_room(run *r, ps_err *err)
 {
-    const ps_plan_options options = {.checks = true, .done = r->done, .flight = r->flight,
-                                     .layer = r->snapshot ? ps_snapshot_layer(r->snapshot) : 0};
-
-    if (ps_plan_build(&r->plan, r->brief.grid, r->size, r->max_rows, &options, err) < 0)
-        return -1;
     return ps_wave_open(&r->wave, r->brief.grid, r->plan, r->brief.config, r->weights, r->backend, r->comm,
                         (size_t)r->options->panel_rows, err);
 }
@@ -358,50 +349,6 @@ static int restore(void *context, ps_rows *rows, size_t n, ps_err *err)
     return ps_snapshot_load(r->snapshot, rows, n, err);
 }
 
-/* One rank's cells of a wave, as they travel: values, then final rows where they are kept. */
-typedef struct harvest {
-    run *run;
-    const ps_plan_wave *wave;
-} harvest;
-
-static int take_cells(void *context, int rank, const void *block, size_t bytes, ps_err *err)
-{
-    const harvest *h = context;
-    run *r = h->run;
-    size_t d = (size_t)r->brief.config->d_model, n = 0;
-    const double (*values)[PS_N_METRICS] = block;
-    ps_cell *cells = ps_malloc(h->wave->n_cells, sizeof *cells, err);
-
-    if (!cells)
-        return -1;
-    for (size_t i = h->wave->first_cell; i < h->wave->first_cell + h->wave->n_cells; i++)
-        if (r->plan->owner[i] == rank)
-            cells[n++] = r->plan->cells[i];
-    const float *finals = r->brief.grid->patched_final ? (const float *)(const void *)(values + n) : NULL;
-    int rc = bytes != n * sizeof *values + (finals ? n * d * sizeof *finals : 0)
-                 ? ps_err_set(err, PS_EFAIL, "rank %d sent %zu bytes for %zu cells", rank, bytes, n)
-                 : ps_ledger_add_cells(r->ledger, cells, values, finals, n, err);
-    ps_free(cells);
-    return rc;
-}
-
-/* Collective. */
-static int collect(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
-{
-    harvest h = {r, wave};
-    size_t values = v->n_cells * sizeof *v->cells;
-    size_t finals = r->brief.grid->patched_final ? v->n_cells * (size_t)r->brief.config->d_model * sizeof(float) : 0;
-    char *block = ps_malloc(values + finals, 1, err);
-
-    if (!block)
-        return -1;
-    memcpy(block, v->cells, values);
-    memcpy(block + values, v->finals, finals);
-    int rc = ps_comm_gather(r->comm, block, values + finals, take_cells, &h, err);
-    ps_free(block);
-    return rc;
-}
-
 /* Rank 0: the baselines of pairs that this wave was the first to run. */
 static int take_baselines(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
 {
@@ -443,7 +390,10 @@ static int compare_ranks(run *r, const ps_wave_values *v, ps_err *err)
 /* Collective.  A wave's outcome, into the journal. */
 static int keep(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_err *err)
 {
-    if ((r->rank == 0 && take_baselines(r, wave, v, err) < 0) || collect(r, wave, v, err) < 0 ||
+    const ps_harvest harvest = {.comm = r->comm, .grid = r->brief.grid, .plan = r->plan,
+                                .d_model = (size_t)r->brief.config->d_model, .ledger = r->ledger};
+
+    if ((r->rank == 0 && take_baselines(r, wave, v, err) < 0) || ps_harvest_cells(&harvest, wave, v, err) < 0 ||
         compare_ranks(r, v, err) < 0)
         return -1;
     if (r->rank != 0)
@@ -491,12 +441,12 @@ static int sweep(run *r, ps_err *err)
 /* ---- finish ---- */
 
 typedef struct rank_report {
-    double busy, idle;
+    double busy, idle, peak; /* peak: bytes */
     char host[64];
 } rank_report;
 
 typedef struct rank_table {
-    double *busy, *idle; /* [size] */
+    double *busy, *idle, *peak; /* [size] */
     ps_text hosts;
 } rank_table;
 
@@ -509,6 +459,7 @@ static int take_rank(void *context, int rank, const void *block, size_t bytes, p
     memcpy(&report, block, bytes < sizeof report ? bytes : sizeof report);
     table->busy[rank] = report.busy;
     table->idle[rank] = report.idle;
+    table->peak[rank] = report.peak;
     ps_text_printf(&table->hosts, "%s%s", rank ? " " : "", report.host);
     return 0;
 }
@@ -547,7 +498,7 @@ static int write_result(run *r, rank_table *table, ps_err *err)
     const ps_publication p = {
         .brief = &r->brief, .history = ps_text_str(&r->history), .ledger = r->ledger, .root = times, .run = attrs,
         .n_root = sizeof times / sizeof *times, .n_run = sizeof attrs / sizeof *attrs, .busy = table->busy,
-        .idle = table->idle, .size = r->size};
+        .idle = table->idle, .peak = table->peak, .size = r->size};
 
     return ps_publish(&p, err);
 }
@@ -555,18 +506,20 @@ static int write_result(run *r, rank_table *table, ps_err *err)
 /* Collective. */
 static int gather_ranks(run *r, ps_err *err)
 {
-    rank_report mine = {.busy = r->busy, .idle = r->idle};
+    rank_report mine = {.busy = r->busy, .idle = r->idle, .peak = (double)ps_host_peak()};
     rank_table table = {ps_malloc((size_t)r->size, sizeof(double), err),
+                        ps_malloc((size_t)r->size, sizeof(double), err),
                         ps_malloc((size_t)r->size, sizeof(double), err), {0}};
     int rc = -1;
 
     snprintf(mine.host, sizeof mine.host, "%s", ps_comm_host(r->comm));
-    if (table.busy && table.idle)
+    if (table.busy && table.idle && table.peak)
         rc = ps_comm_gather(r->comm, &mine, sizeof mine, take_rank, &table, err);
     if (rc == 0 && r->rank == 0)
         rc = ps_verdict_reach(&r->verdict, r->brief.grid, r->brief.pairs, r->ledger, err) < 0 ? -1 : write_result(r, &table, err);
     ps_free(table.busy);
     ps_free(table.idle);
+    ps_free(table.peak);
     ps_text_release(&table.hosts);
     return rc;
 }
@@ -623,20 +576,31 @@ static int start(run *r, ps_err *err)
     ps_comm_bcast(r->comm, &r->brief.complete, sizeof r->brief.complete, 0);
     if (r->brief.complete)
         return 0;
-    uint64_t memory = ps_host_memory();
     if (share(r, err) < 0)
+        return -1;
+    open_backend(r, err);
+    if (ps_comm_agree(r->comm, err) < 0 || make_plan(r, err) < 0)
+        return -1;
+    if (r->rank == 0)
+        advise_ranks(r, err);
+    if (ps_comm_agree(r->comm, err) < 0)
         return -1;
     load_model(r, err);
     if (ps_comm_agree(r->comm, err) < 0 ||
         ps_same_weights(r->comm, r->brief.model_dir, ps_weights_sums(r->weights), err) < 0)
         return -1;
     compare_machines(r);
-    affordable_rows(r, r->options->memory ? r->options->memory : memory / 10 * 8, err);
-    if (ps_comm_agree(r->comm, err) < 0)
-        return -1;
-    if (make_room(r, err) == 0 && r->rank == 0 && advise_ranks(r, err) == 0)
+    if (make_room(r, err) == 0 && r->rank == 0)
         begin_ledger(r, err);
     return ps_comm_agree(r->comm, err);
+}
+
+/* Free what only the waves needed: the result is written in its place. */
+static void let_go(run *r)
+{
+    ps_wave_close(r->wave);
+    r->wave = NULL;
+    ps_weights_drop(r->weights);
 }
 
 /* Collective.  Past the start: a failure here ends all ranks. */
@@ -653,6 +617,7 @@ static int work(run *r, ps_err *err)
         return -1;
     if (r->rank == 0)
         ps_progress_end(&r->progress);
+    let_go(r);
     if (gather_ranks(r, err) < 0)
         return -1;
     if (r->rank == 0)

@@ -15,15 +15,27 @@ static size_t cells_of(const ps_scores *s, int32_t pair)
     return (size_t)s->grid->n_layers * (size_t)s->grid->pairs[pair].n_positions;
 }
 
-/* Values of `metric` over [layer, position]. */
+/* The metrics that are kept: those asked for, and one that every computed cell has. */
+static unsigned kept(const ps_scores *s)
+{
+    return s->grid->metrics | 1u << PS_LOGIT_ANSWER;
+}
+
+/* How many kept metrics come before `metric` in a table. */
+static size_t kept_before(const ps_scores *s, int metric)
+{
+    return (size_t)__builtin_popcount(kept(s) & ((1u << metric) - 1));
+}
+
+/* Values of `metric`, which is kept, over [layer, position]. */
 static double *metric_table(const ps_scores *s, int32_t pair, int site, int direction, int metric)
 {
-    return s->tables[table_of(pair, site, direction)] + (size_t)metric * cells_of(s, pair);
+    return s->tables[table_of(pair, site, direction)] + kept_before(s, metric) * cells_of(s, pair);
 }
 
 static int alloc_table(ps_scores *s, int32_t pair, int site, int direction, ps_err *err)
 {
-    size_t n = cells_of(s, pair) * PS_N_METRICS;
+    size_t n = cells_of(s, pair) * kept_before(s, PS_N_METRICS);
     double *table = ps_malloc(n, sizeof *table, err);
 
     if (!table)
@@ -74,7 +86,8 @@ void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_M
     size_t at = (size_t)cell->layer * T + (size_t)cell->position;
 
     for (int m = 0; m < PS_N_METRICS; m++)
-        metric_table(s, cell->pair, cell->site, cell->direction, m)[at] = values[m];
+        if (kept(s) >> m & 1)
+            metric_table(s, cell->pair, cell->site, cell->direction, m)[at] = values[m];
 }
 
 static int fill(void *context, const ps_cell *cell)

@@ -21,7 +21,7 @@ typedef struct ps_baseline {
 typedef struct ps_scores {
     const ps_grid *grid;
     ps_baseline (*base)[PS_N_WHICH]; /* [n_pairs] */
-    double **tables; /* [n_pairs * sites * directions]: [metric, layer, position] each, or NULL */
+    double **tables; /* [n_pairs * sites * directions]: [kept metric, layer, position] each, or NULL */
     double *score, *degenerate, *done; /* [L, most positions] of the grid computed last */
 } ps_scores;
 
@@ -40,7 +40,7 @@ typedef struct ps_score_range {
 } ps_score_range;
 
 /*
- * Compute the scores of a pair, site and direction from `metric`, into scores->score, degenerate and done.
+ * Compute the scores of a pair, site and direction from `metric`, which the grid asks for, into scores->score, degenerate and done.
  * They are valid until the next call.
  */
 ps_score_range ps_scores_compute(ps_scores *scores, int32_t pair, enum ps_site site,

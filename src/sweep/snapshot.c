@@ -235,6 +235,13 @@ int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *f
     return ps_comm_agree(comm, err); /* every rank must know which files are the last good ones */
 }
 
+uint64_t ps_snapshot_save_bytes(void)
+{
+    const ps_block block = {.n = BLOCK, .size = 1};
+
+    return ps_blocks_bytes(&block, 1);
+}
+
 /* Remove the files of `folder` that are named as parts are and begin as one, or do not. */
 static void remove_parts(const char *folder, bool ours)
 {

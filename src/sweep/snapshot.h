@@ -40,6 +40,7 @@ typedef struct ps_snapshot_id {
  */
 int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
                      size_t d_model, ps_comm *comm, ps_err *err);
+uint64_t ps_snapshot_save_bytes(void); /* that a rank needs while it saves */
 /*
  * Remove the parts in `folder`, and the folder where nothing else is in it.  A part is known by its name and its first
  * bytes: the user's own files stay.  Fine where there is no such folder.

@@ -61,10 +61,12 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
     if (ps_plan_build(&t->plan, grid, ps_comm_size(comm), 1 << 30, NULL, err) < 0)
         return -1;
     ps_cost cost = ps_cost_of(t->plan, grid, c);
-    int64_t rows = ps_plan_rows(t->plan, grid, ps_comm_rank(comm)) + ps_plan_max_trunk_rows(t->plan);
-    double wanted = 2 * cost.weights + (double)rows * (double)ps_wave_row_bytes(c);
+    ps_wave_bytes wave;
+    if (ps_wave_measure(&wave, grid, t->plan, c, ps_comm_rank(comm), 0, err) < 0)
+        return -1;
+    double wanted = 2 * cost.weights + (double)(wave.panel + wave.base + wave.rows + wave.head);
     double have = (double)ps_host_memory() / ps_comm_node_size(comm);
-    if (have > 0 && wanted > 0.9 * have)
+    if (wanted > 0.9 * have)
         return ps_err_set(err, PS_EINPUT, "--synthetic: the weights of this shape and a rank's part of a wave take %.3g GB, and "
                           "%.3g GB are free for each rank; without it the sweep is only counted", wanted / 1e9, have / 1e9);
     if (ps_backend_open(&t->backend, "auto", &needs, err) < 0 ||

@@ -51,18 +51,35 @@ int ps_trunk_init(ps_trunk *t, const ps_grid *grid, const ps_plan *plan, size_t 
                   size_t kv_width, ps_err *err)
 {
     *t = (ps_trunk){.grid = grid, .d = d, .q_width = q_width, .kv_width = kv_width,
-                    .branches = needs_branches(grid)};
-    t->row_of = ps_malloc((size_t)grid->n_nodes, sizeof *t->row_of, err);
-    t->block = ps_malloc_aligned(WORD_FLOATS + (size_t)ps_plan_max_trunk_rows(plan) * row_floats(t),
-                                 sizeof(float), err);
-    if (!t->row_of || !t->block)
+                    .branches = needs_branches(grid), .row_of = ps_malloc((size_t)grid->n_nodes, sizeof *t->row_of, err)};
+    if (!t->row_of)
         return -1;
+    t->max_rows = (size_t)ps_plan_max_trunk_rows(plan);
     for (size_t w = 0; w < plan->n_waves; w++) {
         t->wave = &plan->waves[w];
         int32_t pieces = number_rows(t, NULL, NULL);
         t->max_pieces = pieces > t->max_pieces ? pieces : t->max_pieces;
     }
     return 0;
+}
+
+static ps_block block_of(ps_trunk *t)
+{
+    return (ps_block){&t->block, WORD_FLOATS + t->max_rows * row_floats(t), sizeof(float)};
+}
+
+uint64_t ps_trunk_bytes(ps_trunk *t)
+{
+    const ps_block block = block_of(t);
+
+    return (uint64_t)t->grid->n_nodes * sizeof *t->row_of + ps_blocks_bytes(&block, 1);
+}
+
+int ps_trunk_alloc(ps_trunk *t, ps_err *err)
+{
+    const ps_block block = block_of(t);
+
+    return ps_blocks_alloc(&block, 1, err);
 }
 
 void ps_trunk_release(ps_trunk *t)

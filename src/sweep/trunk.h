@@ -29,6 +29,7 @@ typedef struct ps_trunk {
     const ps_plan_wave *wave;
     int32_t *row_of;    /* [n_nodes of the grid] where a prefix's row is, in this wave */
     size_t n_rows;      /* of the wave */
+    size_t max_rows;    /* of any wave */
     int32_t max_pieces; /* consecutive rows that a run falls into, at most, in any wave */
     size_t d, q_width, kv_width;
     bool branches;      /* mid and mlp are kept */
@@ -36,9 +37,12 @@ typedef struct ps_trunk {
     float *x, *q, *k, *v, *mid, *mlp; /* into block: [n_rows, width] each */
 } ps_trunk;
 
-/* Room for the largest wave of `plan`. */
+/* A trunk for the waves of `plan`, without the block of rows. */
 int ps_trunk_init(ps_trunk *trunk, const ps_grid *grid, const ps_plan *plan, size_t d,
                   size_t q_width, size_t kv_width, ps_err *err);
+/* Allocate the block, for the largest wave. */
+int ps_trunk_alloc(ps_trunk *trunk, ps_err *err);
+uint64_t ps_trunk_bytes(ps_trunk *trunk); /* of both */
 void ps_trunk_release(ps_trunk *trunk);
 
 /* Lay the block out for `wave`.  `visit`, where not NULL, is told of the rows that each run is the first
