@@ -77,10 +77,10 @@ int cmd_run(int argc, char **argv)
          "than 20 times what that takes; 0: only when told to stop"},
         {'q', "quiet", PS_OPT_FLAG, &options.quiet, NULL, "no table of pairs, no progress"},
         {0, "memory", PS_OPT_STRING, &memory, "SIZE",
-         "memory of a node for all its ranks together, as 64G (default: most of\n"
-         "what is available, control groups regarded)"},
+         "what all ranks of a node may hold together, weights included, as 64G\n"
+         "(default: most of what is available, control groups regarded)"},
         {0, "panel-rows", PS_OPT_INT, &options.panel_rows, "N",
-         "the most rows of one matrix product (default: about a thousand)"},
+         "the most rows of one matrix product (default: 1024; at least a prompt)"},
         {0, "wave-rows", PS_OPT_INT, &options.wave_rows, "N",
          "the most rows that go through the layers together, over all ranks (default:\n"
          "as many as the memory allows)"},

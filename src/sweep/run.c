@@ -601,6 +601,7 @@ static void let_go(run *r)
     ps_wave_close(r->wave);
     r->wave = NULL;
     ps_weights_drop(r->weights);
+    ps_mem_trim();
 }
 
 /* Collective.  Past the start: a failure here ends all ranks. */
