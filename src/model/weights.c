@@ -102,8 +102,8 @@ typedef struct loader {
     const ps_safetensors *file;
     bool *used;        /* [tensors in file] */
     bool measuring;    /* add up bytes, allocate and read nothing */
-    void *raw, *typed; /* one block's rows, as the file has them and in the type held */
-    size_t room;       /* bytes of raw; typed has twice as many */
+    char *raw, *typed; /* some rows of a matrix, as the file has them and in the type held: one allocation, raw's */
+    size_t room;       /* bytes of raw, whole cache lines; typed has twice as many */
     uint32_t crc;      /* of the tensor that was read last, as the file has it */
 } loader;
 
@@ -114,18 +114,15 @@ static size_t block_rows(loader *l, size_t n, size_t row_bytes, ps_err *err)
 
     rows = rows < strip ? strip : rows;
     rows = rows > n ? n : rows;
-    if (rows * row_bytes > l->room) {
-        l->room = rows * row_bytes;
-        if (l->measuring)
-            return rows;
-        ps_free(l->raw);
-        ps_free(l->typed);
-        l->raw = ps_malloc_aligned(l->room, 1, err);
-        l->typed = ps_malloc_aligned(2 * l->room, 1, err);
-        if (!l->raw || !l->typed)
-            return 0;
-    }
-    return rows;
+    if (rows * row_bytes <= l->room)
+        return rows;
+    l->room = (rows * row_bytes + 63) / 64 * 64;
+    if (l->measuring)
+        return rows;
+    ps_free(l->raw);
+    l->raw = ps_malloc_aligned(3 * l->room, 1, err);
+    l->typed = l->raw ? l->raw + l->room : NULL;
+    return l->raw ? rows : 0;
 }
 
 /* raw[n, k] of `from` in the type held. */
@@ -137,8 +134,8 @@ static const void *to_type(loader *l, enum ps_dtype from, enum ps_dtype to, size
     for (size_t i = 0; i < n * k; i += 64) {
         size_t some = n * k - i < 64 ? n * k - i : 64;
         float wide[64];
-        ps_widen(wide, (char *)l->raw + i * ps_dtype_bytes(from), from, some);
-        ps_narrow((char *)l->typed + i * ps_dtype_bytes(to), wide, to, some);
+        ps_widen(wide, l->raw + i * ps_dtype_bytes(from), from, some);
+        ps_narrow(l->typed + i * ps_dtype_bytes(to), wide, to, some);
     }
     return l->typed;
 }
@@ -306,7 +303,6 @@ static int load_dir(loader *l, const char *dir, ps_err *err)
         ps_err_prefix(err, "model '%s'", dir);
     ps_free(l->used);
     ps_free(l->raw);
-    ps_free(l->typed);
     ps_safetensors_close(file);
     return rc;
 }
