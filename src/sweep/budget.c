@@ -1,4 +1,4 @@
-/* budget.c - needs added up by owner, then a search by secants. */
+/* budget.c - add up needs by owner and phase, then search for the largest waves by secants. */
 #include "budget.h"
 
 #include <math.h>
@@ -16,19 +16,20 @@
 
 #define MiB ((uint64_t)1 << 20)
 
-/* Measured with Open MPI 4.1 and glibc 2.36: what a rank grows by that nobody here allocates, the buffers of MPI's messages
- * and the threads' stacks for the most part. */
+/* A rank grows by this much that no code of ours allocates, mostly MPI's message buffers and the stacks of threads.  Measured
+ * with Open MPI 4.1 and glibc 2.36. */
 #define OTHERS_BYTES (6 * MiB)
-/* Measured with HDF5 1.10.8: its caches and tables grow with every pair's group while the result is written, up to a bound. */
+/* HDF5's caches and tables grow with every pair while the result is written, up to a bound.  Measured with HDF5 1.10.8. */
 #define HDF5_BYTES (5 * MiB)
 #define HDF5_PAIR_BYTES MiB
 #define HDF5_MOST_BYTES (52 * MiB)
 
-/* Of the memory that is available, what a run takes by itself. */
+/* The share of the available memory that a run takes without --memory. */
 #define DEFAULT_SHARE 0.8
-/* Base runs of the longest pair, and as many rows of cells again: smaller waves carry more base rows than cells. */
+/* The least rows of a wave, in prompts of the longest pair: its two base runs, and as many rows of cells.  Smaller waves would
+ * carry more base rows than cells. */
 #define LEAST_PROMPTS 4
-/* The search ends where so little of the memory is left, or after so many plans. */
+/* The search ends when this share of the memory is left, or after this many plans. */
 #define CLOSE (1.0 / 32)
 #define MOST_PLANS 12
 #define NO_BOUND ((int64_t)1000000000)
@@ -64,7 +65,7 @@ typedef struct search {
     const ps_budget *budget;
     uint64_t held, weights, loading; /* of this rank */
     double limit;                    /* of this node */
-    double close;                    /* little enough of the smallest limit */
+    double close;                    /* bytes that may be left unused */
     ps_plan *plan;
     int64_t rows;             /* that a wave of it may have */
     uint64_t needs[N_OWNERS]; /* of this node, at the ranks' peaks */
@@ -109,7 +110,7 @@ static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
     return 0;
 }
 
-/* Leave of the needs by owner those of the phase that needs most.  Returns their sum. */
+/* Keep the needs of the phase that needs most, and set the others to 0.  Returns their sum. */
 static uint64_t keep_peak(uint64_t of[N_OWNERS])
 {
     uint64_t most = 0;
@@ -132,7 +133,7 @@ static uint64_t keep_peak(uint64_t of[N_OWNERS])
 
 /* ---- searching ---- */
 
-/* Collective.  What does not depend on the plan. */
+/* Collective.  Find out what does not depend on the plan. */
 static int begin(search *s, const ps_budget *b, ps_err *err)
 {
     ps_mem_trim(); /* of what reading the job has freed */
@@ -148,7 +149,7 @@ static int begin(search *s, const ps_budget *b, ps_err *err)
     return 0;
 }
 
-/* Collective.  Plan waves of at most `rows` rows, and see what is left of the memory. */
+/* Collective.  Plan waves of at most `rows` rows, and compute how much of the memory is left. */
 static int try_rows(search *s, int64_t rows, ps_err *err)
 {
     const ps_budget *b = s->budget;
@@ -167,7 +168,7 @@ static int try_rows(search *s, int64_t rows, ps_err *err)
     return 0;
 }
 
-/* "12.5 MiB", or KiB below one; at least, or at most, that much. */
+/* Print "12.5 MiB", or KiB below 1 MiB, rounded up where `at_least`, else down. */
 static const char *size_text(char text[32], double bytes, bool at_least)
 {
     double shown = bytes < MiB ? bytes / 1024 : bytes * 10 / MiB;
@@ -180,7 +181,7 @@ static const char *size_text(char text[32], double bytes, bool at_least)
     return text;
 }
 
-/* Collective.  The smallest sensible waves need too much: a rank of a node that has too little says of what it consists. */
+/* Collective.  Refuse, with a list of what the smallest waves need on a node that has too little. */
 static int refuse(const search *s, ps_err *err)
 {
     int ranks = ps_comm_node_size(s->budget->comm);
@@ -199,7 +200,10 @@ static int refuse(const search *s, ps_err *err)
     return ps_comm_agree(s->budget->comm, err);
 }
 
-/* Collective.  Waves of `low` rows fit and leave s->left, waves of `high` rows lack `lack`: find the largest that fit. */
+/*
+ * Collective.  Find the largest waves that fit.  Waves of `low` rows fit, and leave s->left bytes; waves of `high` rows lack
+ * `lack` bytes.
+ */
 static int narrow(search *s, int64_t low, int64_t high, double lack, ps_err *err)
 {
     double left = s->left;

@@ -3,9 +3,9 @@
  *
  *     prepare  rank 0 reads the job, the tokenizer and the config, checks every pair, and what an earlier run has left
  *     share    the others learn where the model is, what is swept, and what of it is done
- *     load     every rank reads the weights, plans, and makes room
+ *     load     every rank plans waves for which there is memory, reads the weights, and makes room
  *     sweep    wave by wave; rank 0 collects, and keeps the journal
- *     publish  rank 0 works out the scores and writes the file
+ *     publish  rank 0 works out the scores and writes the file; weights and waves are freed before
  *
  * Up to the end of load a failure on one rank becomes everyone's (ps_comm_agree); in the sweep it
  * prints its line and aborts the job, because the others are waiting in a broadcast.  What was finished by then is in the
@@ -143,7 +143,7 @@ static size_t max_positions(const run *r)
     return (size_t)ps_grid_max_positions(r->brief.grid);
 }
 
-/* The backend, without room for the panels yet: how large those are depends on the plan. */
+/* Open the backend.  It gets room for panels later: their size depends on the plan. */
 static int open_backend(run *r, ps_err *err)
 {
     size_t T = max_positions(r);
@@ -157,7 +157,7 @@ static int open_backend(run *r, ps_err *err)
     return ps_backend_open(&r->backend, r->brief.backend_name, &needs, err);
 }
 
-/* Collective.  The plan, of waves for which there is memory: nothing large is allocated or read before. */
+/* Collective.  Plan waves for which there is memory, before anything large is allocated or read. */
 static int make_plan(run *r, ps_err *err)
 {
     const ps_budget budget = {
@@ -595,7 +595,7 @@ static int start(run *r, ps_err *err)
     return ps_comm_agree(r->comm, err);
 }
 
-/* Free what only the waves needed: the result is written in its place. */
+/* Free what only the waves needed, so that writing the result can use the memory. */
 static void let_go(run *r)
 {
     ps_wave_close(r->wave);
