@@ -51,7 +51,7 @@ endif
 endif
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(patsubst -lhdf5,-lhdf5_hl -lhdf5,$(shell pkg-config --libs $(PKGS)))
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
 # Which code this is: the version, the commits so far, the commit, and whether the tree has changes.
 GIT     := git -c safe.directory='*'
@@ -160,10 +160,11 @@ check-builds:
 
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOKENIZERS ?= $(wildcard data/*/tokenizer.json models/*/tokenizer.json)
-LONG ?= fault/test_io fault/test_alloc fault/test_kill fault/test_dead_rank fault/test_shim golden/test_tokenizer
+LONG ?= fault/test_io fault/test_alloc fault/test_kill fault/test_dead_rank fault/test_shim golden/test_tokenizer \
+    cli/test_damaged
 check-long: $O/patchsweep $(SHIM)
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests PS_STRINGS=12000 PS_TOKENIZERS="$(TOKENIZERS)" PS_FAULTS=all \
-	    PS_KILLS=300 TEST_SECONDS=20000 tests/run.sh $(or $(TEST),$(LONG))
+	    PS_KILLS=300 PS_FLIPS=1200 TEST_SECONDS=20000 tests/run.sh $(or $(TEST),$(LONG))
 
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)

@@ -31,6 +31,7 @@ typedef struct ps_journal_report {
     enum ps_journal_state state;
     uint64_t frames;           /* good frames, PS_JOURNAL_SYNC not counted */
     uint64_t good, size;       /* bytes before the first bad frame, and of the file */
+    uint64_t payload_at;       /* byte at which the payload of the visited frame begins */
 } ps_journal_report;
 
 /* Whether the file at `path` begins as a journal. */
@@ -77,5 +78,11 @@ int ps_journal_append(ps_journal *journal, uint32_t type, const ps_span *spans, 
 int ps_journal_sync(ps_journal *journal, ps_err *err);
 /* Visit all frames written so far. */
 int ps_journal_read(ps_journal *journal, ps_journal_visit *visit, void *context, ps_err *err);
+/* While ps_journal_read() visits a frame: the byte of the file where the frame's payload begins. */
+uint64_t ps_journal_payload_at(const ps_journal *journal);
+/* Visit the frame whose payload begins there, and those behind it, until `visit` returns 1. */
+int ps_journal_read_from(ps_journal *journal, uint64_t payload_at, ps_journal_visit *visit, void *context, ps_err *err);
+/* Read n bytes of a frame that ps_journal_read() has visited. */
+int ps_journal_pread(ps_journal *journal, void *bytes, size_t n, uint64_t at, ps_err *err);
 
 #endif

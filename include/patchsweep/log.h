@@ -20,4 +20,11 @@ void ps_log(enum ps_log_level level, const char *fmt, ...) PS_PRINTF(2, 3);
 #define ps_warn(...) ps_log(PS_LOG_WARN, __VA_ARGS__)
 #define ps_info(...) ps_log(PS_LOG_INFO, __VA_ARGS__)
 
+/*
+ * On a terminal: show `line` and leave the cursor behind it, in the place of the status that stood there.  What is
+ * logged next removes it; whoever prints to stdout clears it first.
+ */
+void ps_log_status(const char *line);
+void ps_log_clear(void);
+
 #endif

@@ -3,7 +3,7 @@
  *
  *     /<pair id>/<site>/<direction>/<metric>[layer, position]     float64, NaN where not done
  *
- * The writer is rank 0's alone.  It fills the file piece by piece in any order; the
+ * The writer is rank 0's alone.  It fills the file pair by pair; the
  * caller writes to a ".part" name and publishes it (file.h).  Every axis has a dimension scale, strings are
  * variable-length UTF-8, so that h5py, xarray, ncdump and h5dump open it as it is.
  */
@@ -35,53 +35,60 @@ typedef struct ps_results ps_results;
  * failure nothing of it is left. */
 int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int32_t d_model,
                       const ps_attr *attrs, size_t n_attrs, ps_err *err);
-
-/* The group of a pair: coordinates, tokens, roles, attributes (prompts, answer, foil, ids,
- * first_difference), and what the caller adds (baselines, predictions). */
-int ps_results_add_pair(ps_results *results, const ps_pair *pair, const ps_attr *attrs,
-                        size_t n_attrs, ps_err *err);
+/* Open one that was closed between two pairs, to add to it. */
+int ps_results_reopen(ps_results **out, const char *path, int32_t n_layers, int32_t d_model, ps_err *err);
 
 /*
- * One site and direction of a pair: `columns[n_columns]` grids, each [n_layers, T] doubles; a
- * NULL one is left out.  The names are score, the metrics', and `degenerate` and `done` (0 or 1, stored as uint8);
- * answer_rank is stored as int32, -1 where not done.
+ * Pairs are written one at a time: begin, grids and activations, end.  Beginning writes the group of the pair with
+ * coordinates, tokens, roles, attributes (prompts, answer, foil, ids, first_difference), and those that the caller adds
+ * (baselines, predictions).
  */
+int ps_results_begin_pair(ps_results *results, const ps_pair *pair, const ps_attr *attrs, size_t n_attrs,
+                          ps_err *err);
+int ps_results_end_pair(ps_results *results, ps_err *err);
+
+/* `columns[n_columns]` grids, each [n_layers, T] doubles; a NULL one is left out.  The names are score, the metrics', and
+ * `degenerate` and `done` (0 or 1, stored as uint8); answer_rank is stored as int32, -1 where not done. */
 typedef struct ps_column {
     const char *name;
     const char *long_name;
     const double *values; /* [n_layers, T]; NaN: not done */
 } ps_column;
-int ps_results_add_grid(ps_results *results, const ps_pair *pair, enum ps_site site,
-                        enum ps_direction direction, const ps_column *columns, size_t n_columns,
-                        ps_err *err);
 
-/*
- * Rows of /<pair>/activations/<which>_resid_post[layer, position, d_model], stored as dtype (the
- * dataset is created by the first call): rows[n, d_model] at `layer`, positions first...
- */
-int ps_results_put_activations(ps_results *results, const ps_pair *pair, enum ps_which which,
-                               enum ps_dtype dtype, int32_t layer, int32_t first, int32_t n,
-                               const float *rows, ps_err *err);
-/* One row of /<pair>/<site>/<direction>/patched_final[layer, position, d_model]; NaN elsewhere. */
-int ps_results_put_final(ps_results *results, const ps_pair *pair, enum ps_site site,
-                         enum ps_direction direction, int32_t layer, int32_t position,
-                         const float *row, ps_err *err);
-/* Attributes of /run, or of the root where `group` is "/". */
-int ps_results_put_attrs(ps_results *results, const char *group, const ps_attr *attrs,
-                         size_t n_attrs, ps_err *err);
-/* A dataset of /run along the dimension `rank`: values[n]. */
-int ps_results_put_ranks(ps_results *results, const char *name, const char *long_name,
-                         const double *values, size_t n, ps_err *err);
+/* Where rows come from, layer by layer in ascending order: `layer` fills rows[T, d_model], which are NaN, with those that
+ * there are, and returns 1; 0 where there are none, -1 with *err set. */
+typedef struct ps_row_source {
+    int (*layer)(void *context, int32_t layer, float *rows, ps_err *err);
+    void *context;
+} ps_row_source;
 
-/* Read back what was written, and leave a checksum of each dataset for `inspect --verify`: the last thing
- * before closing. */
+/* One site and direction of the pair; finals NULL: no patched_final[layer, position, d_model]. */
+int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_direction direction, const ps_column *columns,
+                        size_t n_columns, const ps_row_source *finals, ps_err *err);
+/* activations/<run>_resid_post[layer, position, d_model] of the pair, stored as dtype; runs[which] NULL: not kept. */
+int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const ps_row_source *const runs[PS_N_WHICH],
+                               ps_err *err);
+/* The group /run, once: attributes, and a dataset along the dimension `rank` for each of columns: values[n_ranks]. */
+int ps_results_add_run(ps_results *results, const ps_attr *attrs, size_t n_attrs, const ps_column *ranks,
+                       size_t n_columns, int n_ranks, ps_err *err);
+/* Attributes of the root; old ones of the same names are replaced. */
+int ps_results_put_attrs(ps_results *results, const ps_attr *attrs, size_t n_attrs, ps_err *err);
+/* Leave the checksum of the root's attributes: the last thing before closing. */
 int ps_results_seal(ps_results *results, ps_err *err);
-/* Close the file; its last writes may fail here.  results is gone either way; NULL is fine. */
-int ps_results_close(ps_results *results, ps_err *err);
+/* Close the file; results is gone either way; NULL is fine.  Returns rc, or -1 with *err set where rc is 0 and the last
+ * writes fail. */
+int ps_results_close(ps_results *results, int rc, ps_err *err);
+
+/* The most memory that writing takes, for pairs of up to so many positions. */
+size_t ps_results_bytes(int32_t d_model, int32_t n_positions);
 
 /* ---- reading, for show, plot and inspect ---- */
 
 typedef struct ps_result_file ps_result_file;
+
+/* Does `path` begin as an HDF5 file does, where the library looks for that?  Damage behind it may crash the library: see
+ * child.h. */
+bool ps_result_is(const char *path);
 
 /* A grid as read back. */
 typedef struct ps_result_grid {
@@ -97,7 +104,7 @@ typedef struct ps_result_grid {
     size_t n_columns;
 } ps_result_grid;
 
-/* PS_EINPUT where it is no HDF5 file or none of ours, or of a format_version we do not read. */
+/* PS_EINPUT where it is no HDF5 file or none of ours, of a format_version we do not read, or no tree of few levels. */
 int ps_result_open(ps_result_file **out, const char *path, ps_err *err);
 void ps_result_close(ps_result_file *file);
 size_t ps_result_n_grids(const ps_result_file *file); /* over all pairs, sites and directions */
@@ -107,8 +114,16 @@ void ps_result_grid_release(ps_result_grid *grid);
 /* Its names alone: borrowed from the file. */
 void ps_result_grid_name(const ps_result_file *file, size_t i, const char **pair, const char **site,
                          const char **direction);
-/* Compare every dataset with its checksum: *n of them are good; PS_EINPUT names the first that is not. */
-int ps_result_verify(const ps_result_file *file, size_t *n, ps_err *err);
+/*
+ * Compare every dataset, and the attributes of every object, with their checksums: *n datasets are good, and
+ * *attributes tells whether attributes have checksums, which an older patchsweep did not leave.  PS_EINPUT names the first
+ * object that differs.
+ */
+int ps_result_verify(const ps_result_file *file, size_t *n, bool *attributes, ps_err *err);
+/* The same of one group right below the root, a pair's or "run", of a file that ps_result_reread() opened. */
+int ps_result_verify_group(const ps_result_file *file, const char *group, ps_err *err);
+/* Open a file that was just written by ps_results_create(): its shape is not checked, its grids are not listed. */
+int ps_result_reread(ps_result_file **out, const char *path, ps_err *err);
 /* An attribute of object `path` as text ("%.9g" for a number); owned by the caller, NULL when absent. */
 char *ps_result_attr(const ps_result_file *file, const char *path, const char *name);
 

@@ -2,11 +2,13 @@
 #include "patchsweep/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "patchsweep/text.h"
 
 static int log_rank, log_size = 1;
+static bool status_shown; /* the cursor stands behind a line that is not ended */
 
 void ps_log_set_rank(int rank, int size)
 {
@@ -26,9 +28,26 @@ void ps_log(enum ps_log_level level, const char *fmt, ...)
     vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
     ps_printable(shown, sizeof shown, raw);
+    ps_log_clear();
     if (log_size > 1 && level == PS_LOG_ERROR && log_rank > 0)
         fprintf(stderr, "patchsweep: [rank %d] %s%s\n", log_rank, word[level], shown);
     else
         fprintf(stderr, "patchsweep: %s%s\n", word[level], shown);
     fflush(stderr);
+}
+
+void ps_log_status(const char *line)
+{
+    fprintf(stderr, "\r%s\033[K", line);
+    fflush(stderr);
+    status_shown = true;
+}
+
+void ps_log_clear(void)
+{
+    if (!status_shown)
+        return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    status_shown = false;
 }

@@ -1,25 +1,28 @@
-/* main.c - the command table.  Compiled for the plainest processor, until ps_processor_check() has said that this one does. */
+/* main.c - the command table.  Compiled for the plainest processor, until ps_processor_check() has said that this one will do. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "opt.h"
-#include "patchsweep/backend.h"
 #include "patchsweep/build.h"
+#include "patchsweep/child.h"
 #include "patchsweep/process.h"
 #include "patchsweep/processor.h"
+#include "patchsweep/results.h"
 #include "patchsweep/text.h"
 
 static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
+    bool reads_results; /* whoever wrote them */
 } commands[] = {
-    {"run", cmd_run, "run the sweep a job file describes (under mpirun or srun, or alone)"},
-    {"show", cmd_show, "draw a result in the terminal, or print it as CSV or JSON"},
-    {"plot", cmd_plot, "draw a result as SVG"},
-    {"tokenize", cmd_tokenize, "show how a text is split into tokens"},
-    {"inspect", cmd_inspect, "describe a model directory or a result file"},
-    {"bench", cmd_bench, "this machine's rates, and what sweep they imply for a model's shape"},
+    {"run", cmd_run, "run the sweep a job file describes (under mpirun or srun, or alone)", false},
+    {"show", cmd_show, "draw a result in the terminal, or print it as CSV or JSON", true},
+    {"plot", cmd_plot, "draw a result as SVG", true},
+    {"tokenize", cmd_tokenize, "show how a text is split into tokens", false},
+    {"inspect", cmd_inspect, "describe a model directory or a result file", true},
+    {"bench", cmd_bench, "this machine's rates, and what sweep they imply for a model's shape", false},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -55,6 +58,19 @@ static int unknown(const char *word)
     return ps_fail(&err);
 }
 
+/* A damaged result may crash the library that reads it: a command on one is run in a child process. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    ps_err err = PS_ERR_INIT;
+    int rc = -2;
+
+    if (command->reads_results && !ps_child_begin())
+        for (int i = 2; i < argc && rc == -2; i++)
+            if (ps_result_is(argv[i]))
+                rc = ps_child_run((const char *const *)argv, argv[i], PS_CHILD_SECONDS, NULL, &err);
+    return rc == -2 ? command->run(argc - 1, argv + 1) : rc < 0 ? ps_fail(&err) : rc;
+}
+
 static int dispatch(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -67,7 +83,7 @@ static int dispatch(int argc, char **argv)
         return version();
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (!strcmp(word, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+            return run_command(&commands[i], argc, argv);
     return unknown(word);
 }
 

@@ -1,92 +1,64 @@
-/* digest.c - a walk over the groups of a file, dataset by dataset. */
+/* digest.c - a walk over a group, object by object. */
 #include "digest.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "patchsweep/mem.h"
 #include "patchsweep/text.h"
 
-#define NAME "crc32c"
-
-typedef int visitor(ps_h5 file, const char *path, size_t *n, ps_err *err);
-
-static int walk(ps_h5 file, const char *group, visitor *visit, size_t *n, ps_err *err);
-
-/* `visit` the datasets in a group, or walk the groups in it. */
-static int each_child(ps_h5 file, const char *group, enum ps_h5_kind kind, visitor *visit, size_t *n, ps_err *err)
+/* Compare an object of the open group `at`; `path` is for the message. */
+static int check_object(ps_h5 at, const char *name, enum ps_h5_kind kind, const ps_h5_list *siblings, const char *path,
+                        ps_digests *digests, ps_err *err)
 {
-    char **names = NULL;
-    size_t n_names = 0;
-    int rc = ps_h5_children(file, group, kind, &names, &n_names, err);
+    const char *what = kind == PS_H5_DATASET ? "dataset" : "group";
+    char values[12], attributes[12];
+    ps_h5_sums sums;
 
-    for (size_t i = 0; i < n_names; i++) {
-        ps_text path = {0};
-        ps_text_printf(&path, "%s/%s", strcmp(group, "/") ? group : "", names[i]);
-        if (rc == 0)
-            rc = ps_text_ok(&path, err);
-        if (rc == 0)
-            rc = kind == PS_H5_DATASET ? visit(file, ps_text_str(&path), n, err)
-                                       : walk(file, ps_text_str(&path), visit, n, err);
-        ps_text_release(&path);
-        ps_free(names[i]);
+    if (ps_h5_sums_read(&sums, at, name, kind, siblings, err) < 0)
+        return ps_err_prefix(err, err->code == PS_EINPUT ? "%s '%s' is damaged" : "%s '%s'", what, path);
+    snprintf(values, sizeof values, "%08x", (unsigned)sums.values);
+    snprintf(attributes, sizeof attributes, "%08x", (unsigned)sums.attributes);
+    if (kind == PS_H5_DATASET && !*sums.kept_values)
+        return ps_err_set(err, PS_EINPUT, "dataset '%s' has no checksum; the file is of an older patchsweep, or damaged", path);
+    if (kind == PS_H5_DATASET && strcmp(values, sums.kept_values))
+        return ps_err_set(err, PS_EINPUT, "dataset '%s' is damaged: its checksum is %s, and was %s when it was written",
+                          path, values, sums.kept_values);
+    if (digests->attributes && !*sums.kept_attributes)
+        return ps_err_set(err, PS_EINPUT, "%s '%s' is damaged: the checksum of its attributes is missing", what, path);
+    if (digests->attributes && strcmp(attributes, sums.kept_attributes))
+        return ps_err_set(err, PS_EINPUT, "attributes of %s '%s' are damaged, or were changed: their checksum is %s, and was "
+                          "%s when they were written", what, path, attributes, sums.kept_attributes);
+    digests->datasets += kind == PS_H5_DATASET;
+    return 0;
+}
+
+static int check_group(ps_h5 at, const char *name, const char *path, ps_digests *digests, ps_err *err)
+{
+    ps_h5 group = PS_H5_NONE;
+    ps_h5_list list;
+
+    if (ps_h5_group_open(&group, at, name, err) < 0 || ps_h5_list_read(&list, group, ".", err) < 0) {
+        ps_h5_close(group);
+        return ps_err_prefix(err, err->code == PS_EINPUT ? "group '%s' is damaged" : "group '%s'", path);
     }
-    ps_free(names);
-    return rc;
-}
-
-static int walk(ps_h5 file, const char *group, visitor *visit, size_t *n, ps_err *err)
-{
-    return each_child(file, group, PS_H5_DATASET, visit, n, err) < 0
-               ? -1
-               : each_child(file, group, PS_H5_GROUP, visit, n, err);
-}
-
-static int leave(ps_h5 file, const char *path, size_t *n, ps_err *err)
-{
-    ps_h5 id;
-    char text[16];
-    uint32_t crc;
-
-    if (ps_h5_crc(file, path, &crc, err) < 0 || ps_h5_dataset_open(&id, file, path, err) < 0)
-        return -1;
-    snprintf(text, sizeof text, "%08x", (unsigned)crc);
-    int rc = ps_h5_attr_text(id, NAME, text, strlen(text), err);
-    ps_h5_close(id);
-    ++*n;
-    return rc;
-}
-
-static int compare(ps_h5 file, const char *path, size_t *n, ps_err *err)
-{
-    char seen[16], *kept = ps_h5_attr_read(file, path, NAME);
-    uint32_t crc;
-    int rc = ps_h5_crc(file, path, &crc, err);
-
-    if (rc < 0)
-        ps_err_prefix(err, "dataset '%s' is damaged", path);
-    else if (!kept)
-        rc = ps_err_set(err, PS_EINPUT, "dataset '%s' has no checksum; the file is of an older patchsweep, or damaged", path);
-    else {
-        snprintf(seen, sizeof seen, "%08x", (unsigned)crc);
-        if (strcmp(seen, kept))
-            rc = ps_err_set(err, PS_EINPUT, "dataset '%s' is damaged: its checksum is %s, and was %s when it was written",
-                            path, seen, kept);
+    int rc = check_object(group, ".", PS_H5_GROUP, &list, path, digests, err);
+    for (size_t i = 0; rc == 0 && i < list.n; i++) {
+        const struct ps_h5_entry *e = &list.at[i];
+        ps_text below = {0};
+        ps_text_printf(&below, "%s/%s", strcmp(path, "/") ? path : "", e->name);
+        rc = ps_text_ok(&below, err);
+        if (rc == 0 && e->kind == PS_H5_DATASET)
+            rc = check_object(group, e->name, e->kind, &list, ps_text_str(&below), digests, err);
+        else if (rc == 0)
+            rc = check_group(group, e->name, ps_text_str(&below), digests, err);
+        ps_text_release(&below);
     }
-    ps_free(kept);
-    *n += rc == 0;
+    ps_h5_list_release(&list);
+    ps_h5_close(group);
     return rc;
 }
 
-int ps_digests_write(ps_h5 file, ps_err *err)
+int ps_digests_check(ps_h5 file, const char *path, ps_digests *digests, ps_err *err)
 {
-    size_t n = 0;
-
-    return walk(file, "/", leave, &n, err);
-}
-
-int ps_digests_check(ps_h5 file, size_t *n, ps_err *err)
-{
-    *n = 0;
-    return walk(file, "/", compare, n, err);
+    return check_group(file, path, path, digests, err);
 }

@@ -1,18 +1,36 @@
 /*
- * digest.h - a checksum of every dataset, kept beside it as its attribute `crc32c`.
+ * digest.h - checksums of all that a result holds, compared with those that were written beside it.
  *
- * Private to results.c and result_file.c.  Sums run over values as the file has them, so that a
- * reader with another library can work them out too: numbers little-endian in order, strings with a zero byte behind each.
+ * Two attributes of each object, of eight hexadecimal digits, so that a reader with another library can work them out too:
+ *
+ *     crc32c             of a dataset: CRC32C of its values as the file has them: numbers little-endian in order,
+ *                        strings with a zero byte behind each
+ *     attributes_crc32c  of a dataset, a group or the root: the sum, modulo 2^32, of a CRC32C for each attribute but these two,
+ *                        over its name, its type, its count and its value:
+ *                            name  a zero byte behind it
+ *                            type  "text", "i4", "i8", "u1", "f4", "f8" or "links", a zero byte behind it
+ *                            count "0" of a scalar, else the number of values in decimal; a zero byte behind it
+ *                            value numbers and strings as above; of links (DIMENSION_LIST, REFERENCE_LIST) the names of the
+ *                                  datasets that they lead to, as strings, with REFERENCE_LIST's axis as i4 behind each
+ *
+ * The writer sums what it was given (h5.h), so that comparing what is read finds what did not reach the file.
+ * Private to result_file.c.
  */
 #ifndef PATCHSWEEP_FORMAT_DIGEST_H
 #define PATCHSWEEP_FORMAT_DIGEST_H
 
 #include "h5.h"
 
-/* Read every dataset of a file that was just written, and leave its checksum. */
-int ps_digests_write(ps_h5 file, ps_err *err);
-/* Read every dataset and compare.  PS_EINPUT names the first that is damaged or has no checksum; *n: how
- * many were good. */
-int ps_digests_check(ps_h5 file, size_t *n, ps_err *err);
+/* What was compared so far. */
+typedef struct ps_digests {
+    size_t datasets; /* whose sums are good */
+    bool attributes; /* set by the caller: attributes have sums; false of a file of an older patchsweep */
+} ps_digests;
+
+/*
+ * Read group `path` and all below it, and compare.  PS_EINPUT names the first
+ * object that is not as it was written, and says whether it is its values or its attributes.
+ */
+int ps_digests_check(ps_h5 file, const char *path, ps_digests *digests, ps_err *err);
 
 #endif

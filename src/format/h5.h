@@ -2,8 +2,8 @@
  * h5.h - as much of HDF5 as a result file needs, with ids as integers.
  *
  * Everything made here is fit for netCDF-4 too: creation order is tracked, strings are
- * variable-length UTF-8, an axis is a dimension scale.  Private to results.c and result_file.c;
- * h5.c alone includes the library's headers.
+ * variable-length UTF-8, an axis is a dimension scale.  Private to results.c, result_file.c and digest.c;
+ * the h5*.c files alone include the library's headers.
  */
 #ifndef PATCHSWEEP_FORMAT_H5_H
 #define PATCHSWEEP_FORMAT_H5_H
@@ -18,17 +18,119 @@ typedef int64_t ps_h5; /* a file, group or dataset; PS_H5_NONE: none */
 #define PS_H5_NONE ((ps_h5)-1)
 #define PS_H5_MAX_AXES 3
 
+/* The attributes that hold an object's checksums, as eight hexadecimal digits. */
+#define PS_H5_VALUES_SUM "crc32c"
+#define PS_H5_ATTRIBUTES_SUM "attributes_crc32c"
+
 enum ps_h5_type { PS_H5_F32, PS_H5_F16, PS_H5_BF16, PS_H5_F64, PS_H5_U8, PS_H5_I32, PS_H5_I64, PS_H5_TEXT };
+#define PS_H5_N_TYPES 8
+
+/* ---- files: h5.c ---- */
+
+/* Create a file: replaces nothing and follows no link; PS_EFAIL where `path` exists. */
+int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err);
+/* For reading only, or to add to it.  PS_EINPUT where it is no HDF5 file. */
+int ps_h5_file_open(ps_h5 *file, const char *path, bool add, ps_err *err);
+/* The id is gone either way; NONE is fine.  Returns rc, or -1 with *err set where rc is 0 and closing fails. */
+int ps_h5_file_close(ps_h5 file, int rc, ps_err *err);
+/* The most memory that the library takes while a file is written, whatever the file's size. */
+size_t ps_h5_bytes(void);
+/* Close a group or dataset that was read; NONE is fine. */
+void ps_h5_close(ps_h5 id);
+
+/* ---- writing: h5.c ---- */
+
+/*
+ * A group or dataset being written.  The checksums of its attributes and values grow with every write, from
+ * what the caller gave, and are written behind them when the object is finished.
+ */
+typedef struct ps_h5_object {
+    ps_h5 id;
+    uint32_t attributes, values;
+    bool dataset;
+} ps_h5_object;
+#define PS_H5_OBJECT_NONE {PS_H5_NONE, 0, 0, false}
+
+/* A dimension scale being written, which knows the axes that it was attached to. */
+typedef struct ps_h5_scale {
+    ps_h5_object object;
+    const char *name; /* borrowed */
+    uint64_t address;
+    struct ps_h5_user {
+        const char *dataset; /* borrowed */
+        uint64_t address;
+        int axis;
+    } *users;
+    size_t n_users, cap;
+} ps_h5_scale;
+#define PS_H5_SCALE_NONE {.object = PS_H5_OBJECT_NONE}
 
 /* What a new dataset is like. */
 typedef struct ps_h5_layout {
     enum ps_h5_type type;
     int n_axes;
     int64_t size[PS_H5_MAX_AXES];
-    int64_t chunk[PS_H5_MAX_AXES]; /* chunk[0] == 0: contiguous; else checksummed too */
+    int64_t chunk[PS_H5_MAX_AXES]; /* chunk[0] == 0: one piece; else checksummed too */
     bool gzip;                     /* and shuffle; chunks only */
-    const void *fill;              /* one element of `type`, or NULL: zero */
+    uint64_t fill;                 /* bits of an element where nothing is written */
 } ps_h5_layout;
+
+int ps_h5_group_create(ps_h5_object *group, ps_h5 at, const char *name, ps_err *err);
+/* axes[n_axes]: the scale of each axis, in the same group; NULL: none. */
+int ps_h5_dataset_create(ps_h5_object *dataset, ps_h5 at, const char *name, const ps_h5_layout *layout,
+                         ps_h5_scale *const *axes, ps_err *err);
+/* Write all of a dataset: values of its type. */
+int ps_h5_write(ps_h5_object *dataset, const ps_h5_layout *layout, const void *values, ps_err *err);
+/* The next index of the first axis, in order; values NULL: leave it at the fill value. */
+int ps_h5_write_slab(ps_h5_object *dataset, const ps_h5_layout *layout, int64_t index, const void *values,
+                     ps_err *err);
+/* Write the checksums and close; the id is gone either way.  rc as in ps_h5_file_close(). */
+int ps_h5_finish(ps_h5_object *object, int rc, ps_err *err);
+
+/* ---- scales: h5_scale.c ---- */
+
+/* A 1-D dataset of n numbers that is the scale `name`; values NULL: a dimension that is no variable to netCDF. */
+int ps_h5_scale_create(ps_h5_scale *scale, ps_h5 at, const char *name, int64_t n, const int32_t *values, ps_err *err);
+/* Note that axis `axis` of `dataset`, called `name` (borrowed), is along `scale`. */
+int ps_h5_scale_use(ps_h5_scale *scale, const ps_h5_object *dataset, const char *name, int axis, ps_err *err);
+/* Point from `dataset` to the scales of its axes. */
+int ps_h5_scale_attach(ps_h5_object *dataset, ps_h5_scale *const *axes, int n_axes, ps_err *err);
+/* As ps_h5_finish(): once all datasets are attached. */
+int ps_h5_scale_finish(ps_h5_scale *scale, int rc, ps_err *err);
+
+/* ---- attributes: h5_attr.c ---- */
+
+/* New ones.  Bytes that are not UTF-8 become U+FFFD. */
+int ps_h5_attr_text(ps_h5_object *object, const char *name, const char *text, size_t n, ps_err *err);
+int ps_h5_attr_texts(ps_h5_object *object, const char *name, const char *const *texts, size_t n, ps_err *err);
+/* n == 0: a scalar; else a row of n values. */
+int ps_h5_attr_values(ps_h5_object *object, const char *name, enum ps_h5_type type, const void *values, size_t n,
+                      ps_err *err);
+/* Remove attribute `name` if it is there. */
+int ps_h5_attr_remove(ps_h5 id, const char *name, ps_err *err);
+/* A scalar attribute as text, valid UTF-8, owned; NULL where it is absent or neither text nor number. */
+char *ps_h5_attr_read(ps_h5 file, const char *path, const char *name);
+
+/*
+ * ---- reading: h5_read.c ----
+ *
+ * Links that lead out of the file, and datasets stored outside of it, do not exist here: a file from a stranger
+ * shows nothing but itself.
+ */
+
+enum ps_h5_kind { PS_H5_GROUP, PS_H5_DATASET };
+
+/* What is in a group, in order of creation. */
+typedef struct ps_h5_list {
+    struct ps_h5_entry {
+        char *name;
+        enum ps_h5_kind kind;
+        uint64_t address;
+    } *at;
+    size_t n, cap;
+} ps_h5_list;
+int ps_h5_list_read(ps_h5_list *list, ps_h5 at, const char *path, ps_err *err);
+void ps_h5_list_release(ps_h5_list *list);
 
 /* What a dataset found in a file is like. */
 typedef struct ps_h5_info {
@@ -37,56 +139,28 @@ typedef struct ps_h5_info {
     int64_t size[PS_H5_MAX_AXES];
 } ps_h5_info;
 
-enum ps_h5_kind { PS_H5_GROUP, PS_H5_DATASET };
-
-/* Files.  Creating one replaces nothing and follows no link: PS_EFAIL where `path` exists.  Opening is for reading only;
- * PS_EINPUT where it is no HDF5 file. */
-int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err);
-int ps_h5_file_open(ps_h5 *file, const char *path, ps_err *err);
-int ps_h5_file_close(ps_h5 file, ps_err *err); /* the id is gone either way; NONE is fine */
-
-/* Groups and datasets.  Paths are relative to `at`, or absolute. */
 bool ps_h5_has(ps_h5 at, const char *path); /* path: one name, or "/" and names */
-int ps_h5_group_create(ps_h5 *group, ps_h5 at, const char *name, ps_err *err);
-int ps_h5_group_open(ps_h5 *group, ps_h5 at, const char *path, ps_err *err);
-int ps_h5_dataset_create(ps_h5 *dataset, ps_h5 at, const char *name, const ps_h5_layout *layout,
-                         ps_err *err);
-int ps_h5_dataset_open(ps_h5 *dataset, ps_h5 at, const char *path, ps_err *err);
-/* Of a group or dataset; NONE is fine.  A failure shows in the next write, or in the file's close. */
-void ps_h5_close(ps_h5 id);
-
-/* Write values[count[0], count[1], ...] of `type` at `start`; all of it where start is NULL. */
-int ps_h5_write(ps_h5 dataset, enum ps_h5_type type, const void *values, const int64_t *start,
-                const int64_t *count, ps_err *err);
-
-/* Make a 1-D dataset the scale of dimension `name`; with `bare`, one that is no variable to netCDF. */
-int ps_h5_scale_set(ps_h5 dataset, const char *name, bool bare, int64_t n, ps_err *err);
-/* Name axis `axis` of `dataset` by the scale `name` in group `at`. */
-int ps_h5_scale_attach(ps_h5 dataset, int axis, ps_h5 at, const char *name, ps_err *err);
-
-/* Attributes; an old one of that name is replaced.  Bytes that are not UTF-8 become U+FFFD. */
-int ps_h5_attr_text(ps_h5 id, const char *name, const char *text, size_t n, ps_err *err);
-int ps_h5_attr_texts(ps_h5 id, const char *name, const char *const *texts, size_t n, ps_err *err);
-/* n == 0: a scalar; else a row of n values. */
-int ps_h5_attr_values(ps_h5 id, const char *name, enum ps_h5_type type, const void *values, size_t n,
-                      ps_err *err);
-
-/*
- * Reading.  Links that lead out of the file, and datasets stored outside of it, do not exist
- * here: a file from a stranger shows nothing but itself.
- */
-
-/* Names of the groups or datasets in `path`, in order of creation: names[*n], each owned. */
-int ps_h5_children(ps_h5 file, const char *path, enum ps_h5_kind kind, char ***names, size_t *n,
-                   ps_err *err);
 int ps_h5_info_read(ps_h5 file, const char *path, ps_h5_info *info, ps_err *err);
 /* All of a dataset as doubles; an integer that equals _FillValue is NaN. */
 int ps_h5_read_numbers(ps_h5 file, const char *path, double *values, ps_err *err);
 /* All of a 1-D dataset of n strings: texts[n], valid UTF-8, each owned; all or none. */
 int ps_h5_read_texts(ps_h5 file, const char *path, char **texts, size_t n, ps_err *err);
-/* CRC32C of a dataset's values as the file has them; of strings, with a zero byte behind each. */
-int ps_h5_crc(ps_h5 file, const char *path, uint32_t *crc, ps_err *err);
-/* A scalar attribute as text, valid UTF-8, owned; NULL where it is absent or neither text nor number. */
-char *ps_h5_attr_read(ps_h5 file, const char *path, const char *name);
+
+/* ---- checking: h5_check.c ---- */
+
+/* PS_EINPUT where the file's groups are no tree of `depth` levels at most: cycles, and objects with two names. */
+int ps_h5_check_tree(ps_h5 file, int depth, ps_err *err);
+
+/* The checksums of an object: as they are, and as they were kept in its attributes ("" where it has none). */
+typedef struct ps_h5_sums {
+    uint32_t values, attributes;
+    char kept_values[12], kept_attributes[12];
+} ps_h5_sums;
+/* Of entry `name` of the open group `at`, or of the group itself (kind PS_H5_GROUP, name "."); `siblings`: what is in it. */
+int ps_h5_sums_read(ps_h5_sums *sums, ps_h5 at, const char *name, enum ps_h5_kind kind, const ps_h5_list *siblings,
+                    ps_err *err);
+int ps_h5_group_open(ps_h5 *group, ps_h5 at, const char *path, ps_err *err);
+/* Write the checksum of the attributes of `file`'s root as they are now. */
+int ps_h5_root_finish(ps_h5 file, ps_err *err);
 
 #endif

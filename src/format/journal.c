@@ -31,6 +31,7 @@ struct ps_journal {
     char *frame; /* buffer for the frame being written */
     size_t room;
     bool failed; /* a sync has failed: the file's state on the disk is unknown */
+    ps_journal_report reading; /* by ps_journal_read() */
 };
 
 static size_t padded(size_t bytes)
@@ -131,6 +132,7 @@ static int scan(reader *r, ps_journal_visit *visit, void *context, ps_journal_re
         if (r->head.type == PS_JOURNAL_SYNC)
             continue;
         report->frames++;
+        report->payload_at = r->at - padded(r->head.bytes);
         if (visit && visit(context, r->head.type, r->payload ? r->payload : "", r->head.bytes, err) < 0)
             return -1;
     }
@@ -362,12 +364,41 @@ int ps_journal_sync(ps_journal *j, ps_err *err)
 
 int ps_journal_read(ps_journal *j, ps_journal_visit *visit, void *context, ps_err *err)
 {
-    ps_journal_report report;
+    ps_journal_report *report = &j->reading;
 
-    if (ps_journal_scan(j->path, visit, context, &report, err) < 0)
+    if (ps_journal_scan(j->path, visit, context, report, err) < 0)
         return -1;
-    if (report.state == PS_JOURNAL_WHOLE && report.size == j->size)
+    if (report->state == PS_JOURNAL_WHOLE && report->size == j->size)
         return 0;
     return ps_err_set(err, PS_EFAIL, "'%s' is not as it was written, from byte %llu on", j->path,
-                      (unsigned long long)report.good);
+                      (unsigned long long)report->good);
+}
+
+uint64_t ps_journal_payload_at(const ps_journal *j)
+{
+    return j->reading.payload_at;
+}
+
+int ps_journal_read_from(ps_journal *j, uint64_t payload_at, ps_journal_visit *visit, void *context, ps_err *err)
+{
+    reader r = {.fd = j->fd, .path = j->path, .size = j->size, .at = payload_at - sizeof(head)};
+    int rc = 0;
+
+    while (rc == 0) {
+        int got = next_frame(&r, err);
+        if (got > 0 && r.head.type != PS_JOURNAL_SYNC)
+            rc = visit(context, r.head.type, r.payload ? r.payload : "", r.head.bytes, err);
+        else if (got == 0)
+            rc = ps_err_set(err, PS_EFAIL, "'%s' is not as it was written, from byte %llu on", j->path,
+                            (unsigned long long)r.at);
+        else if (got < 0)
+            rc = -1;
+    }
+    ps_free(r.payload);
+    return rc < 0 ? -1 : 0;
+}
+
+int ps_journal_pread(ps_journal *j, void *bytes, size_t n, uint64_t at, ps_err *err)
+{
+    return ps_file_pread(j->fd, bytes, n, at, j->path, err);
 }

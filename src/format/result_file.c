@@ -6,16 +6,20 @@
  */
 #include "patchsweep/results.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "digest.h"
 #include "h5.h"
+#include "patchsweep/file.h"
 #include "patchsweep/journal.h"
 #include "patchsweep/mem.h"
 
 #define MOST_LAYERS 100000
+#define DEPTH 4 /* levels of groups: the root, a pair, a site, a direction */
 #define MOST_CELLS ((int64_t)1 << 27)
 
 typedef struct ps_grid_name {
@@ -27,13 +31,6 @@ struct ps_result_file {
     ps_grid_name *grids;
     size_t n, cap;
 };
-
-static void free_all(char **names, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        ps_free(names[i]);
-    ps_free(names);
-}
 
 /* ---- which grids there are ---- */
 
@@ -50,47 +47,62 @@ static int add_grid(ps_result_file *file, const char *pair, const char *site, co
 /* Every /<pair>/<site>/<direction> that has a score. */
 static int list_site(ps_result_file *file, const char *pair, const char *site, ps_err *err)
 {
-    char path[1024], **names = NULL;
-    size_t n = 0;
+    char path[1024];
+    ps_h5_list list;
 
     snprintf(path, sizeof path, "/%s/%s", pair, site);
-    int rc = ps_h5_children(file->file, path, PS_H5_GROUP, &names, &n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        snprintf(path, sizeof path, "/%s/%s/%s/score", pair, site, names[i]);
-        if (ps_h5_has(file->file, path))
-            rc = add_grid(file, pair, site, names[i], err);
+    int rc = ps_h5_list_read(&list, file->file, path, err);
+    for (size_t i = 0; rc == 0 && i < list.n; i++) {
+        snprintf(path, sizeof path, "/%s/%s/%s/score", pair, site, list.at[i].name);
+        if (list.at[i].kind == PS_H5_GROUP && ps_h5_has(file->file, path))
+            rc = add_grid(file, pair, site, list.at[i].name, err);
     }
-    free_all(names, n);
+    ps_h5_list_release(&list);
     return rc;
 }
 
 static int list_pair(ps_result_file *file, const char *pair, ps_err *err)
 {
-    char path[512], **names = NULL;
-    size_t n = 0;
+    char path[512];
+    ps_h5_list list;
 
     snprintf(path, sizeof path, "/%s", pair);
-    int rc = ps_h5_children(file->file, path, PS_H5_GROUP, &names, &n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = list_site(file, pair, names[i], err);
-    free_all(names, n);
+    int rc = ps_h5_list_read(&list, file->file, path, err);
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        if (list.at[i].kind == PS_H5_GROUP)
+            rc = list_site(file, pair, list.at[i].name, err);
+    ps_h5_list_release(&list);
     return rc;
 }
 
 static int list_file(ps_result_file *file, ps_err *err)
 {
-    char **names = NULL;
-    size_t n = 0;
-    int rc = ps_h5_children(file->file, "/", PS_H5_GROUP, &names, &n, err);
+    ps_h5_list list;
+    int rc = ps_h5_list_read(&list, file->file, "/", err);
 
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        if (strcmp(names[i], "run"))
-            rc = list_pair(file, names[i], err);
-    free_all(names, n);
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        if (list.at[i].kind == PS_H5_GROUP && strcmp(list.at[i].name, "run"))
+            rc = list_pair(file, list.at[i].name, err);
+    ps_h5_list_release(&list);
     return rc;
 }
 
 /* ---- the file ---- */
+
+bool ps_result_is(const char *path)
+{
+    static const char signature[8] = "\x89HDF\r\n\x1a\n";
+    int fd = ps_file_kind(path) == 1 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    char begin[sizeof signature] = "";
+    bool is = false;
+
+    /* At byte 0, or behind a block of the user's: at 512, 1024, 2048, ... */
+    for (off_t at = 0; fd >= 0 && !is && pread(fd, begin, sizeof begin, at) == sizeof begin; at = at ? 2 * at : 512)
+        is = !memcmp(begin, signature, sizeof begin);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
 
 static int check_format(ps_h5 file, const char *path, ps_err *err)
 {
@@ -118,9 +130,9 @@ int ps_result_open(ps_result_file **out, const char *path, ps_err *err)
     ps_result_file *file = ps_calloc(1, sizeof *file, err);
     if (!file)
         return -1;
-    if (ps_h5_file_open(&file->file, path, err) < 0 || check_format(file->file, path, err) < 0)
+    if (ps_h5_file_open(&file->file, path, false, err) < 0 || check_format(file->file, path, err) < 0)
         goto fail;
-    if (list_file(file, err) < 0) {
+    if (ps_h5_check_tree(file->file, DEPTH, err) < 0 || list_file(file, err) < 0) {
         ps_err_prefix(err, "result file '%s'", path);
         goto fail;
     }
@@ -131,14 +143,44 @@ fail:
     return -1;
 }
 
-int ps_result_verify(const ps_result_file *file, size_t *n, ps_err *err)
+int ps_result_reread(ps_result_file **out, const char *path, ps_err *err)
 {
-    return ps_digests_check(file->file, n, err);
+    ps_result_file *file = ps_calloc(1, sizeof *file, err);
+
+    if (!file)
+        return -1;
+    if (ps_h5_file_open(&file->file, path, false, err) < 0) {
+        ps_result_close(file);
+        return -1;
+    }
+    *out = file;
+    return 0;
+}
+
+int ps_result_verify(const ps_result_file *file, size_t *n, bool *attributes, ps_err *err)
+{
+    char *root = ps_h5_attr_read(file->file, "/", PS_H5_ATTRIBUTES_SUM);
+    ps_digests digests = {.attributes = root != NULL};
+    int rc = ps_digests_check(file->file, "/", &digests, err);
+
+    *n = digests.datasets;
+    *attributes = digests.attributes;
+    ps_free(root);
+    return rc;
+}
+
+int ps_result_verify_group(const ps_result_file *file, const char *group, ps_err *err)
+{
+    char path[512];
+    ps_digests digests = {.attributes = true};
+
+    snprintf(path, sizeof path, "/%s", group);
+    return ps_digests_check(file->file, path, &digests, err);
 }
 
 void ps_result_close(ps_result_file *file)
 {
-    ps_err ignored;
+    ps_err ignored = PS_ERR_INIT;
 
     if (!file)
         return;
@@ -148,7 +190,7 @@ void ps_result_close(ps_result_file *file)
         ps_free(file->grids[i].direction);
     }
     ps_free(file->grids);
-    ps_h5_file_close(file->file, &ignored);
+    ps_h5_file_close(file->file, 0, &ignored);
     ps_free(file);
 }
 
@@ -234,15 +276,15 @@ static int read_column(ps_h5 file, const char *group, const char *name, ps_resul
 
 static int read_columns(ps_h5 file, const char *group, ps_result_grid *grid, ps_err *err)
 {
-    char **names = NULL;
-    size_t n = 0;
-    int rc = ps_h5_children(file, group, PS_H5_DATASET, &names, &n, err);
+    ps_h5_list list;
+    int rc = ps_h5_list_read(&list, file, group, err);
 
-    if (rc == 0 && !(grid->columns = ps_calloc(n, sizeof *grid->columns, err)))
+    if (rc == 0 && !(grid->columns = ps_calloc(list.n, sizeof *grid->columns, err)))
         rc = -1;
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = read_column(file, group, names[i], grid, err);
-    free_all(names, n);
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        if (list.at[i].kind == PS_H5_DATASET)
+            rc = read_column(file, group, list.at[i].name, grid, err);
+    ps_h5_list_release(&list);
     if (rc == 0 && !grid->score)
         return ps_err_set(err, PS_EINPUT, "group '%s' has no score", group);
     return rc;
@@ -283,8 +325,9 @@ int ps_result_grid_read(const ps_result_file *file, size_t i, ps_result_grid *gr
 
 static void release_row(char **row, int32_t n)
 {
-    if (row)
-        free_all(row, (size_t)n);
+    for (int32_t i = 0; row && i < n; i++)
+        ps_free(row[i]);
+    ps_free(row);
 }
 
 void ps_result_grid_release(ps_result_grid *grid)

@@ -2,8 +2,8 @@
  * results.c - writing the result file: what is in which group, and what is said about it.
  *
  * Each group that holds grids or activations has the coordinates it needs within itself, so that
- * a reader may open it alone.  Nothing is kept open between calls but the file: whole grids and
- * whole layers are written at once, and memory holds one of them at a time.
+ * a reader may open it alone.  The groups of the pair in hand stay open until it is done: nothing is looked up, opened or
+ * written twice.
  */
 #include "patchsweep/results.h"
 
@@ -15,29 +15,42 @@
 #include "h5.h"
 #include "patchsweep/mem.h"
 
-/* A chunk of activations is one layer, or as many of its positions as fit in this. */
+/* A chunk of rows is one layer, or as many of its positions as fit in this. */
 #define MOST_CHUNK_BYTES ((int64_t)16 << 20)
+
+/* A group, and the scales of the datasets in it. */
+typedef struct room {
+    ps_h5_object group;
+    ps_h5_scale layer, position, width;
+} room;
+#define NO_ROOM {PS_H5_OBJECT_NONE, PS_H5_SCALE_NONE, PS_H5_SCALE_NONE, PS_H5_SCALE_NONE}
 
 struct ps_results {
     ps_h5 file;
     int32_t n_layers, d_model;
+    /* the pair in hand */
+    const ps_pair *pair;
+    room top, grid; /* its own group, and the one below that is being written */
+    ps_h5_object sites[PS_N_SITES];
 };
+
+static const room no_room = NO_ROOM;
 
 /* ---- attributes ---- */
 
-static int put_text(ps_h5 id, const char *name, const char *text, ps_err *err)
+static int put_text(ps_h5_object *object, const char *name, const char *text, ps_err *err)
 {
-    return text ? ps_h5_attr_text(id, name, text, strlen(text), err) : 0;
+    return text ? ps_h5_attr_text(object, name, text, strlen(text), err) : 0;
 }
 
-static int put_attrs(ps_h5 id, const ps_attr *attrs, size_t n, ps_err *err)
+static int put_attrs(ps_h5_object *object, const ps_attr *attrs, size_t n, ps_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t whole = attrs[i].integer ? (int64_t)attrs[i].number : 0;
-        int rc = attrs[i].text ? put_text(id, attrs[i].name, attrs[i].text, err)
+        int rc = attrs[i].text ? put_text(object, attrs[i].name, attrs[i].text, err)
                  : attrs[i].integer
-                     ? ps_h5_attr_values(id, attrs[i].name, PS_H5_I64, &whole, 0, err)
-                     : ps_h5_attr_values(id, attrs[i].name, PS_H5_F64, &attrs[i].number, 0, err);
+                     ? ps_h5_attr_values(object, attrs[i].name, PS_H5_I64, &whole, 0, err)
+                     : ps_h5_attr_values(object, attrs[i].name, PS_H5_F64, &attrs[i].number, 0, err);
         if (rc < 0)
             return -1;
     }
@@ -47,74 +60,56 @@ static int put_attrs(ps_h5 id, const ps_attr *attrs, size_t n, ps_err *err)
 /* ---- axes and columns along `position` ---- */
 
 /* Coordinate `name` of a group: 0, 1, ... n-1. */
-static int put_axis(ps_h5 group, const char *name, const char *long_name, int32_t n, ps_err *err)
+static int put_axis(ps_h5_scale *scale, const room *in, const char *name, const char *long_name, int32_t n,
+                    ps_err *err)
 {
-    ps_h5_layout layout = {.type = PS_H5_I32, .n_axes = 1, .size = {n}};
     int32_t *index = ps_malloc((size_t)n, sizeof *index, err);
-    ps_h5 id = PS_H5_NONE;
-    int rc = -1;
 
-    if (!index || ps_h5_dataset_create(&id, group, name, &layout, err) < 0)
-        goto out;
+    if (!index)
+        return -1;
     for (int32_t i = 0; i < n; i++)
         index[i] = i;
-    if (ps_h5_write(id, PS_H5_I32, index, NULL, NULL, err) < 0 ||
-        ps_h5_scale_set(id, name, false, n, err) < 0 ||
-        put_text(id, "long_name", long_name, err) < 0)
-        goto out;
-    rc = 0;
-out:
-    ps_h5_close(id);
+    int rc = ps_h5_scale_create(scale, in->group.id, name, n, index, err);
     ps_free(index);
-    return rc;
+    return rc < 0 ? -1 : put_text(&scale->object, "long_name", long_name, err);
 }
 
-/* Dimension `name` of a group, without values; once. */
-static int put_dimension(ps_h5 group, const char *name, int64_t n, ps_err *err)
+static int put_layer_and_position(room *in, const ps_results *results, ps_err *err)
 {
-    ps_h5_layout layout = {.type = PS_H5_F32, .n_axes = 1, .size = {n}};
-    ps_h5 id = PS_H5_NONE;
-
-    if (ps_h5_has(group, name))
-        return 0;
-    int rc = ps_h5_dataset_create(&id, group, name, &layout, err);
-    if (rc == 0)
-        rc = ps_h5_scale_set(id, name, true, n, err);
-    ps_h5_close(id);
-    return rc;
-}
-
-static int put_layer_and_position(ps_h5 group, const ps_results *results, const ps_pair *pair,
-                                  ps_err *err)
-{
-    if (put_axis(group, "layer", "layer, from 0", results->n_layers, err) < 0)
+    if (put_axis(&in->layer, in, "layer", "layer, from 0", results->n_layers, err) < 0)
         return -1;
-    return put_axis(group, "position", "position of the token in the prompt, from 0",
-                    pair->n_positions, err);
+    return put_axis(&in->position, in, "position", "position of the token in the prompt, from 0",
+                    results->pair->n_positions, err);
 }
 
 /* A dataset along `position`: strings, or ids. */
-static int put_row(ps_h5 group, const char *name, const char *long_name, enum ps_h5_type type,
-                   const void *values, int32_t n, ps_err *err)
+static int put_row(room *in, const char *name, const char *long_name, enum ps_h5_type type, const void *values,
+                   int32_t n, ps_err *err)
 {
-    ps_h5_layout layout = {.type = type, .n_axes = 1, .size = {n}};
-    ps_h5 id = PS_H5_NONE;
-    int rc = -1;
+    const ps_h5_layout layout = {.type = type, .n_axes = 1, .size = {n}};
+    ps_h5_scale *axes[] = {&in->position};
+    ps_h5_object row = PS_H5_OBJECT_NONE;
+    int rc = ps_h5_dataset_create(&row, in->group.id, name, &layout, axes, err);
 
-    if (ps_h5_dataset_create(&id, group, name, &layout, err) < 0 ||
-        ps_h5_scale_attach(id, 0, group, "position", err) < 0 ||
-        put_text(id, "long_name", long_name, err) < 0 ||
-        ps_h5_write(id, type, values, NULL, NULL, err) < 0)
-        goto out;
-    rc = 0;
-out:
-    ps_h5_close(id);
-    return rc;
+    if (rc == 0)
+        rc = put_text(&row, "long_name", long_name, err);
+    if (rc == 0)
+        rc = ps_h5_write(&row, &layout, values, err);
+    return ps_h5_finish(&row, rc, err);
+}
+
+/* All that is in a group is written: its scales' lists, and the checksums. */
+static int finish_room(room *in, int rc, ps_err *err)
+{
+    rc = ps_h5_scale_finish(&in->layer, rc, err);
+    rc = ps_h5_scale_finish(&in->position, rc, err);
+    rc = ps_h5_scale_finish(&in->width, rc, err);
+    return ps_h5_finish(&in->group, rc, err);
 }
 
 /* ---- groups ---- */
 
-static int put_tokens(ps_h5 group, const ps_pair *pair, ps_err *err)
+static int put_tokens(room *group, const ps_pair *pair, ps_err *err)
 {
     static const struct {
         const char *name, *long_name;
@@ -143,7 +138,7 @@ static int put_tokens(ps_h5 group, const ps_pair *pair, ps_err *err)
                    PS_H5_TEXT, pair->span, n, err);
 }
 
-static int put_pair_attrs(ps_h5 group, const ps_pair *pair, ps_err *err)
+static int put_pair_attrs(ps_h5_object *group, const ps_pair *pair, ps_err *err)
 {
     const ps_prompt *prompt = pair->job->prompt;
     const ps_attr attrs[] = {
@@ -166,35 +161,35 @@ static int put_pair_attrs(ps_h5 group, const ps_pair *pair, ps_err *err)
     return put_attrs(group, attrs, sizeof attrs / sizeof *attrs, err);
 }
 
-/* The group of a pair, made with all that the pair itself says when first asked for. */
-static int pair_group(ps_h5 *group, const ps_results *results, const ps_pair *pair, ps_err *err)
+int ps_results_begin_pair(ps_results *results, const ps_pair *pair, const ps_attr *attrs, size_t n_attrs,
+                          ps_err *err)
 {
+    room *top = &results->top;
     const char *id = pair->job->id;
 
-    *group = PS_H5_NONE;
     if (!strcmp(id, "run"))
         return ps_err_set(err, PS_EINPUT, "pair 'run': the result file uses that name itself; "
                           "rename the pair");
-    if (ps_h5_has(results->file, id))
-        return ps_h5_group_open(group, results->file, id, err);
-    if (ps_h5_group_create(group, results->file, id, err) < 0 ||
-        put_pair_attrs(*group, pair, err) < 0 ||
-        put_layer_and_position(*group, results, pair, err) < 0)
-        return -1;
-    return put_tokens(*group, pair, err);
+    results->pair = pair;
+    if (ps_h5_group_create(&top->group, results->file, id, err) < 0 || put_pair_attrs(&top->group, pair, err) < 0 ||
+        put_attrs(&top->group, attrs, n_attrs, err) < 0 || put_layer_and_position(top, results, err) < 0 ||
+        put_tokens(top, pair, err) < 0)
+        return ps_err_prefix(err, "results of '%s'", id);
+    return 0;
 }
 
-/* A group below, with the coordinates of its own. */
-static int child_group(ps_h5 *child, ps_h5 parent, const char *name, ps_err *err)
+int ps_results_end_pair(ps_results *results, ps_err *err)
 {
-    *child = PS_H5_NONE;
-    if (ps_h5_has(parent, name))
-        return ps_h5_group_open(child, parent, name, err);
-    return ps_h5_group_create(child, parent, name, err);
+    int rc = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        rc = ps_h5_finish(&results->sites[site], rc, err);
+    rc = finish_room(&results->top, rc, err);
+    return rc < 0 ? ps_err_prefix(err, "results of '%s'", results->pair->job->id) : 0;
 }
 
 /* What the group of a grid says: the site by other tools' names, and a picture for NeXus viewers. */
-static int put_grid_attrs(ps_h5 group, enum ps_site site, enum ps_direction direction, ps_err *err)
+static int put_grid_attrs(ps_h5_object *group, enum ps_site site, enum ps_direction direction, ps_err *err)
 {
     static const char *const axes[] = {"layer", "position"};
     const ps_attr attrs[] = {
@@ -212,31 +207,20 @@ static int put_grid_attrs(ps_h5 group, enum ps_site site, enum ps_direction dire
     return ps_h5_attr_texts(group, "axes", axes, 2, err);
 }
 
-/* /<pair>/<site>/<direction>, made with its coordinates when first asked for. */
-static int grid_group(ps_h5 *group, const ps_results *results, const ps_pair *pair, enum ps_site site,
-                      enum ps_direction direction, ps_err *err)
+/* /<pair>/<site>/<direction>, with its coordinates. */
+static int begin_grid(ps_results *results, enum ps_site site, enum ps_direction direction, ps_err *err)
 {
-    ps_h5 top = PS_H5_NONE, middle = PS_H5_NONE;
-    const char *name = ps_directions[direction].name;
-    int rc = -1;
+    ps_h5_object *above = &results->sites[site];
+    room *grid = &results->grid;
 
-    *group = PS_H5_NONE;
-    if (pair_group(&top, results, pair, err) < 0 ||
-        child_group(&middle, top, ps_sites[site].name, err) < 0)
-        goto out;
-    bool old = ps_h5_has(middle, name);
-    if (child_group(group, middle, name, err) < 0)
-        goto out;
-    if (!old && (put_grid_attrs(*group, site, direction, err) < 0 ||
-                 put_layer_and_position(*group, results, pair, err) < 0 ||
-                 put_row(*group, "token", "token of the clean prompt, decoded", PS_H5_TEXT,
-                         pair->token[PS_CLEAN], pair->n_positions, err) < 0))
-        goto out;
-    rc = 0;
-out:
-    ps_h5_close(middle);
-    ps_h5_close(top);
-    return rc;
+    if (above->id == PS_H5_NONE &&
+        ps_h5_group_create(above, results->top.group.id, ps_sites[site].name, err) < 0)
+        return -1;
+    if (ps_h5_group_create(&grid->group, above->id, ps_directions[direction].name, err) < 0 ||
+        put_grid_attrs(&grid->group, site, direction, err) < 0 || put_layer_and_position(grid, results, err) < 0)
+        return -1;
+    return put_row(grid, "token", "token of the clean prompt, decoded", PS_H5_TEXT, results->pair->token[PS_CLEAN],
+                   results->pair->n_positions, err);
 }
 
 /* ---- grids ---- */
@@ -250,7 +234,7 @@ static enum column_kind kind_of(const char *name)
     return strcmp(name, ps_metrics[PS_ANSWER_RANK].name) ? COLUMN_REAL : COLUMN_RANK;
 }
 
-static int put_column_attrs(ps_h5 id, const ps_column *column, enum column_kind kind, ps_err *err)
+static int put_column_attrs(ps_h5_object *id, const ps_column *column, enum column_kind kind, ps_err *err)
 {
     static const uint8_t flags[] = {0, 1};
     static const double nothing = NAN;
@@ -273,197 +257,190 @@ static int put_column_attrs(ps_h5 id, const ps_column *column, enum column_kind 
                                : ps_h5_attr_values(id, "_FillValue", PS_H5_F64, &nothing, 1, err);
 }
 
-/* Doubles as int32: NaN is -1, or 0 of a flag. */
-static int write_integers(ps_h5 id, const double *values, size_t n, int32_t none, ps_err *err)
+/* Doubles as a dataset's integers: NaN is -1, or 0 of a flag.  Owned by the caller. */
+static void *as_integers(const double *values, size_t n, enum column_kind kind, ps_err *err)
 {
     int32_t *whole = ps_malloc(n, sizeof *whole, err);
+    uint8_t *flags = (uint8_t *)whole;
 
-    if (!whole)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        whole[i] = isnan(values[i]) ? none : (int32_t)values[i];
-    int rc = ps_h5_write(id, PS_H5_I32, whole, NULL, NULL, err);
-    ps_free(whole);
-    return rc;
+    for (size_t i = 0; whole && i < n; i++)
+        if (kind == COLUMN_FLAG)
+            flags[i] = isnan(values[i]) ? 0 : (uint8_t)values[i];
+        else
+            whole[i] = isnan(values[i]) ? -1 : (int32_t)values[i];
+    return whole;
 }
 
-static int put_column(ps_h5 group, const ps_column *column, int32_t n_layers, int32_t n_positions,
-                      ps_err *err)
+static uint64_t fill_of(enum column_kind kind)
 {
     static const double nothing = NAN;
-    static const int32_t none = -1;
+    uint64_t bits;
+
+    memcpy(&bits, &nothing, sizeof bits);
+    return kind == COLUMN_REAL ? bits : kind == COLUMN_RANK ? UINT32_MAX : 0;
+}
+
+static int put_column(room *in, const ps_column *column, int32_t n_layers, int32_t n_positions, ps_err *err)
+{
     enum column_kind kind = kind_of(column->name);
-    ps_h5_layout layout = {
+    const ps_h5_layout layout = {
         .type = kind == COLUMN_REAL ? PS_H5_F64 : kind == COLUMN_RANK ? PS_H5_I32 : PS_H5_U8,
         .n_axes = 2,
         .size = {n_layers, n_positions},
         .chunk = {n_layers, n_positions},
         .gzip = true,
-        .fill = kind == COLUMN_REAL ? (const void *)&nothing : kind == COLUMN_RANK ? &none : NULL,
+        .fill = fill_of(kind),
     };
-    ps_h5 id = PS_H5_NONE;
+    ps_h5_scale *axes[] = {&in->layer, &in->position};
+    ps_h5_object id = PS_H5_OBJECT_NONE;
+    void *whole = NULL;
     int rc = -1;
 
-    if (ps_h5_dataset_create(&id, group, column->name, &layout, err) < 0 ||
-        ps_h5_scale_attach(id, 0, group, "layer", err) < 0 ||
-        ps_h5_scale_attach(id, 1, group, "position", err) < 0 ||
-        put_column_attrs(id, column, kind, err) < 0)
-        goto out;
-    rc = kind == COLUMN_REAL
-             ? ps_h5_write(id, PS_H5_F64, column->values, NULL, NULL, err)
-             : write_integers(id, column->values, (size_t)n_layers * (size_t)n_positions,
-                              kind == COLUMN_RANK ? -1 : 0, err);
-out:
-    ps_h5_close(id);
-    return rc;
+    if (ps_h5_dataset_create(&id, in->group.id, column->name, &layout, axes, err) == 0 &&
+        put_column_attrs(&id, column, kind, err) == 0 &&
+        (kind == COLUMN_REAL ||
+         (whole = as_integers(column->values, (size_t)n_layers * (size_t)n_positions, kind, err))))
+        rc = ps_h5_write(&id, &layout, whole ? whole : column->values, err);
+    ps_free(whole);
+    return ps_h5_finish(&id, rc, err);
 }
 
-int ps_results_add_grid(ps_results *results, const ps_pair *pair, enum ps_site site,
-                        enum ps_direction direction, const ps_column *columns, size_t n_columns,
-                        ps_err *err)
-{
-    ps_h5 group;
-    int rc = grid_group(&group, results, pair, site, direction, err);
-
-    for (size_t i = 0; rc == 0 && i < n_columns; i++)
-        if (columns[i].values)
-            rc = put_column(group, &columns[i], results->n_layers, pair->n_positions, err);
-    ps_h5_close(group);
-    if (rc < 0)
-        ps_err_prefix(err, "results of '%s', %s, %s", pair->job->id, ps_sites[site].name,
-                      ps_directions[direction].name);
-    return rc;
-}
-
-/* ---- activations ---- */
+/* ---- rows ---- */
 
 static enum ps_h5_type type_of(enum ps_dtype dtype)
 {
     return dtype == PS_DTYPE_F16 ? PS_H5_F16 : dtype == PS_DTYPE_BF16 ? PS_H5_BF16 : PS_H5_F32;
 }
 
-/* A new [layer, position, d_model] dataset, NaN throughout, in chunks of n_rows positions. */
-static int create_rows(ps_h5 *id, ps_h5 group, const char *name, const char *long_name,
-                       const char *coordinates, enum ps_dtype dtype, const ps_results *results,
-                       int32_t n_positions, int32_t n_rows, ps_err *err)
+/* A [layer, position, d_model] dataset: how it is stored, and what is said of it. */
+typedef struct rows_kind {
+    const char *name, *long_name, *coordinates;
+    enum ps_dtype dtype;
+} rows_kind;
+
+static ps_h5_layout layout_of_rows(const ps_results *results, enum ps_dtype dtype)
 {
     static const float nothing = NAN;
-    uint32_t fill = 0;
+    int32_t n = results->pair->n_positions;
+    int64_t most = MOST_CHUNK_BYTES / ((int64_t)ps_dtype_bytes(dtype) * results->d_model) + 1;
     ps_h5_layout layout = {
         .type = type_of(dtype),
         .n_axes = 3,
-        .size = {results->n_layers, n_positions, results->d_model},
-        .chunk = {1, n_rows, results->d_model},
-        .fill = &fill,
+        .size = {results->n_layers, n, results->d_model},
+        .chunk = {1, most < n ? most : n, results->d_model},
     };
 
-    ps_narrow(&fill, &nothing, dtype, 1);
-    if (put_dimension(group, "d_model", results->d_model, err) < 0 ||
-        ps_h5_dataset_create(id, group, name, &layout, err) < 0 ||
-        ps_h5_scale_attach(*id, 0, group, "layer", err) < 0 ||
-        ps_h5_scale_attach(*id, 1, group, "position", err) < 0 ||
-        ps_h5_scale_attach(*id, 2, group, "d_model", err) < 0 ||
-        put_text(*id, "long_name", long_name, err) < 0 || put_text(*id, "units", "1", err) < 0 ||
-        put_text(*id, "coordinates", coordinates, err) < 0)
-        return -1;
-    /* netCDF has no 16-bit floats to give a fill value of. */
-    return dtype == PS_DTYPE_F32 ? ps_h5_attr_values(*id, "_FillValue", PS_H5_F32, &nothing, 1, err) : 0;
+    ps_narrow(&layout.fill, &nothing, dtype, 1);
+    return layout;
 }
 
-/* rows[n, d_model] into a [layer, position, d_model] dataset. */
-static int write_rows(ps_h5 id, enum ps_dtype dtype, int32_t d_model, int32_t layer, int32_t first,
-                      int32_t n, const float *rows, ps_err *err)
+/* Ask for the rows of each layer and write them; `narrow` is room for a layer of a 16-bit type, or NULL. */
+static int write_layers(ps_h5_object *id, const ps_h5_layout *layout, enum ps_dtype dtype, const ps_row_source *source,
+                        float *rows, void *narrow, ps_err *err)
 {
-    int64_t start[] = {layer, first, 0}, count[] = {1, n, d_model};
-    size_t elements = (size_t)n * (size_t)d_model;
+    size_t n = (size_t)layout->size[1] * (size_t)layout->size[2];
 
-    if (dtype == PS_DTYPE_F32)
-        return ps_h5_write(id, PS_H5_F32, rows, start, count, err);
-    void *narrow = ps_malloc(elements, ps_dtype_bytes(dtype), err);
-    if (!narrow)
-        return -1;
-    ps_narrow(narrow, rows, dtype, elements);
-    int rc = ps_h5_write(id, type_of(dtype), narrow, start, count, err);
-    ps_free(narrow);
-    return rc;
+    for (int64_t layer = 0; layer < layout->size[0]; layer++) {
+        for (size_t i = 0; i < n; i++)
+            rows[i] = NAN;
+        int some = source->layer(source->context, (int32_t)layer, rows, err);
+        if (some > 0 && narrow)
+            ps_narrow(narrow, rows, dtype, n);
+        if (some < 0 || ps_h5_write_slab(id, layout, layer, !some ? NULL : narrow ? narrow : rows, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-/* /<pair>/activations, made with its coordinates when first asked for. */
-static int activations_group(ps_h5 *group, const ps_results *results, const ps_pair *pair, ps_err *err)
+static int put_rows(ps_results *results, room *in, const rows_kind *kind, const ps_row_source *source, ps_err *err)
 {
-    ps_h5 top = PS_H5_NONE;
+    static const float nothing = NAN;
+    const ps_h5_layout layout = layout_of_rows(results, kind->dtype);
+    ps_h5_scale *axes[] = {&in->layer, &in->position, &in->width};
+    size_t n = (size_t)layout.size[1] * (size_t)layout.size[2];
+    float *rows = ps_malloc(n, sizeof *rows, err);
+    void *narrow = kind->dtype == PS_DTYPE_F32 ? NULL : ps_malloc(n, ps_dtype_bytes(kind->dtype), err);
+    ps_h5_object id = PS_H5_OBJECT_NONE;
     int rc = -1;
 
-    *group = PS_H5_NONE;
-    if (pair_group(&top, results, pair, err) < 0)
-        goto out;
-    bool old = ps_h5_has(top, "activations");
-    if (child_group(group, top, "activations", err) < 0)
-        goto out;
-    if (!old && (put_layer_and_position(*group, results, pair, err) < 0 ||
-                 put_row(*group, "token_clean", "token of the clean prompt, decoded", PS_H5_TEXT,
-                         pair->token[PS_CLEAN], pair->n_positions, err) < 0 ||
-                 put_row(*group, "token_corrupt", "token of the corrupt prompt, decoded", PS_H5_TEXT,
-                         pair->token[PS_CORRUPT], pair->n_positions, err) < 0))
-        goto out;
-    rc = 0;
-out:
-    ps_h5_close(top);
-    return rc;
+    if (rows && (narrow || kind->dtype == PS_DTYPE_F32) &&
+        (in->width.object.id != PS_H5_NONE ||
+         ps_h5_scale_create(&in->width, in->group.id, "d_model", results->d_model, NULL, err) == 0) &&
+        ps_h5_dataset_create(&id, in->group.id, kind->name, &layout, axes, err) == 0 &&
+        put_text(&id, "long_name", kind->long_name, err) == 0 && put_text(&id, "units", "1", err) == 0 &&
+        put_text(&id, "coordinates", kind->coordinates, err) == 0 &&
+        /* netCDF has no 16-bit floats to give a fill value of. */
+        (narrow || ps_h5_attr_values(&id, "_FillValue", PS_H5_F32, &nothing, 1, err) == 0))
+        rc = write_layers(&id, &layout, kind->dtype, source, rows, narrow, err);
+    ps_free(narrow);
+    ps_free(rows);
+    return ps_h5_finish(&id, rc, err);
 }
 
-int ps_results_put_activations(ps_results *results, const ps_pair *pair, enum ps_which which,
-                               enum ps_dtype dtype, int32_t layer, int32_t first, int32_t n,
-                               const float *rows, ps_err *err)
+int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_direction direction, const ps_column *columns,
+                        size_t n_columns, const ps_row_source *finals, ps_err *err)
 {
-    static const struct {
-        const char *name, *long_name, *coordinates;
-    } of[PS_N_WHICH] = {
-        {"clean_resid_post", "residual stream behind each layer, clean run", "token_clean"},
-        {"corrupt_resid_post", "residual stream behind each layer, corrupt run", "token_corrupt"},
+    static const rows_kind final = {"patched_final", "last position's state before the final norm, by cell", "token",
+                                    PS_DTYPE_F32};
+    const ps_pair *pair = results->pair;
+    int rc = begin_grid(results, site, direction, err);
+
+    for (size_t i = 0; rc == 0 && i < n_columns; i++)
+        if (columns[i].values)
+            rc = put_column(&results->grid, &columns[i], results->n_layers, pair->n_positions, err);
+    if (rc == 0 && finals)
+        rc = put_rows(results, &results->grid, &final, finals, err);
+    rc = finish_room(&results->grid, rc, err);
+    return rc < 0 ? ps_err_prefix(err, "results of '%s', %s, %s", pair->job->id, ps_sites[site].name,
+                                  ps_directions[direction].name)
+                  : 0;
+}
+
+int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const ps_row_source *const runs[PS_N_WHICH],
+                               ps_err *err)
+{
+    const rows_kind of[PS_N_WHICH] = {
+        {"clean_resid_post", "residual stream behind each layer, clean run", "token_clean", dtype},
+        {"corrupt_resid_post", "residual stream behind each layer, corrupt run", "token_corrupt", dtype},
     };
-    int64_t most = MOST_CHUNK_BYTES / ((int64_t)ps_dtype_bytes(dtype) * results->d_model) + 1;
-    int32_t n_rows = most < pair->n_positions ? (int32_t)most : pair->n_positions;
-    ps_h5 group, id = PS_H5_NONE;
-    int rc = activations_group(&group, results, pair, err);
+    const ps_pair *pair = results->pair;
+    room *in = &results->grid;
+    int rc = -1;
 
-    if (rc == 0)
-        rc = ps_h5_has(group, of[which].name)
-                 ? ps_h5_dataset_open(&id, group, of[which].name, err)
-                 : create_rows(&id, group, of[which].name, of[which].long_name, of[which].coordinates,
-                               dtype, results, pair->n_positions, n_rows, err);
-    if (rc == 0)
-        rc = write_rows(id, dtype, results->d_model, layer, first, n, rows, err);
-    ps_h5_close(id);
-    ps_h5_close(group);
-    if (rc < 0)
-        ps_err_prefix(err, "activations of '%s', layer %d", pair->job->id, (int)layer);
-    return rc;
+    if (ps_h5_group_create(&in->group, results->top.group.id, "activations", err) == 0 &&
+        put_layer_and_position(in, results, err) == 0 &&
+        put_row(in, "token_clean", "token of the clean prompt, decoded", PS_H5_TEXT, pair->token[PS_CLEAN],
+                pair->n_positions, err) == 0)
+        rc = put_row(in, "token_corrupt", "token of the corrupt prompt, decoded", PS_H5_TEXT, pair->token[PS_CORRUPT],
+                     pair->n_positions, err);
+    for (int which = 0; rc == 0 && which < PS_N_WHICH; which++)
+        if (runs[which])
+            rc = put_rows(results, in, &of[which], runs[which], err);
+    rc = finish_room(in, rc, err);
+    return rc < 0 ? ps_err_prefix(err, "activations of '%s'", pair->job->id) : 0;
 }
 
-int ps_results_put_final(ps_results *results, const ps_pair *pair, enum ps_site site,
-                         enum ps_direction direction, int32_t layer, int32_t position,
-                         const float *row, ps_err *err)
+size_t ps_results_bytes(int32_t d_model, int32_t n_positions)
 {
-    static const char name[] = "patched_final";
-    ps_h5 group, id = PS_H5_NONE;
-    int rc = grid_group(&group, results, pair, site, direction, err);
+    size_t row = (size_t)n_positions * (size_t)d_model * sizeof(float);
+    size_t chunk = row < MOST_CHUNK_BYTES ? row : MOST_CHUNK_BYTES + (size_t)d_model * sizeof(float);
 
-    if (rc == 0)
-        rc = ps_h5_has(group, name)
-                 ? ps_h5_dataset_open(&id, group, name, err)
-                 : create_rows(&id, group, name, "last position's state before the final norm, by cell",
-                               "token", PS_DTYPE_F32, results, pair->n_positions, 1, err);
-    if (rc == 0)
-        rc = write_rows(id, PS_DTYPE_F32, results->d_model, layer, position, 1, row, err);
-    ps_h5_close(id);
-    ps_h5_close(group);
-    if (rc < 0)
-        ps_err_prefix(err, "final states of '%s'", pair->job->id);
-    return rc;
+    return 2 * row + 2 * chunk + ps_h5_bytes();
 }
 
 /* ---- the file ---- */
+
+static ps_results *make_results(int32_t n_layers, int32_t d_model, ps_err *err)
+{
+    ps_results *results = ps_calloc(1, sizeof *results, err);
+
+    if (!results)
+        return NULL;
+    *results = (ps_results){.file = PS_H5_NONE, .n_layers = n_layers, .d_model = d_model, .top = no_room, .grid = no_room};
+    for (int site = 0; site < PS_N_SITES; site++)
+        results->sites[site] = no_room.group;
+    return results;
+}
 
 int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int32_t d_model,
                       const ps_attr *attrs, size_t n_attrs, ps_err *err)
@@ -473,87 +450,84 @@ int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int3
         {"format_version", "1.0", 0, false},
         {"Conventions", "CF-1.10", 0, false},
     };
-    ps_results *results = ps_calloc(1, sizeof *results, err);
-    ps_err ignored;
+    ps_results *results = make_results(n_layers, d_model, err);
 
     if (!results)
         return -1;
-    results->n_layers = n_layers;
-    results->d_model = d_model;
     int rc = ps_h5_file_create(&results->file, path, err);
-    if (rc == 0 && (put_attrs(results->file, ours, sizeof ours / sizeof *ours, err) < 0 ||
-                    put_attrs(results->file, attrs, n_attrs, err) < 0)) {
+    if (rc == 0 && (ps_results_put_attrs(results, ours, sizeof ours / sizeof *ours, err) < 0 ||
+                    ps_results_put_attrs(results, attrs, n_attrs, err) < 0)) {
         rc = -1;
         unlink(path);
     }
-    if (rc < 0) {
-        ps_results_close(results, &ignored);
-        return -1;
-    }
+    if (rc < 0)
+        return ps_results_close(results, rc, err);
     *out = results;
     return 0;
 }
 
-int ps_results_add_pair(ps_results *results, const ps_pair *pair, const ps_attr *attrs,
-                        size_t n_attrs, ps_err *err)
+int ps_results_reopen(ps_results **out, const char *path, int32_t n_layers, int32_t d_model, ps_err *err)
 {
-    ps_h5 group;
-    int rc = pair_group(&group, results, pair, err);
+    ps_results *results = make_results(n_layers, d_model, err);
 
-    if (rc == 0)
-        rc = put_attrs(group, attrs, n_attrs, err);
-    ps_h5_close(group);
-    if (rc < 0)
-        ps_err_prefix(err, "results of '%s'", pair->job->id);
-    return rc;
+    if (!results)
+        return -1;
+    if (ps_h5_file_open(&results->file, path, true, err) < 0)
+        return ps_results_close(results, -1, err);
+    *out = results;
+    return 0;
 }
 
-int ps_results_put_attrs(ps_results *results, const char *group, const ps_attr *attrs,
-                         size_t n_attrs, ps_err *err)
+int ps_results_put_attrs(ps_results *results, const ps_attr *attrs, size_t n_attrs, ps_err *err)
 {
-    ps_h5 id = PS_H5_NONE;
-    const char *name = group + (group[0] == '/');
+    ps_h5_object root = {.id = results->file};
 
-    if (!name[0])
-        return put_attrs(results->file, attrs, n_attrs, err);
-    int rc = child_group(&id, results->file, name, err);
-    if (rc == 0)
-        rc = put_attrs(id, attrs, n_attrs, err);
-    ps_h5_close(id);
-    return rc;
+    for (size_t i = 0; i < n_attrs; i++)
+        if (ps_h5_attr_remove(results->file, attrs[i].name, err) < 0)
+            return -1;
+    return put_attrs(&root, attrs, n_attrs, err);
 }
 
-int ps_results_put_ranks(ps_results *results, const char *name, const char *long_name,
-                         const double *values, size_t n, ps_err *err)
+static int put_ranks(room *in, const ps_column *column, int64_t n, ps_err *err)
 {
-    ps_h5_layout layout = {.type = PS_H5_F64, .n_axes = 1, .size = {(int64_t)n}};
-    ps_h5 group = PS_H5_NONE, id = PS_H5_NONE;
+    const ps_h5_layout layout = {.type = PS_H5_F64, .n_axes = 1, .size = {n}};
+    ps_h5_scale *axes[] = {&in->width};
+    ps_h5_object id = PS_H5_OBJECT_NONE;
+    int rc = ps_h5_dataset_create(&id, in->group.id, column->name, &layout, axes, err);
+
+    if (rc == 0)
+        rc = put_text(&id, "long_name", column->long_name, err);
+    if (rc == 0)
+        rc = ps_h5_write(&id, &layout, column->values, err);
+    return ps_h5_finish(&id, rc, err);
+}
+
+int ps_results_add_run(ps_results *results, const ps_attr *attrs, size_t n_attrs, const ps_column *ranks,
+                       size_t n_columns, int n_ranks, ps_err *err)
+{
+    room *in = &results->grid;
     int rc = -1;
 
-    if (child_group(&group, results->file, "run", err) < 0 ||
-        put_dimension(group, "rank", (int64_t)n, err) < 0 ||
-        ps_h5_dataset_create(&id, group, name, &layout, err) < 0 ||
-        ps_h5_scale_attach(id, 0, group, "rank", err) < 0 ||
-        put_text(id, "long_name", long_name, err) < 0 ||
-        ps_h5_write(id, PS_H5_F64, values, NULL, NULL, err) < 0)
-        goto out;
-    rc = 0;
-out:
-    ps_h5_close(id);
-    ps_h5_close(group);
-    return rc;
+    if (ps_h5_group_create(&in->group, results->file, "run", err) == 0 &&
+        put_attrs(&in->group, attrs, n_attrs, err) == 0)
+        rc = ps_h5_scale_create(&in->width, in->group.id, "rank", n_ranks, NULL, err);
+    for (size_t i = 0; rc == 0 && i < n_columns; i++)
+        rc = put_ranks(in, &ranks[i], n_ranks, err);
+    return finish_room(in, rc, err);
 }
 
 int ps_results_seal(ps_results *results, ps_err *err)
 {
-    return ps_digests_write(results->file, err);
+    return ps_h5_root_finish(results->file, err);
 }
 
-int ps_results_close(ps_results *results, ps_err *err)
+int ps_results_close(ps_results *results, int rc, ps_err *err)
 {
     if (!results)
-        return 0;
-    int rc = ps_h5_file_close(results->file, err);
+        return rc;
+    finish_room(&results->grid, -1, err); /* of a pair that was not ended */
+    finish_room(&results->top, -1, err);
+    rc = ps_h5_file_close(results->file, rc, err);
     ps_free(results);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "identity.h"
+#include "patchsweep/child.h"
 #include "patchsweep/claim.h"
 #include "patchsweep/family.h"
 #include "patchsweep/file.h"
@@ -32,6 +33,17 @@ static char *output_name(const ps_brief *b, const ps_run_options *o, ps_err *err
     return name;
 }
 
+/* Whether a result can be read, tried by a process of its own, which a damaged file may crash; else *why may say more. */
+static bool readable(const char *path, ps_err *why)
+{
+    const char *const argv[] = {"patchsweep", "inspect", "--identity", "--", path, NULL};
+    ps_text identity = {0};
+
+    int rc = ps_result_is(path) ? ps_child_run(argv, path, PS_CHILD_SECONDS, &identity, why) : 1;
+    ps_text_release(&identity);
+    return rc == 0 || rc == -2; /* -2: no process is to be had */
+}
+
 /* A file that stands where the output goes: this job's result, or another's. */
 static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
@@ -40,7 +52,7 @@ static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 
     if (o->force || !ps_file_kind(b->output))
         return 0;
-    if (ps_result_open(&file, b->output, &ignored) == 0) {
+    if (readable(b->output, &why) && ps_result_open(&file, b->output, &ignored) == 0) {
         char *text = ps_result_attr(file, "/", "identity");
         b->complete = text && ps_identity_compare(ps_identity_of_job(text),
                                                   ps_identity_of_job(ps_text_str(&b->identity)), &why) == 0;

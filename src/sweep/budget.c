@@ -13,17 +13,13 @@
 #include "patchsweep/text.h"
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
+#include "publish.h"
 
 #define MiB ((uint64_t)1 << 20)
 
 /* A rank grows by this much that no code of ours allocates, mostly MPI's message buffers and the stacks of threads.  Measured
  * with Open MPI 4.1 and glibc 2.36. */
 #define OTHERS_BYTES (6 * MiB)
-/* HDF5's caches and tables grow with every pair while the result is written, up to a bound.  Measured with HDF5 1.10.8. */
-#define HDF5_BYTES (5 * MiB)
-#define HDF5_PAIR_BYTES MiB
-#define HDF5_MOST_BYTES (52 * MiB)
-
 /* The share of the available memory that a run takes without --memory. */
 #define DEFAULT_SHARE 0.8
 /* The least rows of a wave, in prompts of the longest pair: its two base runs, and as many rows of cells.  Smaller waves would
@@ -73,12 +69,10 @@ typedef struct search {
     double left;              /* of the tightest node's limit; negative: it lacks so much */
 } search;
 
-/* What rank 0 needs to write the result: HDF5, and a record of the journal, read and widened. */
+/* What rank 0 needs to write the result: the writer's own, and a record of the journal. */
 static uint64_t writing_bytes(const ps_grid *grid, size_t d_model)
 {
-    uint64_t hdf5 = ps_min(HDF5_BYTES + (uint64_t)grid->n_pairs * HDF5_PAIR_BYTES, HDF5_MOST_BYTES);
-
-    return hdf5 + 2 * ps_records_bytes(grid, 1, d_model);
+    return ps_publish_bytes(grid, d_model) + ps_records_bytes(grid, 1, d_model);
 }
 
 /* What the plan in hand needs of this rank, by owner. */

@@ -33,6 +33,7 @@ struct ps_ledger {
         int32_t since; /* cells that came in after it */
     } snapshots[PS_GENERATIONS]; /* by generation */
     int newest;
+    ps_unfinished unfinished;
 };
 
 /* ---- state ---- */
@@ -134,6 +135,8 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
         ps_check_count(&l->checks, &v.agreement);
     for (size_t i = 0; i < v.n_cells; i++)
         take_cell(l, &v.cells[i], v.values[i]);
+    if (v.type == PS_RECORD_UNFINISHED)
+        l->unfinished = *v.unfinished;
     return v.type == PS_RECORD_SNAPSHOT ? take_snapshot(l, v.snapshot, v.parts, err) : 0;
 }
 
@@ -197,13 +200,13 @@ static int check_weights(const ps_ledger *l, const char *weights, ps_err *err)
 
 int ps_ledger_begin(ps_ledger *l, const char *weights, const char *session, ps_err *err)
 {
-    if (check_weights(l, weights, err) < 0)
+    if (weights && check_weights(l, weights, err) < 0)
         return -1;
     if (l->good ? ps_journal_open(&l->journal, l->path, l->good, err) < 0
                 : ps_journal_create(&l->journal, l->path, err) < 0 ||
                       note(l, PS_RECORD_IDENTITY, l->own_identity, err) < 0)
         return -1;
-    if ((!l->weights && note(l, PS_RECORD_WEIGHTS, weights, err) < 0) || note(l, PS_RECORD_SESSION, session, err) < 0)
+    if ((weights && !l->weights && note(l, PS_RECORD_WEIGHTS, weights, err) < 0) || note(l, PS_RECORD_SESSION, session, err) < 0)
         return -1;
     return ps_journal_sync(l->journal, err);
 }
@@ -233,6 +236,11 @@ ps_cellset *ps_ledger_done(const ps_ledger *l)
 const char *ps_ledger_sessions(const ps_ledger *l)
 {
     return ps_text_str(&l->sessions);
+}
+
+const char *ps_ledger_weights(const ps_ledger *l)
+{
+    return l->weights ? l->weights : "";
 }
 
 ps_scores *ps_ledger_scores(ps_ledger *l)
@@ -305,6 +313,19 @@ int ps_ledger_sync(ps_ledger *l, ps_err *err)
     return ps_journal_sync(l->journal, err);
 }
 
+ps_unfinished ps_ledger_unfinished(const ps_ledger *l)
+{
+    return l->unfinished;
+}
+
+int ps_ledger_add_unfinished(ps_ledger *l, const ps_unfinished *unfinished, ps_err *err)
+{
+    if (ps_record_unfinished(l->journal, unfinished, err) < 0)
+        return -1;
+    l->unfinished = *unfinished;
+    return ps_journal_sync(l->journal, err);
+}
+
 /* ---- reading back ---- */
 
 typedef struct reading {
@@ -318,10 +339,12 @@ static int visit_record(void *context, uint32_t type, const void *payload, size_
     const reading *r = context;
     ps_record_view v;
 
-    if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT || type == PS_RECORD_WEIGHTS)
+    if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT || type == PS_RECORD_WEIGHTS ||
+        type == PS_RECORD_UNFINISHED)
         return 0;
     if (ps_record_view_of(&v, type, payload, bytes, r->ledger->grid, r->ledger->d, err) < 0)
         return -1;
+    v.at = ps_journal_payload_at(r->ledger->journal);
     return r->visit(r->context, &v, err);
 }
 
@@ -330,4 +353,16 @@ int ps_ledger_read(ps_ledger *l, ps_ledger_visit *visit, void *context, ps_err *
     reading r = {l, visit, context};
 
     return ps_journal_read(l->journal, visit_record, &r, err);
+}
+
+int ps_ledger_read_from(ps_ledger *l, uint64_t at, ps_ledger_visit *visit, void *context, ps_err *err)
+{
+    reading r = {l, visit, context};
+
+    return ps_journal_read_from(l->journal, at, visit_record, &r, err);
+}
+
+int ps_ledger_pread(ps_ledger *l, void *bytes, size_t n, uint64_t at, ps_err *err)
+{
+    return ps_journal_pread(l->journal, bytes, n, at, err);
 }

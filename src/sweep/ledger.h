@@ -33,7 +33,7 @@ int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, cons
                    enum ps_dtype activation_dtype, bool start_over, ps_err *err);
 /*
  * Begin the journal, or resume it, and note `session` (lines of text).  `weights` has the checksums of the tensors that were
- * loaded (ps_weights_sums): they are noted where the journal has none, else PS_EINPUT names the tensor that is another one.
+ * loaded (ps_weights_sums), or is NULL where all cells are done and none were: they are noted where the journal has none, else PS_EINPUT names the tensor that is another one.
  */
 int ps_ledger_begin(ps_ledger *ledger, const char *weights, const char *session, ps_err *err);
 void ps_ledger_close(ps_ledger *ledger); /* NULL is fine; the journal stays */
@@ -44,6 +44,8 @@ void ps_ledger_close(ps_ledger *ledger); /* NULL is fine; the journal stays */
 ps_cellset *ps_ledger_done(const ps_ledger *ledger);
 /* Earlier sessions' texts, line by line; "" where there was none. Borrowed. */
 const char *ps_ledger_sessions(const ps_ledger *ledger);
+/* Checksums of the tensors that an earlier session loaded; "" where there was none. Borrowed. */
+const char *ps_ledger_weights(const ps_ledger *ledger);
 ps_scores *ps_ledger_scores(ps_ledger *ledger);
 const ps_checks *ps_ledger_checks(const ps_ledger *ledger);
 /* Values of cells that are not finite, and the first such cell. */
@@ -67,8 +69,18 @@ int ps_ledger_sync(ps_ledger *ledger, ps_err *err);
 /* The i-th last snapshot, i < 2: n_parts 0 where there is none, or all of its cells are done since; parts are borrowed. */
 const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *ledger, int i, const ps_snapshot_part **parts);
 
-/* Visit what is kept in the journal alone: cells with final rows, activations, the pairs' final rows. */
+/* The result file that the last session left unfinished; bytes 0: none. */
+ps_unfinished ps_ledger_unfinished(const ps_ledger *ledger);
+/* Note one; it is synced. */
+int ps_ledger_add_unfinished(ps_ledger *ledger, const ps_unfinished *unfinished, ps_err *err);
+
+/* Visit what is kept in the journal alone: cells with final rows, activations, the pairs' final rows.  Their views have
+ * `at`. */
 typedef int ps_ledger_visit(void *context, const ps_record_view *record, ps_err *err);
 int ps_ledger_read(ps_ledger *ledger, ps_ledger_visit *visit, void *context, ps_err *err);
+/* Visit records from the one with that `at` on, until `visit` returns 1. */
+int ps_ledger_read_from(ps_ledger *ledger, uint64_t at, ps_ledger_visit *visit, void *context, ps_err *err);
+/* Bytes of the journal that a view pointed to. */
+int ps_ledger_pread(ps_ledger *ledger, void *bytes, size_t n, uint64_t at, ps_err *err);
 
 #endif

@@ -19,10 +19,10 @@ static bool is_terminal(void)
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
-void ps_progress_begin(ps_progress *p, const char *what, int64_t total, double scale, int64_t cells,
-                       bool quiet)
+void ps_progress_begin(ps_progress *p, const char *what, const char *unit, int64_t total, double scale,
+                       int64_t cells, bool quiet)
 {
-    *p = (ps_progress){.what = what, .total = total, .scale = scale, .cells = cells,
+    *p = (ps_progress){.what = what, .unit = unit, .total = total, .scale = scale, .cells = cells,
                        .start = ps_seconds(), .shown = ps_seconds(), .quiet = quiet,
                        .terminal = is_terminal()};
 }
@@ -39,24 +39,31 @@ static const char *clock_text(char out[24], double seconds)
     return out;
 }
 
+/* ", 1.2e+05 token-layers/s", or nothing where no unit is counted. */
+static const char *rate_text(char out[64], const ps_progress *p, int64_t done, double spent)
+{
+    out[0] = '\0';
+    if (p->unit)
+        snprintf(out, 64, ", %.3g %s/s", spent > 0 ? (double)done * p->scale / spent : 0, p->unit);
+    return out;
+}
+
 static void show(const ps_progress *p, double spent)
 {
     double share = p->total ? (double)p->done / (double)p->total : 1;
     double left = share > 0 ? spent / share - spent : 0;
-    char gone[24], eta[24], utc[21];
+    char gone[24], eta[24], utc[21], rate[64], line[256];
 
     clock_text(gone, spent);
     clock_text(eta, left);
-    double rate = spent > 0 ? (double)p->done * p->scale / spent : 0;
+    rate_text(rate, p, p->done, spent);
     if (p->terminal) {
-        fprintf(stderr, "\r%s %5.1f %%  %.3g token-layers/s  %s gone, %s to go   ", p->what,
-                100 * share, rate, gone, eta);
-        fflush(stderr);
+        snprintf(line, sizeof line, "%s %.1f %%%s, %s elapsed, %s left", p->what, 100 * share, rate, gone, eta);
+        ps_log_status(line);
         return;
     }
     ps_utc(utc);
-    ps_info("%s %s %.1f %% done, %.3g token-layers/s, %s elapsed, %s left", utc, p->what, 100 * share,
-            rate, gone, eta);
+    ps_info("%s %s %.1f %% done%s, %s elapsed, %s left", utc, p->what, 100 * share, rate, gone, eta);
 }
 
 void ps_progress_add(ps_progress *p, int64_t more)
@@ -73,12 +80,15 @@ void ps_progress_add(ps_progress *p, int64_t more)
 void ps_progress_end(ps_progress *p)
 {
     double spent = ps_seconds() - p->start;
+    char rate[64];
 
     if (p->quiet)
         return;
-    if (p->terminal)
-        fprintf(stderr, "\r\033[K");
-    ps_info("%s done: computed %lld cells in %.2f s, %.3g cells/s, %.3g token-layers/s", p->what,
-            (long long)p->cells, spent, spent > 0 ? (double)p->cells / spent : 0,
-            spent > 0 ? (double)p->total * p->scale / spent : 0);
+    ps_log_clear();
+    rate_text(rate, p, p->total, spent);
+    if (p->unit)
+        ps_info("%s done: computed %lld cells in %.2f s, %.3g cells/s%s", p->what, (long long)p->cells, spent,
+                spent > 0 ? (double)p->cells / spent : 0, rate);
+    else
+        ps_info("%s done in %.2f s", p->what, spent);
 }

@@ -1,31 +1,176 @@
-/* publish.c - the file in its order: what it is, pairs, what the journal keeps, grids, how it was made. */
+/*
+ * publish.c - the result file as a row of steps, so that it can be stopped between any two.
+ *
+ *     step 0 .. P-1      write pair i: what it is, its grids, its activations
+ *     step P             write how it was made, and close the file
+ *     step P+1 .. 2P     read pair i back, and compare it with its checksums
+ *     step 2P+1          the same of how it was made; add the times; give the file its name
+ */
 #include "publish.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "patchsweep/build.h"
+#include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/host.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/progress.h"
+#include "patchsweep/stop.h"
 #include "report.h"
+
+#define LAYOUT 1                  /* of the steps and of what they write: an unfinished file of another is not resumed */
+#define KEPT "result.part"        /* an unfinished file's name in rows_dir */
+#define DISK_BYTES_PER_SECOND 5e7 /* to close and sync an unfinished file before the deadline: a slow disk's */
 
 /* A publication on its way. */
 typedef struct draft {
     const ps_publication *p;
-    ps_results *results;
-    float *wide; /* activations that were narrowed: room for one record's */
-    size_t room;
+    int32_t n_pairs, step;
+    bool moved;           /* at least one step was made in this session */
+    bool ours;            /* the part file: nothing stood there */
+    double began;
+    ps_results *results;  /* being written, or NULL */
+    ps_result_file *back; /* being read back, or NULL */
+    ps_kept *kept;
+    ps_progress progress;
 } draft;
 
-static int begin(draft *d, ps_err *err)
+/* ---- stopping ---- */
+
+/* The file that is being written grows as the pairs do: what closing it takes grows with it. */
+static double closing_seconds(const draft *d)
 {
-    const ps_publication *p = d->p;
-    const ps_brief *b = p->brief;
+    struct stat st;
+
+    return stat(d->p->brief->part, &st) < 0 ? 0 : (double)st.st_size / DISK_BYTES_PER_SECOND;
+}
+
+/* -1 with PS_ESTOPPED when it is time; a deadline leaves time for one step in every session, so that all end some day. */
+static int check_stop(void *context, ps_err *err)
+{
+    const draft *d = context;
+
+    if (!ps_stop_signal() && !d->moved)
+        return 0;
+    if (!ps_watch_over(d->p->watch, closing_seconds(d)))
+        return 0;
+    return ps_err_set(err, PS_ESTOPPED, "stopped");
+}
+
+/* Size and checksum of a file, which is synced. */
+static int seal_file(const char *path, ps_unfinished *u, ps_err *err)
+{
+    enum { BLOCK = 1 << 20 };
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    char *block = fd < 0 ? NULL : ps_malloc(BLOCK, 1, err);
+    struct stat st;
+    int rc = -1;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        ps_err_errno(err, "cannot open '%s'", path);
+    else if (block)
+        rc = ps_file_sync(fd, path, err);
+    u->crc = 0;
+    u->bytes = rc == 0 ? (uint64_t)st.st_size : 0;
+    for (uint64_t at = 0; rc == 0 && at < u->bytes; at += BLOCK) {
+        size_t n = u->bytes - at < BLOCK ? (size_t)(u->bytes - at) : BLOCK;
+        rc = ps_file_pread(fd, block, n, at, path, err);
+        if (rc == 0)
+            u->crc = ps_crc32c(u->crc, block, n);
+    }
+    ps_free(block);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int move(const char *from, const char *to, ps_err *err)
+{
+    if (rename(from, to) < 0)
+        return ps_err_errno(err, "cannot rename '%s' to '%s'", from, to);
+    return ps_file_sync_entry(to, err) < 0 || ps_file_sync_entry(from, err) < 0 ? -1 : 0;
+}
+
+static int close_all(draft *d, int rc, ps_err *err)
+{
+    rc = ps_results_close(d->results, rc, err);
+    d->results = NULL;
+    ps_result_close(d->back);
+    d->back = NULL;
+    return rc;
+}
+
+/* The file as it is, where the next session finds it. */
+static int set_aside(draft *d, ps_err *err)
+{
+    const ps_brief *b = d->p->brief;
+    ps_unfinished u = {.layout = LAYOUT, .step = d->step};
+    char *place = ps_path_join(b->rows_dir, KEPT, err);
+    int rc = -1;
+
+    if (place && close_all(d, 0, err) == 0 && seal_file(b->part, &u, err) == 0 && move(b->part, place, err) == 0) {
+        d->ours = false; /* nothing is there any more */
+        rc = ps_ledger_add_unfinished(d->p->ledger, &u, err);
+    }
+    ps_free(place);
+    return rc;
+}
+
+static int stop(draft *d)
+{
+    ps_err why = PS_ERR_INIT;
+    int32_t n = d->n_pairs, step = d->step;
+    bool writing = step <= n;
+
+    ps_info("stopped by %s while the result is %s: %d of %d pairs are; run the same command line again to resume",
+            d->p->watch->why, writing ? "written" : "read back", (int)(writing ? step : step - n - 1), (int)n);
+    if (d->ours && set_aside(d, &why) < 0)
+        ps_warn("the unfinished result is not kept, and will be begun anew: %s", why.text);
+    return -1;
+}
+
+/* ---- beginning ---- */
+
+/* An unfinished file that is as it was left is put into its place: 1.  0: there is none.  It is no failure. */
+static int take_up(draft *d)
+{
+    const ps_brief *b = d->p->brief;
+    ps_unfinished u = ps_ledger_unfinished(d->p->ledger), seen = {.bytes = 0};
+    ps_err why = PS_ERR_INIT;
+    bool same = false;
+
+    if (!u.bytes)
+        return 0;
+    char *place = ps_path_join(b->rows_dir, KEPT, &why);
+    if (u.layout != LAYOUT || u.step > 2 * d->n_pairs + 1)
+        ps_err_set(&why, PS_EINPUT, "another patchsweep began it");
+    else if (place && seal_file(place, &seen, &why) == 0) {
+        same = seen.bytes == u.bytes && seen.crc == u.crc;
+        if (!same)
+            ps_err_set(&why, PS_EINPUT, "it has changed since");
+    }
+    int found = same && move(place, b->part, &why) == 0;
+    if (found)
+        d->step = u.step;
+    else
+        ps_warn("the unfinished result of an earlier run cannot be used (%s): writing it anew", why.text);
+    ps_free(place);
+    return found;
+}
+
+static int create(draft *d, ps_err *err)
+{
+    const ps_brief *b = d->p->brief;
     const ps_attr attrs[] = {
         {"title", "activation patching sweep", 0, false},
-        {"history", p->history, 0, false},
         {"job", b->job->text, 0, false},
         {"identity", ps_text_str(&b->identity), 0, false},
         {"model", b->job->model, 0, false},
@@ -39,138 +184,197 @@ static int begin(draft *d, ps_err *err)
                              sizeof attrs / sizeof *attrs, err);
 }
 
-static int write_pairs(const draft *d, ps_err *err)
+static int begin(draft *d, ps_err *err)
 {
-    const ps_publication *p = d->p;
-    const ps_brief *b = p->brief;
+    const ps_brief *b = d->p->brief;
 
-    for (int32_t i = 0; i < b->grid->n_pairs; i++)
-        if (ps_results_add_pair(d->results, &b->pairs[i], NULL, 0, err) < 0 ||
-            ps_report_attrs(d->results, &b->pairs[i], ps_ledger_scores(p->ledger)->base[i], b->tokenizer, err) < 0)
-            return -1;
+    ps_scores_fill_free(ps_ledger_scores(d->p->ledger));
+    int found = take_up(d);
+    d->ours = found;
+    if ((!found || d->step < d->n_pairs) &&
+        ps_kept_open(&d->kept, d->p->ledger, b->grid, (size_t)b->config->d_model, check_stop, d, err) < 0)
+        return -1;
+    if (found && d->step <= d->n_pairs)
+        return ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err);
+    if (!found && create(d, err) < 0)
+        return -1;
+    d->ours = true;
     return 0;
 }
 
-/* ---- what the journal keeps ---- */
+/* ---- a pair ---- */
 
-static int put_final(const draft *d, const ps_cell *cell, const float *row, ps_err *err)
-{
-    return ps_results_put_final(d->results, &d->p->brief->pairs[cell->pair], (enum ps_site)cell->site,
-                                (enum ps_direction)cell->direction, cell->layer, cell->position, row, err);
-}
-
-/* The final rows of cells that were not computed are a base run's. */
-typedef struct free_finals {
-    const draft *draft;
-    const float *base; /* [2, d_model] */
-    ps_err *err;
-} free_finals;
-
-static int put_free_final(void *context, const ps_cell *cell)
-{
-    const free_finals *f = context;
-    const ps_brief *b = f->draft->p->brief;
+/* Rows of the pair in hand. */
+typedef struct source {
+    ps_kept *kept;
+    int32_t pair;
+    enum ps_site site;
+    enum ps_direction direction;
     enum ps_which which;
+} source;
 
-    if (ps_grid_known(b->grid, cell, &which) == PS_LIVE)
-        return 0;
-    return put_final(f->draft, cell, f->base + (size_t)which * (size_t)b->config->d_model, f->err);
+static int final_layer(void *context, int32_t layer, float *rows, ps_err *err)
+{
+    const source *s = context;
+
+    return ps_kept_finals(s->kept, s->pair, s->site, s->direction, layer, rows, err);
 }
 
-static int put_activations(draft *d, const ps_record_view *v, ps_err *err)
+static int activations_layer(void *context, int32_t layer, float *rows, ps_err *err)
 {
-    size_t n = (size_t)v->n * (size_t)d->p->brief->config->d_model;
-    const float *rows = v->rows;
+    const source *s = context;
 
-    if (v->dtype != PS_DTYPE_F32) {
-        if (n > d->room) {
-            ps_free(d->wide);
-            d->wide = ps_malloc(n, sizeof *d->wide, err);
-            d->room = d->wide ? n : 0;
-        }
-        if (!d->wide)
-            return -1;
-        ps_widen(d->wide, v->rows, v->dtype, n);
-        rows = d->wide;
+    return ps_kept_activations(s->kept, s->pair, s->which, layer, rows, err);
+}
+
+static int write_grid(const draft *d, int32_t i, enum ps_site site, enum ps_direction direction, ps_err *err)
+{
+    const ps_brief *b = d->p->brief;
+    ps_scores *scores = ps_ledger_scores(d->p->ledger);
+    source s = {.kept = d->kept, .pair = i, .site = site, .direction = direction};
+    const ps_row_source finals = {final_layer, &s};
+    ps_score_range range = ps_scores_compute(scores, i, site, direction, b->job->score);
+
+    if (ps_scores_write(scores, d->results, i, site, direction, b->grid->patched_final ? &finals : NULL, err) < 0)
+        return -1;
+    ps_report_scores(&b->pairs[i], site, direction, b->grid->n_layers, &range);
+    return 0;
+}
+
+static int write_activations(const draft *d, int32_t i, ps_err *err)
+{
+    const ps_brief *b = d->p->brief;
+    source s[PS_N_WHICH];
+    ps_row_source rows[PS_N_WHICH];
+    const ps_row_source *runs[PS_N_WHICH] = {NULL};
+
+    for (int which = 0; which < PS_N_WHICH; which++) {
+        s[which] = (source){.kept = d->kept, .pair = i, .which = (enum ps_which)which};
+        rows[which] = (ps_row_source){activations_layer, &s[which]};
+        if (b->grid->activations >> which & 1)
+            runs[which] = &rows[which];
     }
-    return ps_results_put_activations(d->results, &d->p->brief->pairs[v->pair], v->which, v->dtype, v->layer, v->first, v->n,
-                                      rows, err);
+    return ps_results_add_activations(d->results, b->job->activation_dtype, runs, err);
 }
 
-static int put_record(void *context, const ps_record_view *v, ps_err *err)
+static int write_pair(draft *d, int32_t i, ps_err *err)
 {
-    draft *d = context;
-    size_t width = (size_t)d->p->brief->config->d_model;
+    const ps_brief *b = d->p->brief;
 
-    if (v->type == PS_RECORD_ACTIVATIONS)
-        return put_activations(d, v, err);
-    if (!v->finals)
-        return 0;
-    free_finals f = {d, v->finals, err};
-    if (v->type == PS_RECORD_BASELINE)
-        return ps_grid_each_of_pair(d->p->brief->grid, v->pair, put_free_final, &f);
-    for (size_t i = 0; i < v->n_cells; i++)
-        if (!v->cells[i].check && put_final(d, &v->cells[i], v->finals + i * width, err) < 0)
-            return -1;
-    return 0;
+    if (ps_report_begin_pair(d->results, &b->pairs[i], ps_ledger_scores(d->p->ledger)->base[i], b->tokenizer, err) < 0)
+        return -1;
+    for (int site = 0; site < PS_N_SITES; site++)
+        for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
+            if (ps_grid_asks(b->grid, site, dir) &&
+                write_grid(d, i, (enum ps_site)site, (enum ps_direction)dir, err) < 0)
+                return -1;
+    if (b->grid->activations && write_activations(d, i, err) < 0)
+        return -1;
+    return ps_results_end_pair(d->results, err);
 }
 
-/* ---- scores ---- */
+/* ---- the end ---- */
 
-static int write_grids(const draft *d, ps_err *err)
+static int write_how(draft *d, ps_err *err)
 {
     const ps_publication *p = d->p;
-    const ps_brief *b = p->brief;
-    ps_scores *scores = ps_ledger_scores(p->ledger);
-
-    ps_scores_fill_free(scores);
-    for (int32_t i = 0; i < b->grid->n_pairs; i++)
-        for (int site = 0; site < PS_N_SITES; site++)
-            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
-                if (!ps_grid_asks(b->grid, site, dir))
-                    continue;
-                ps_score_range range = ps_scores_compute(scores, i, (enum ps_site)site, (enum ps_direction)dir,
-                                                         b->job->score);
-                if (ps_scores_write(scores, d->results, &b->pairs[i], i, (enum ps_site)site,
-                                    (enum ps_direction)dir, err) < 0)
-                    return -1;
-                ps_report_scores(&b->pairs[i], (enum ps_site)site, (enum ps_direction)dir, b->grid->n_layers,
-                                 &range);
-            }
-    return 0;
-}
-
-static int write_how(const draft *d, ps_err *err)
-{
-    const ps_publication *p = d->p;
-    size_t n = (size_t)p->size;
+    const ps_column ranks[] = {{"busy_seconds", "seconds computing", p->busy},
+                               {"idle_seconds", "seconds waiting for other ranks", p->idle},
+                               {"peak_memory_bytes", "most bytes in memory", p->peak}};
 
     p->peak[0] = (double)ps_host_peak();
-    if (ps_results_put_attrs(d->results, "/run", p->run, p->n_run, err) < 0 ||
-        ps_results_put_ranks(d->results, "busy_seconds", "seconds computing", p->busy, n, err) < 0 ||
-        ps_results_put_ranks(d->results, "idle_seconds", "seconds waiting for other ranks", p->idle, n, err) < 0 ||
-        ps_results_put_ranks(d->results, "peak_memory_bytes", "most bytes in memory", p->peak, n, err) < 0)
+    if (ps_results_add_run(d->results, p->run, p->n_run, ranks, 3, p->size, err) < 0)
         return -1;
-    return ps_results_put_attrs(d->results, "/", p->root, p->n_root, err);
+    return close_all(d, 0, err);
+}
+
+static int check_group(draft *d, const char *group, ps_err *err)
+{
+    if (!d->back && ps_result_reread(&d->back, d->p->brief->part, err) < 0)
+        return -1;
+    return ps_result_verify_group(d->back, group, err);
+}
+
+/* The times are those of this session: up to now, but for syncing the file and giving it its name. */
+static int finish(draft *d, ps_err *err)
+{
+    const ps_publication *p = d->p;
+    const ps_brief *b = p->brief;
+
+    if (check_group(d, "run", err) < 0 || close_all(d, 0, err) < 0 ||
+        ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err) < 0)
+        return -1;
+    const ps_attr attrs[] = {
+        {"history", p->history, 0, false},
+        {"load_seconds", NULL, p->load_seconds, false},
+        {"sweep_seconds", NULL, p->sweep_seconds, false},
+        {"publish_seconds", NULL, ps_seconds() - d->began, false},
+        {"total_seconds", NULL, ps_seconds() - p->start, false},
+    };
+    if (ps_results_put_attrs(d->results, attrs, sizeof attrs / sizeof *attrs, err) < 0 ||
+        ps_results_seal(d->results, err) < 0 || close_all(d, 0, err) < 0)
+        return -1;
+    return ps_file_part_commit(b->part, b->output, b->replace, err);
+}
+
+/* ---- the whole ---- */
+
+static int make_step(draft *d, ps_err *err)
+{
+    int32_t n = d->n_pairs, step = d->step;
+
+    if (step < n)
+        return write_pair(d, step, err);
+    if (step == n)
+        return write_how(d, err);
+    if (step <= 2 * n)
+        return check_group(d, d->p->brief->pairs[step - n - 1].job->id, err);
+    return finish(d, err);
+}
+
+static int make_steps(draft *d, ps_err *err)
+{
+    int32_t n = 2 * d->n_pairs + 2, first = d->step;
+
+    ps_progress_begin(&d->progress, "publish", NULL, n - first, 1, 0, d->p->quiet);
+    while (d->step < n) {
+        if (check_stop(d, err) < 0 || make_step(d, err) < 0)
+            return -1;
+        d->step++;
+        d->moved = true;
+        ps_progress_add(&d->progress, 1);
+    }
+    ps_progress_end(&d->progress);
+    return 0;
 }
 
 int ps_publish(const ps_publication *publication, ps_err *err)
 {
-    draft d = {.p = publication};
-    ps_err ignored = PS_ERR_INIT;
-    int rc = -1;
+    draft d = {.p = publication, .n_pairs = publication->brief->grid->n_pairs, .began = ps_seconds()};
+    int rc = begin(&d, err);
 
-    bool made = begin(&d, err) == 0; /* the part is this run's: nothing stood there */
-    if (made && write_pairs(&d, err) == 0 &&
-        ps_ledger_read(publication->ledger, put_record, &d, err) == 0 && write_grids(&d, err) == 0 &&
-        write_how(&d, err) == 0)
-        rc = ps_results_seal(d.results, err);
-    ps_free(d.wide);
-    if (ps_results_close(d.results, rc < 0 ? &ignored : err) < 0)
-        rc = -1;
     if (rc == 0)
-        rc = ps_file_part_commit(publication->brief->part, publication->brief->output, publication->brief->replace, err);
-    if (rc < 0 && made)
+        rc = make_steps(&d, err);
+    if (rc < 0 && err->code == PS_ESTOPPED)
+        rc = stop(&d);
+    rc = close_all(&d, rc, err);
+    if (rc < 0 && d.ours)
         unlink(publication->brief->part);
-    return rc < 0 ? ps_err_prefix(err, "result '%s'", publication->brief->output) : 0;
+    ps_kept_close(d.kept);
+    return rc == 0 || err->code == PS_ESTOPPED ? rc : ps_err_prefix(err, "result '%s'", publication->brief->output);
+}
+
+void ps_publish_clear(const char *rows_dir)
+{
+    ps_err ignored = PS_ERR_INIT;
+    char *place = ps_path_join(rows_dir, KEPT, &ignored);
+
+    if (place)
+        unlink(place);
+    ps_free(place);
+}
+
+size_t ps_publish_bytes(const ps_grid *grid, size_t d_model)
+{
+    return ps_kept_bytes(grid, d_model) + ps_results_bytes((int32_t)d_model, ps_grid_max_positions(grid));
 }

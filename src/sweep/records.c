@@ -144,6 +144,13 @@ uint64_t ps_records_bytes(const ps_grid *grid, size_t most_cells, size_t d_model
     return cells > rows ? cells : rows;
 }
 
+int ps_record_unfinished(ps_journal *journal, const ps_unfinished *unfinished, ps_err *err)
+{
+    const ps_span span = {unfinished, sizeof *unfinished};
+
+    return ps_journal_append(journal, PS_RECORD_UNFINISHED, &span, 1, err);
+}
+
 /* ---- reading ---- */
 
 /* A record, and what to check it against. */
@@ -261,6 +268,12 @@ static bool view_agreement(ps_record_view *v, const source *s)
            (!s->grid || ps_grid_key(s->grid, &a->cell) >= 0) && memchr(a->host, '\0', sizeof a->host);
 }
 
+static bool view_unfinished(ps_record_view *v, const source *s)
+{
+    v->unfinished = (const void *)s->payload;
+    return s->bytes == sizeof *v->unfinished && v->unfinished->step >= 0;
+}
+
 int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, size_t bytes, const ps_grid *grid,
                       size_t d_model, ps_err *err)
 {
@@ -274,6 +287,7 @@ int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, 
         {PS_RECORD_ACTIVATIONS, view_activations, "activations"},
         {PS_RECORD_SNAPSHOT, view_snapshot, "a snapshot"},
         {PS_RECORD_RANKS, view_agreement, "a comparison of ranks"},
+        {PS_RECORD_UNFINISHED, view_unfinished, "an unfinished result"},
     };
     const source s = {payload, bytes, grid, d_model};
 
@@ -282,6 +296,7 @@ int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, 
         if ((uint32_t)kinds[i].type != type)
             continue;
         view->type = kinds[i].type;
+        view->payload = payload;
         return kinds[i].view(view, &s)
                    ? 0
                    : ps_err_set(err, PS_EINPUT, "a record of %s does not fit this sweep", kinds[i].what);

@@ -28,12 +28,24 @@ enum ps_record {
     PS_RECORD_ACTIVATIONS,  /* rows of a base run after a layer */
     PS_RECORD_SNAPSHOT,     /* of a wave: size and checksum of every rank's file */
     PS_RECORD_WEIGHTS,      /* text: a checksum for each tensor (ps_weights_sums) */
-    PS_RECORD_RANKS         /* what the ranks made of the same cell */
+    PS_RECORD_RANKS,        /* what the ranks made of the same cell */
+    PS_RECORD_UNFINISHED    /* size and checksum of a result file whose writing was stopped */
 };
+
+/* A result file that was closed before it was complete. */
+typedef struct ps_unfinished {
+    uint32_t layout; /* number of the sequence of steps that wrote the file; no other sequence resumes it */
+    uint32_t crc;    /* CRC32C of the file */
+    uint64_t bytes;  /* size of the file; 0: there is none */
+    int32_t step;    /* the step to resume at */
+    int32_t pad;
+} ps_unfinished;
 
 /* A record that was read.  Its pointers point into the frame. */
 typedef struct ps_record_view {
     enum ps_record type;
+    const void *payload;
+    uint64_t at; /* the journal's byte where the payload begins; 0 where that is not known */
     /* BASELINE, ACTIVATIONS */
     int32_t pair;
     ps_baseline base[PS_N_WHICH];
@@ -52,6 +64,8 @@ typedef struct ps_record_view {
     const ps_snapshot_part *parts;
     /* RANKS */
     ps_agreement agreement;
+    /* UNFINISHED */
+    const ps_unfinished *unfinished;
 } ps_record_view;
 
 /*
@@ -73,5 +87,6 @@ int ps_record_activations(ps_journal *journal, const ps_activations *states, enu
 uint64_t ps_records_bytes(const ps_grid *grid, size_t most_cells, size_t d_model);
 int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_snapshot_part *parts, ps_err *err);
 int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_err *err);
+int ps_record_unfinished(ps_journal *journal, const ps_unfinished *unfinished, ps_err *err);
 
 #endif

@@ -44,6 +44,7 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
     token_text(answer, sizeof answer, tokenizer, pair->answer_id);
     prediction(clean, sizeof clean, &base[PS_CLEAN].readout, tokenizer);
     prediction(corrupt, sizeof corrupt, &base[PS_CORRUPT].readout, tokenizer);
+    ps_log_clear();
     printf("%s: clean predicts %s; corrupt predicts %s; %s of %s: %.4f clean, %.4f corrupt, "
            "difference %.4f\n", pair->job->id, clean, corrupt, ps_metrics[score].name, answer, to,
            from, to - from);
@@ -63,6 +64,7 @@ void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction 
     const char *text = pair->token[PS_CLEAN][range->position];
     char token[96];
 
+    ps_log_clear();
     if (!range->n) {
         printf("%s: %s %s: no cells\n", pair->job->id, ps_sites[site].name,
                ps_directions[direction].name);
@@ -78,10 +80,10 @@ void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction 
            range->most, (int)range->layer, (int)range->position, token);
 }
 
-int ps_report_attrs(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
-                    const ps_tokenizer *tokenizer, ps_err *err)
+int ps_report_begin_pair(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
+                         const ps_tokenizer *tokenizer, ps_err *err)
 {
-    char names[PS_N_WHICH][PS_N_METRICS + 3][48], group[80];
+    char names[PS_N_WHICH][PS_N_METRICS + 3][48];
     ps_attr attrs[PS_N_WHICH * (PS_N_METRICS + 3)];
     ps_text token[PS_N_WHICH] = {{0}, {0}};
     size_t n = 0;
@@ -105,8 +107,7 @@ int ps_report_attrs(ps_results *results, const ps_pair *pair, const ps_baseline 
         attrs[n++] = (ps_attr){name[1], NULL, r->top[0].id, true};
         attrs[n++] = (ps_attr){name[2], NULL, (double)r->top[0].logit, false};
     }
-    snprintf(group, sizeof group, "/%s", pair->job->id);
-    int rc = ps_results_put_attrs(results, group, attrs, n, err);
+    int rc = ps_results_begin_pair(results, pair, attrs, n, err);
     for (int which = 0; which < PS_N_WHICH; which++)
         ps_text_release(&token[which]);
     return rc;

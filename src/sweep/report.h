@@ -20,8 +20,8 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
 void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
                       int32_t n_layers, const ps_score_range *range);
 
-/* The baselines and predictions as attributes of the pair's group. */
-int ps_report_attrs(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
-                    const ps_tokenizer *tokenizer, ps_err *err);
+/* Begin a pair of the result, with the baselines and predictions as attributes of its group. */
+int ps_report_begin_pair(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],
+                         const ps_tokenizer *tokenizer, ps_err *err);
 
 #endif

@@ -70,6 +70,7 @@ typedef struct run {
     size_t at_wave;
     bool same_bits;   /* rank 0: all ranks compute the same bits */
     bool saved;       /* rank 0: rows of the wave in hand are in a snapshot */
+    bool computed;    /* all cells, by earlier runs: only the result is to be written, and no weights are loaded */
     bool heard;       /* rank 0: a signal to stop was noticed */
     double busy, idle;
 } run;
@@ -219,7 +220,7 @@ static int begin_ledger(run *r, ps_err *err)
     ps_text_printf(&r->history, "%s%s%s", before, *before ? "\n" : "", ps_text_str(&session));
     int rc = ps_text_ok(&session, err) < 0 || ps_text_ok(&r->history, err) < 0
                  ? -1
-                 : ps_ledger_begin(r->ledger, ps_weights_sums(r->weights), ps_text_str(&session), err);
+                 : ps_ledger_begin(r->ledger, r->computed ? NULL : ps_weights_sums(r->weights), ps_text_str(&session), err);
     ps_text_release(&session);
     ps_text_release(&machine);
     if (rc == 0)
@@ -245,9 +246,10 @@ static void describe_resumed(const run *r)
 static void describe(const run *r)
 {
     ps_session_describe(&r->cores, r->backend, r->same_bits);
-    ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->brief.config->family->model_type,
-            (int)r->brief.config->n_layers, (int)r->brief.config->d_model,
-            (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
+    if (r->weights)
+        ps_info("%s, %d layers, width %d, %.2f GB of weights loaded in %.2f s", r->brief.config->family->model_type,
+                (int)r->brief.config->n_layers, (int)r->brief.config->d_model,
+                (double)ps_weights_bytes(r->weights) / 1e9, r->load_seconds);
     if (*ps_ledger_sessions(r->ledger))
         describe_resumed(r);
     ps_info("%zu cells to compute, %zu free, in %zu waves; %.4g token-layers; %d ranks, plan's efficiency %.3f",
@@ -488,17 +490,13 @@ static int write_result(run *r, rank_table *table, ps_err *err)
         {"checks_worst", NULL, checks->worst, false},
         {"values_not_finite", NULL, (double)ps_ledger_not_finite(r->ledger, &at), true},
         {"warning", ps_text_str(&r->verdict.text), 0, false},
-        {"weights_crc32c", ps_weights_sums(r->weights), 0, false},
-    };
-    const ps_attr times[] = {
-        {"sweep_seconds", NULL, r->sweep_seconds, false},
-        {"load_seconds", NULL, r->load_seconds, false},
-        {"total_seconds", NULL, ps_seconds() - r->start, false},
+        {"weights_crc32c", r->computed ? ps_ledger_weights(r->ledger) : ps_weights_sums(r->weights), 0, false},
     };
     const ps_publication p = {
-        .brief = &r->brief, .history = ps_text_str(&r->history), .ledger = r->ledger, .root = times, .run = attrs,
-        .n_root = sizeof times / sizeof *times, .n_run = sizeof attrs / sizeof *attrs, .busy = table->busy,
-        .idle = table->idle, .peak = table->peak, .size = r->size};
+        .brief = &r->brief, .history = ps_text_str(&r->history), .ledger = r->ledger, .watch = &r->watch,
+        .quiet = r->options->quiet, .run = attrs, .n_run = sizeof attrs / sizeof *attrs, .busy = table->busy,
+        .idle = table->idle, .peak = table->peak, .size = r->size, .start = r->start,
+        .load_seconds = r->load_seconds, .sweep_seconds = r->sweep_seconds};
 
     return ps_publish(&p, err);
 }
@@ -528,6 +526,7 @@ static int gather_ranks(run *r, ps_err *err)
 static void clear(const run *r)
 {
     ps_journal_remove(r->brief.journal);
+    ps_publish_clear(r->brief.rows_dir);
     ps_snapshot_remove(r->brief.rows_dir);
 }
 
@@ -581,16 +580,18 @@ static int start(run *r, ps_err *err)
     open_backend(r, err);
     if (ps_comm_agree(r->comm, err) < 0 || make_plan(r, err) < 0)
         return -1;
+    r->computed = r->plan->n_waves == 0;
     if (r->rank == 0)
         advise_ranks(r, err);
     if (ps_comm_agree(r->comm, err) < 0)
         return -1;
-    load_model(r, err);
+    if (!r->computed)
+        load_model(r, err);
     if (ps_comm_agree(r->comm, err) < 0 ||
-        ps_same_weights(r->comm, r->brief.model_dir, ps_weights_sums(r->weights), err) < 0)
+        (!r->computed && ps_same_weights(r->comm, r->brief.model_dir, ps_weights_sums(r->weights), err) < 0))
         return -1;
     compare_machines(r);
-    if (make_room(r, err) == 0 && r->rank == 0)
+    if ((r->computed || make_room(r, err) == 0) && r->rank == 0)
         begin_ledger(r, err);
     return ps_comm_agree(r->comm, err);
 }
@@ -600,7 +601,8 @@ static void let_go(run *r)
 {
     ps_wave_close(r->wave);
     r->wave = NULL;
-    ps_weights_drop(r->weights);
+    if (r->weights)
+        ps_weights_drop(r->weights);
     ps_mem_trim();
 }
 
@@ -611,7 +613,7 @@ static int work(run *r, ps_err *err)
     if (r->rank == 0) {
         describe(r);
         ps_watch_begin(&r->watch, 60 * r->options->save_minutes, r->start, 3600 * r->options->max_hours);
-        ps_progress_begin(&r->progress, "sweep", r->plan->work / r->size, r->size,
+        ps_progress_begin(&r->progress, "sweep", "token-layers", r->plan->work / r->size, r->size,
                           (int64_t)(r->plan->n_cells - r->plan->n_checks), r->options->quiet);
     }
     if (sweep(r, err) < 0)
@@ -619,7 +621,9 @@ static int work(run *r, ps_err *err)
     if (r->rank == 0)
         ps_progress_end(&r->progress);
     let_go(r);
-    if (gather_ranks(r, err) < 0)
+    if (gather_ranks(r, err) < 0 && err->code != PS_ESTOPPED)
+        return -1;
+    if (ps_comm_agree(r->comm, err) < 0) /* rank 0 was told to stop */
         return -1;
     if (r->rank == 0)
         ps_info("wrote '%s'", r->brief.output);

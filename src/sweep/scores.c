@@ -134,8 +134,8 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
     return range;
 }
 
-int ps_scores_write(const ps_scores *s, ps_results *results, const ps_pair *pair, int32_t index,
-                    enum ps_site site, enum ps_direction direction, ps_err *err)
+int ps_scores_write(const ps_scores *s, ps_results *results, int32_t index, enum ps_site site,
+                    enum ps_direction direction, const ps_row_source *finals, ps_err *err)
 {
     ps_column columns[PS_N_METRICS + 3] = {
         {"score", "(patched - corrupt) / (clean - corrupt)", s->score},
@@ -148,5 +148,5 @@ int ps_scores_write(const ps_scores *s, ps_results *results, const ps_pair *pair
             columns[n++] = (ps_column){ps_metrics[m].name, ps_metrics[m].long_name,
                                        metric_table(s, index, site, direction, m)};
     columns[n++] = (ps_column){"done", "1 where the cell is finished", s->done};
-    return ps_results_add_grid(results, pair, site, direction, columns, n, err);
+    return ps_results_add_grid(results, site, direction, columns, n, finals, err);
 }

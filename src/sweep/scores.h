@@ -45,8 +45,9 @@ typedef struct ps_score_range {
  */
 ps_score_range ps_scores_compute(ps_scores *scores, int32_t pair, enum ps_site site,
                                  enum ps_direction direction, enum ps_metric metric);
-/* Write the computed scores and the metrics asked for to `results`. */
-int ps_scores_write(const ps_scores *scores, ps_results *results, const ps_pair *pair, int32_t index,
-                    enum ps_site site, enum ps_direction direction, ps_err *err);
+/* Write the computed scores and the metrics asked for to the pair in hand of `results`, which is pair `index`.  `finals`:
+ * as in ps_results_add_grid(). */
+int ps_scores_write(const ps_scores *scores, ps_results *results, int32_t index, enum ps_site site,
+                    enum ps_direction direction, const ps_row_source *finals, ps_err *err);
 
 #endif

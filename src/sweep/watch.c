@@ -33,24 +33,21 @@ void ps_watch_begin(ps_watch *w, double every, double start, double most)
     }
 }
 
-/* Whether another layer and a save would end after the deadline. */
-static bool too_late(const ps_watch *w, double now)
+bool ps_watch_over(ps_watch *w, double takes)
 {
-    double layer = isnan(w->asked_at) ? 0 : now - w->asked_at;
-
-    return now + 1.5 * layer + 2 * w->save_took > w->deadline;
+    if (ps_stop_signal())
+        w->why = ps_stop_name(ps_stop_signal());
+    else if (seconds(w) + takes > w->deadline)
+        w->why = w->whose;
+    return w->why != NULL;
 }
 
 unsigned ps_watch_word(ps_watch *w, bool new)
 {
-    double now = seconds(w);
+    double now = seconds(w), layer = isnan(w->asked_at) ? 0 : now - w->asked_at;
 
-    if (ps_stop_signal())
-        w->why = ps_stop_name(ps_stop_signal());
-    else if (too_late(w, now))
-        w->why = w->whose;
     w->asked_at = now;
-    if (w->why)
+    if (ps_watch_over(w, 1.5 * layer + 2 * w->save_took)) /* another layer, and a save */
         return PS_STOP | (new ? PS_SAVE : 0);
     if (new && getenv("PS_SAVE_ALWAYS"))
         return PS_SAVE;

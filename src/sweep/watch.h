@@ -27,6 +27,8 @@ typedef struct ps_watch {
 void ps_watch_begin(ps_watch *watch, double every, double start, double most);
 /* Decide before a layer: enum ps_word bits.  `new`: something is not saved yet. */
 unsigned ps_watch_word(ps_watch *watch, bool new);
+/* Whether to stop now, so that `takes` seconds are left before the deadline; watch->why says why. */
+bool ps_watch_over(ps_watch *watch, double takes);
 /* Note that all is saved: by a save that took `took` seconds, or by the end of a wave (0). */
 void ps_watch_safe(ps_watch *watch, double took);
 

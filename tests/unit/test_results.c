@@ -63,7 +63,7 @@ static double score_at(int l, int t, int n)
 }
 
 static int add_grid(ps_results *results, const ps_pair *pair, enum ps_site site, enum ps_direction direction,
-                    ps_err *err)
+                    const ps_row_source *finals, ps_err *err)
 {
     double score[L * T0], rank[L * T0], flag[L * T0], done[L * T0];
     const ps_column columns[] = {
@@ -81,7 +81,7 @@ static int add_grid(ps_results *results, const ps_pair *pair, enum ps_site site,
     }
     score[1] = rank[1] = NAN; /* layer 0, position 1: not done */
     flag[1] = done[1] = 0;
-    return ps_results_add_grid(results, pair, site, direction, columns, sizeof columns / sizeof *columns, err);
+    return ps_results_add_grid(results, site, direction, columns, sizeof columns / sizeof *columns, finals, err);
 }
 
 static float state_at(int l, int t, int i)
@@ -89,20 +89,40 @@ static float state_at(int l, int t, int i)
     return (float)(l * 100 + t) + (float)i * 0.125f;
 }
 
-/* Layer by layer; a layer in two parts. */
-static int add_activations(ps_results *results, const ps_pair *pair, enum ps_which which, enum ps_dtype dtype,
-                           ps_err *err)
+/* The last layer has no rows, and stays NaN. */
+static int layer_of_states(void *context, int32_t layer, float *rows, ps_err *err)
 {
-    float rows[T0 * D];
+    const ps_pair *pair = context;
 
-    for (int l = 0; l < L - 1; l++) { /* the last layer stays NaN */
-        for (int i = 0; i < pair->n_positions * D; i++)
-            rows[i] = state_at(l, i / D, i % D);
-        if (ps_results_put_activations(results, pair, which, dtype, l, 1, pair->n_positions - 1, rows + D, err) < 0 ||
-            ps_results_put_activations(results, pair, which, dtype, l, 0, 1, rows, err) < 0)
-            return -1;
-    }
-    return 0;
+    (void)err;
+    for (int i = 0; layer < L - 1 && i < pair->n_positions * D; i++)
+        rows[i] = state_at(layer, i / D, i % D);
+    return layer < L - 1;
+}
+
+/* One layer has two rows. */
+static int layer_of_finals(void *context, int32_t layer, float *rows, ps_err *err)
+{
+    (void)context;
+    (void)err;
+    for (int i = 0; layer == 2 && i < 2 * D; i++)
+        rows[3 * D + i] = (float)(i % D + 1);
+    return layer == 2;
+}
+
+/* All of the first pair: grids of two sites in turn, final rows, activations of both runs. */
+static int add_first(ps_results *results, const ps_attr *attrs, size_t n, enum ps_dtype dtype, ps_err *err)
+{
+    const ps_row_source states = {layer_of_states, (void *)(uintptr_t)&pairs[0]}, finals = {layer_of_finals, NULL};
+    const ps_row_source *runs[PS_N_WHICH] = {&states, &states};
+
+    if (ps_results_begin_pair(results, &pairs[0], attrs, n, err) < 0 ||
+        add_grid(results, &pairs[0], PS_RESID_POST, PS_DENOISE, &finals, err) < 0 ||
+        add_grid(results, &pairs[0], PS_MLP_OUT, PS_DENOISE, NULL, err) < 0 ||
+        add_grid(results, &pairs[0], PS_RESID_POST, PS_NOISE, NULL, err) < 0 ||
+        ps_results_add_activations(results, dtype, runs, err) < 0)
+        return -1;
+    return ps_results_end_pair(results, err);
 }
 
 static int write_file(const char *name, enum ps_dtype dtype, ps_err *err)
@@ -113,31 +133,24 @@ static int write_file(const char *name, enum ps_dtype dtype, ps_err *err)
     const ps_attr baselines[] = {{"clean_logit_answer", NULL, 17.25, false},
                                  {"corrupt_logit_answer", NULL, 12.125, false}, {"count", NULL, 3, true}};
     const double busy[] = {1, 2, 3};
-    const float final[D] = {1, 2, 3, 4};
+    const ps_column ranks[] = {{"busy_seconds", "seconds of work", busy}, {"idle_seconds", "seconds of waiting", busy}};
     ps_results *results;
-    ps_err ignored;
+    int rc = -1;
 
     if (ps_results_create(&results, name, L, D, root, 6, err) < 0)
         return -1;
-    if (add_activations(results, &pairs[0], PS_CLEAN, dtype, err) < 0 || /* before its pair */
-        add_activations(results, &pairs[0], PS_CORRUPT, dtype, err) < 0 ||
-        ps_results_add_pair(results, &pairs[0], baselines, 3, err) < 0 ||
-        ps_results_add_pair(results, &pairs[1], baselines, 3, err) < 0 ||
-        add_grid(results, &pairs[0], PS_RESID_POST, PS_DENOISE, err) < 0 ||
-        add_grid(results, &pairs[0], PS_MLP_OUT, PS_DENOISE, err) < 0 ||
-        add_grid(results, &pairs[0], PS_RESID_POST, PS_NOISE, err) < 0 ||
-        add_grid(results, &pairs[1], PS_RESID_POST, PS_DENOISE, err) < 0 ||
-        ps_results_put_final(results, &pairs[0], PS_RESID_POST, PS_DENOISE, 2, 3, final, err) < 0 ||
-        ps_results_put_final(results, &pairs[0], PS_RESID_POST, PS_DENOISE, 2, 4, final, err) < 0 ||
-        ps_results_put_ranks(results, "busy_seconds", "seconds of work", busy, 3, err) < 0 ||
-        ps_results_put_ranks(results, "idle_seconds", "seconds of waiting", busy, 3, err) < 0 ||
-        ps_results_put_attrs(results, "/run", baselines, 1, err) < 0 ||
-        ps_results_put_attrs(results, "/run", baselines, 1, err) < 0 || /* replaces */
-        ps_results_put_attrs(results, "/", &root[5], 1, err) < 0) {
-        ps_results_close(results, &ignored);
+    rc = add_first(results, baselines, 3, dtype, err);
+    /* Closed between two pairs, and gone on with. */
+    if (ps_results_close(results, rc, err) < 0 || ps_results_reopen(&results, name, L, D, err) < 0)
         return -1;
-    }
-    return ps_results_close(results, err);
+    rc = -1;
+    if (ps_results_begin_pair(results, &pairs[1], baselines, 3, err) == 0 &&
+        add_grid(results, &pairs[1], PS_RESID_POST, PS_DENOISE, NULL, err) == 0 &&
+        ps_results_end_pair(results, err) == 0 &&
+        ps_results_add_run(results, baselines, 1, ranks, 2, 3, err) == 0 &&
+        ps_results_put_attrs(results, &root[5], 1, err) == 0) /* replaces */
+        rc = ps_results_seal(results, err);
+    return ps_results_close(results, rc, err);
 }
 
 static void test_writes(void)
@@ -152,6 +165,26 @@ static void test_writes(void)
         if (dtype && !keep)
             unlink(name);
     }
+}
+
+/* What was written reads back as it was meant, values and attributes. */
+static void test_verifies(void)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_result_file *file = NULL;
+    bool attributes = false;
+    size_t n = 0;
+
+    CHECK_INT(ps_result_open(&file, path, &err), 0);
+    CHECK_INT(ps_result_verify(file, &n, &attributes, &err), 0);
+    CHECK_STR(err.text, "");
+    CHECK(n == 64 && attributes);
+    ps_result_close(file);
+    CHECK_INT(ps_result_reread(&file, path, &err), 0);
+    CHECK_INT(ps_result_verify_group(file, "einstein-swift", &err), 0);
+    CHECK_INT(ps_result_verify_group(file, "run", &err), 0);
+    CHECK_ERR(ps_result_verify_group(file, "no-such", &err), err, PS_EINPUT, "no-such");
+    ps_result_close(file);
 }
 
 static void test_lists(void)
@@ -273,14 +306,14 @@ static void test_refuses(void)
     CHECK(unlink(other) == 0);
     CHECK_INT(ps_results_create(&results, other, L, D, NULL, 0, &err), 0);
     pair.job = &job;
-    CHECK_ERR(ps_results_add_pair(results, &pair, NULL, 0, &err), err, PS_EINPUT, "rename the pair");
+    CHECK_ERR(ps_results_begin_pair(results, &pair, NULL, 0, &err), err, PS_EINPUT, "rename the pair");
     ps_attr version = {"format_version", "2.0", 0, false}, format = {"format", "other", 0, false};
-    CHECK_INT(ps_results_put_attrs(results, "/", &version, 1, &err), 0);
-    CHECK_INT(ps_results_close(results, &err), 0);
+    CHECK_INT(ps_results_put_attrs(results, &version, 1, &err), 0);
+    CHECK_INT(ps_results_close(results, 0, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "newer patchsweep");
     CHECK(unlink(other) == 0);
     CHECK_INT(ps_results_create(&results, other, L, D, &format, 1, &err), 0);
-    CHECK_INT(ps_results_close(results, &err), 0);
+    CHECK_INT(ps_results_close(results, 0, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "not from 'patchsweep run'");
     unlink(other);
 }
@@ -365,6 +398,7 @@ int main(int argc, char **argv)
     else if (mkdtemp(folder))
         snprintf(path, sizeof path, "%s/results.h5", folder);
     RUN(test_writes);
+    RUN(test_verifies);
     RUN(test_lists);
     RUN(test_attributes);
     RUN(test_grid);
