@@ -27,9 +27,10 @@
 #define MOST_COMPACT_BYTES 4096   /* smaller datasets lie in their object's header */
 #define MOST_COMPACT_PARTS 64     /* as do the links and attributes of objects that have fewer */
 #define CHUNK_TREE 4              /* half the entries of a node in a tree of chunks: a grid has one chunk, rows have hundreds */
+#define FREE_BYTES (2 << 20)      /* that the library keeps of each kind of block it has freed */
 #define TEXT_BUFFER ((size_t)16 << 10)
 #define META_BLOCK ((hsize_t)64 << 10)
-#define CACHE_BYTES ((size_t)4 << 20) /* of metadata; as much again while an entry is written */
+#define CACHE_BYTES ((size_t)256 << 10) /* of metadata as in the file; in memory it takes some 20 times that */
 
 /* ---- errors ---- */
 
@@ -157,6 +158,7 @@ char *ps_h5_clean(const char *s, size_t n, ps_err *err)
 static void start(void)
 {
     H5dont_atexit();
+    H5set_free_list_limits(FREE_BYTES, FREE_BYTES / 8, FREE_BYTES, FREE_BYTES / 8, FREE_BYTES, FREE_BYTES / 8);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -185,7 +187,7 @@ static hid_t file_access(void)
 
 size_t ps_h5_bytes(void)
 {
-    return 4 * CACHE_BYTES; /* the cache, its index, free lists, and one chunk or heap on its way */
+    return 24 * CACHE_BYTES + 3 * FREE_BYTES;
 }
 
 static void track_order(hid_t create)
@@ -343,10 +345,15 @@ int ps_h5_dataset_create(ps_h5_object *dataset, ps_h5 at, const char *name, cons
     if (id < 0)
         return ps_h5_fail(err, PS_EFAIL, "cannot create dataset '%s'", name);
     dataset->id = id;
-    for (int i = 0; axes && i < layout->n_axes; i++)
-        if (ps_h5_scale_use(axes[i], dataset, name, i, err) < 0)
+    uint64_t address;
+    if (!axes)
+        return 0;
+    if (ps_h5_address_of(id, &address, err) < 0)
+        return -1;
+    for (int i = 0; i < layout->n_axes; i++)
+        if (ps_h5_scale_use(axes[i], address, name, i, err) < 0)
             return -1;
-    return axes ? ps_h5_scale_attach(dataset, axes, layout->n_axes, err) : 0;
+    return ps_h5_scale_attach(dataset, axes, layout->n_axes, err);
 }
 
 int ps_h5_write(ps_h5_object *dataset, const ps_h5_layout *layout, const void *values, ps_err *err)

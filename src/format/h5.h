@@ -91,8 +91,8 @@ int ps_h5_finish(ps_h5_object *object, int rc, ps_err *err);
 
 /* A 1-D dataset of n numbers that is the scale `name`; values NULL: a dimension that is no variable to netCDF. */
 int ps_h5_scale_create(ps_h5_scale *scale, ps_h5 at, const char *name, int64_t n, const int32_t *values, ps_err *err);
-/* Note that axis `axis` of `dataset`, called `name` (borrowed), is along `scale`. */
-int ps_h5_scale_use(ps_h5_scale *scale, const ps_h5_object *dataset, const char *name, int axis, ps_err *err);
+/* Note that axis `axis` of the dataset at `address`, called `name` (borrowed), is along `scale`. */
+int ps_h5_scale_use(ps_h5_scale *scale, uint64_t address, const char *name, int axis, ps_err *err);
 /* Point from `dataset` to the scales of its axes. */
 int ps_h5_scale_attach(ps_h5_object *dataset, ps_h5_scale *const *axes, int n_axes, ps_err *err);
 /* As ps_h5_finish(): once all datasets are attached. */

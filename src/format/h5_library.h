@@ -40,6 +40,9 @@ char *ps_h5_clean(const char *s, size_t n, ps_err *err);
 ps_h5 ps_h5_open_inside(ps_h5 at, const char *path, ps_err *err);
 void ps_h5_info_of(ps_h5 dataset, ps_h5_info *info);
 
+/* Where an object is in its file. */
+int ps_h5_address_of(ps_h5 id, uint64_t *address, ps_err *err);
+
 /* Write a new attribute; `sum` is what it adds to the object's attributes. */
 int ps_h5_attr_create(ps_h5_object *object, const char *name, hid_t in_file, hid_t in_memory, const void *values,
                       size_t n, uint32_t sum, ps_err *err);

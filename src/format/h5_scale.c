@@ -25,7 +25,7 @@ static int put_fixed(ps_h5_object *object, const char *name, const char *text, p
     return rc;
 }
 
-static int address_of(ps_h5 id, uint64_t *address, ps_err *err)
+int ps_h5_address_of(ps_h5 id, uint64_t *address, ps_err *err)
 {
     ps_h5_object_info info;
 
@@ -44,7 +44,7 @@ int ps_h5_scale_create(ps_h5_scale *scale, ps_h5 at, const char *name, int64_t n
     *scale = (ps_h5_scale){.name = name};
     snprintf(title, sizeof title, bare, (long long)n); /* netCDF-4's own words */
     if (ps_h5_dataset_create(&scale->object, at, name, &layout, NULL, err) < 0 ||
-        address_of(scale->object.id, &scale->address, err) < 0 ||
+        ps_h5_address_of(scale->object.id, &scale->address, err) < 0 ||
         put_fixed(&scale->object, "CLASS", "DIMENSION_SCALE", err) < 0 ||
         put_fixed(&scale->object, "NAME", values ? name : title, err) < 0)
         return -1;
@@ -54,15 +54,11 @@ int ps_h5_scale_create(ps_h5_scale *scale, ps_h5 at, const char *name, int64_t n
     return 0;
 }
 
-int ps_h5_scale_use(ps_h5_scale *scale, const ps_h5_object *dataset, const char *name, int axis, ps_err *err)
+int ps_h5_scale_use(ps_h5_scale *scale, uint64_t address, const char *name, int axis, ps_err *err)
 {
     if (ps_grow(&scale->users, scale->n_users, &scale->cap, sizeof *scale->users, err) < 0)
         return -1;
-    struct ps_h5_user *user = &scale->users[scale->n_users];
-    *user = (struct ps_h5_user){.dataset = name, .axis = axis};
-    if (address_of(dataset->id, &user->address, err) < 0)
-        return -1;
-    scale->n_users++;
+    scale->users[scale->n_users++] = (struct ps_h5_user){.dataset = name, .address = address, .axis = axis};
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 PS_FLIPS flips of a bit are tried (default 60), the same ones each time.
 """
+# run.sh: slow
 import os
 import pathlib
 import random
