@@ -1,0 +1,80 @@
+/*
+ * path.h - which values of a cell are its own, from the layer of its edits to the last row's final state.
+ *
+ * Label every value of a patched run (an output of a step at a row) with the runs that it equals:
+ *
+ *     X at the entrance   rows before D equal both runs, rows from D on the base run
+ *     an edited value     equals its source
+ *     a step's output     equals the runs that all of its inputs equal; attention reads q of its row, k and v of the rows
+ *                         up to it
+ *
+ * A value is computed where no label is left and something on the way to the last row reads it.  Everything else
+ * is looked up among the base runs' values.  (Windows of attention are not looked at: a row out of a window's reach
+ * is computed although it would equal the base run's.)
+ *
+ * What a cell does in a layer depends on how far the layer is behind its first edit, not on which layer that is,
+ * and it soon repeats.  So a path holds a few phases: phase i is the i-th layer from the first edit on, the last
+ * phase is also every later layer.  The model's last layer needs only what the last row reads.
+ */
+#ifndef PATCHSWEEP_PATH_H
+#define PATCHSWEEP_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+#include "patchsweep/program.h"
+
+/* Runs that a value equals: bits. */
+enum ps_whose { PS_OWN = 0, PS_BASE = 1, PS_SOURCE = 2, PS_BOTH = 3 };
+
+/* One replacement: rows first .. first + n - 1 of the value `tap`, `offset` layers behind the cell's layer. */
+typedef struct ps_edit {
+    uint8_t tap;       /* enum ps_tap */
+    int32_t offset;
+    int32_t first, n;
+    int32_t head;      /* only the columns of this head; -1: the whole row */
+} ps_edit;
+
+#define PS_MAX_EDITS 4
+
+/* Consecutive rows in the same state. */
+typedef struct ps_stretch {
+    int32_t end;      /* rows from the end of the stretch before to here */
+    uint8_t whose;    /* enum ps_whose, of the value once it is edited */
+    bool step;        /* the step is computed at these rows */
+    bool put;         /* an edit is laid over the value, which is the cell's own then */
+} ps_stretch;
+
+/*
+ * One layer.  Value 0 is X at the entrance, value i + 1 what step i leaves.  A value at a row is where it is not PS_OWN
+ * the base or the source run's, to be looked up when a later step reads it.
+ */
+typedef struct ps_phase {
+    int32_t first[PS_MAX_STEPS + 1];  /* stretch of each value, see ps_path_stretches() */
+    int32_t n_rows[PS_MAX_STEPS + 1]; /* rows at which its step is computed */
+} ps_phase;
+
+typedef struct ps_path ps_path;
+
+/*
+ * The path of a cell with edits[n_edits] through a program, for T positions of which the first D are shared by both
+ * runs.  `forced` computes what could be looked up: labels of the edited values are ignored.
+ */
+int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, const ps_edit *edits, size_t n_edits,
+                  bool forced, ps_err *err);
+void ps_path_free(ps_path *path);
+
+/* The phase of the layer `offset` layers behind the cell's, which is the model's last where `last`.  Borrowed. */
+const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
+/* The stretches of a value of a phase: the last ends at T.  Borrowed. */
+const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value);
+/* Whose the last row is behind the layer `offset`, the model's last: PS_OWN where the cell must be computed. */
+enum ps_whose ps_path_end(const ps_path *path, int32_t offset);
+/* The first row of X that is the cell's own behind any layer, T where there is none. */
+int32_t ps_path_first_row(const ps_path *path);
+/* The first layer in which the cell computes anything, as an offset. */
+int32_t ps_path_entry(const ps_path *path);
+
+#endif

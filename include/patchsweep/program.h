@@ -1,0 +1,67 @@
+/*
+ * program.h - a layer as a table of steps over registers.
+ *
+ * A register holds rows of one width: X is the residual stream, the others live for one layer.  A step reads one
+ * or two registers and writes one.  The forward pass, the widths of rows, FLOPs, memory, the sites that can be
+ * patched and the rows that a cell must compute are all derived from the table.
+ *
+ * The column `tap` names the value that a step leaves in its register, as interpretability tools do
+ * (TransformerLens: hook_q, hook_z, hook_attn_out, hook_resid_mid ...).
+ */
+#ifndef PATCHSWEEP_PROGRAM_H
+#define PATCHSWEEP_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+
+enum ps_reg { PS_X, PS_H, PS_Q, PS_K, PS_V, PS_A, PS_Y, PS_Z, PS_G, PS_U, PS_N_REGS, PS_NO_REG = PS_N_REGS };
+
+enum ps_op {
+    PS_OP_END,
+    PS_OP_NORM,   /* out = norm(in) */
+    PS_OP_LINEAR, /* out = in W^T + b */
+    PS_OP_ROPE,   /* out = in, rotated by its position */
+    PS_OP_ATTEND, /* out = attention of row q over the rows of K and V up to its position */
+    PS_OP_GLU,    /* out = act(in) * in2 */
+    PS_OP_ADD,    /* out = in + in2 */
+    PS_N_OPS
+};
+
+enum ps_tap {
+    PS_NO_TAP, PS_TAP_Q, PS_TAP_K, PS_TAP_V, PS_TAP_Z, PS_TAP_ATTN_OUT, PS_TAP_RESID_MID, PS_TAP_MLP_OUT,
+    PS_TAP_RESID_POST,
+    PS_TAP_RESID_PRE, /* X at the entrance of the layer: no step's */
+    PS_N_TAPS
+};
+
+typedef struct ps_step {
+    uint8_t op;           /* enum ps_op */
+    uint8_t out, in, in2; /* enum ps_reg; ATTEND reads Q, K and V */
+    uint8_t weight, bias; /* enum ps_tensor_role of LINEAR and NORM */
+    uint8_t tap;          /* enum ps_tap: what `out` is called once the step is done */
+} ps_step;
+
+/* The most steps of a program. */
+#define PS_MAX_STEPS 24
+
+/* The most registers that a step reads: ATTEND's Q, K and V. */
+#define PS_MAX_INPUTS 3
+/* The registers that a step reads.  Returns how many. */
+size_t ps_step_inputs(const ps_step *step, uint8_t in[PS_MAX_INPUTS]);
+
+/* Steps in front of PS_OP_END. */
+size_t ps_program_n(const ps_step *program);
+/* The step that ATTEND is, or the number of steps where there is none. */
+size_t ps_program_attend(const ps_step *program);
+/* The step whose output is `tap`, or -1: the layer has no such value. */
+int ps_program_tap(const ps_step *program, enum ps_tap tap);
+/*
+ * Check a program: every register is written before it is read, X is the last to be written, at most one ATTEND,
+ * each tap once, no more than PS_MAX_STEPS.  PS_EINPUT names the step.
+ */
+int ps_program_check(const ps_step *program, ps_err *err);
+
+#endif

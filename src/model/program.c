@@ -1,0 +1,78 @@
+/* program.c - what can be said of a layer's steps without running them. */
+#include "patchsweep/program.h"
+
+size_t ps_program_n(const ps_step *program)
+{
+    size_t n = 0;
+
+    while (program[n].op != PS_OP_END)
+        n++;
+    return n;
+}
+
+size_t ps_program_attend(const ps_step *program)
+{
+    size_t n = 0;
+
+    while (program[n].op != PS_OP_END && program[n].op != PS_OP_ATTEND)
+        n++;
+    return n;
+}
+
+int ps_program_tap(const ps_step *program, enum ps_tap tap)
+{
+    for (int i = 0; program[i].op != PS_OP_END; i++)
+        if (program[i].tap == tap)
+            return i;
+    return -1;
+}
+
+size_t ps_step_inputs(const ps_step *step, uint8_t in[PS_MAX_INPUTS])
+{
+    size_t n = 0;
+
+    if (step->op == PS_OP_ATTEND) {
+        in[0] = PS_Q;
+        in[1] = PS_K;
+        in[2] = PS_V;
+        return 3;
+    }
+    in[n++] = step->in;
+    if (step->op == PS_OP_ADD || step->op == PS_OP_GLU)
+        in[n++] = step->in2;
+    return n;
+}
+
+static int check_step(const ps_step *step, size_t i, bool written[PS_N_REGS], bool tapped[PS_N_TAPS], ps_err *err)
+{
+    uint8_t in[PS_MAX_INPUTS];
+    size_t n = ps_step_inputs(step, in);
+
+    if (step->op >= PS_N_OPS || step->out >= PS_N_REGS || step->tap >= PS_N_TAPS)
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program is no step", i);
+    for (size_t k = 0; k < n; k++)
+        if (in[k] >= PS_N_REGS || !written[in[k]])
+            return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program reads a register that no step wrote", i);
+    if (step->tap && tapped[step->tap])
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
+    written[step->out] = true;
+    tapped[step->tap] = true;
+    return 0;
+}
+
+int ps_program_check(const ps_step *program, ps_err *err)
+{
+    bool written[PS_N_REGS] = {[PS_X] = true}, tapped[PS_N_TAPS] = {false};
+    size_t n = ps_program_n(program), attends = 0;
+
+    if (n == 0 || n > PS_MAX_STEPS || program[n - 1].out != PS_X)
+        return ps_err_set(err, PS_EINPUT, "a layer's program of %zu steps does not end with a step to X", n);
+    for (size_t i = 0; i < n; i++) {
+        attends += program[i].op == PS_OP_ATTEND;
+        if (check_step(&program[i], i, written, tapped, err) < 0)
+            return -1;
+    }
+    if (attends > 1)
+        return ps_err_set(err, PS_EINPUT, "a layer's program has %zu attentions, and one is the most", attends);
+    return 0;
+}

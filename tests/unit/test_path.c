@@ -1,0 +1,227 @@
+/*
+ * test_path.c - the phases of a path against the label rule over whole networks, node by node.
+ *
+ * `walk` knows nothing of phases: it labels every value of every layer as sets of runs, follows every reader back
+ * from the last row, and says which nodes are computed and whose the last row is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../check.h"
+#include "patchsweep/path.h"
+
+static const ps_step llama[] = {
+    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_Q, PS_H, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_K, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_V, PS_H, PS_NO_REG, 0, 0, PS_TAP_V},
+    {PS_OP_ROPE, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q}, {PS_OP_ROPE, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K},
+    {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z}, {PS_OP_LINEAR, PS_Y, PS_A, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
+    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_MID}, {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_G, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_U, PS_H, PS_NO_REG, 0, 0, 0},
+    {PS_OP_GLU, PS_G, PS_G, PS_U, 0, 0, 0}, {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT},
+    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
+};
+/* Attention and MLP side by side, both of the layer's entrance. */
+static const ps_step parallel[] = {
+    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_Q, PS_H, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_K, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_V, PS_H, PS_NO_REG, 0, 0, PS_TAP_V},
+    {PS_OP_ROPE, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q}, {PS_OP_ROPE, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K},
+    {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z}, {PS_OP_LINEAR, PS_Z, PS_A, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
+    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_G, PS_H, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT}, {PS_OP_ADD, PS_X, PS_X, PS_Z, 0, 0, 0},
+    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
+};
+/* Norms behind the blocks and of q and k, none in front. */
+static const ps_step post_norms[] = {
+    {PS_OP_LINEAR, PS_Q, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_K, PS_X, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_V, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {PS_OP_NORM, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q},
+    {PS_OP_NORM, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K}, {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z},
+    {PS_OP_LINEAR, PS_Y, PS_A, PS_NO_REG, 0, 0, 0}, {PS_OP_NORM, PS_Y, PS_Y, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
+    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_MID}, {PS_OP_LINEAR, PS_G, PS_X, PS_NO_REG, 0, 0, 0},
+    {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, 0}, {PS_OP_NORM, PS_Y, PS_Y, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT},
+    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
+};
+static const ps_step *const programs[] = {llama, parallel, post_norms};
+
+enum { MAX_L = 4, MAX_T = 7, N_VALUES = PS_MAX_STEPS + 1 };
+
+/* A network's nodes: before[..] the label of the step's own output, after[..] with the edits. */
+typedef struct net {
+    unsigned before[MAX_L][N_VALUES][MAX_T], after[MAX_L][N_VALUES][MAX_T];
+    bool whole[MAX_L][N_VALUES][MAX_T]; /* a whole row is replaced */
+    bool computed[MAX_L][N_VALUES][MAX_T], read[MAX_L][N_VALUES][MAX_T];
+    int in[N_VALUES][PS_MAX_INPUTS];
+    size_t n_in[N_VALUES], n;
+    const ps_step *program;
+    int32_t L, T, D;
+} net;
+
+static void lay_edits(net *w, int32_t l, size_t v, enum ps_tap tap, const ps_edit *edits, size_t n, int32_t layer)
+{
+    for (int32_t r = 0; r < w->T; r++) {
+        w->after[l][v][r] = w->before[l][v][r];
+        for (size_t i = 0; i < n; i++) {
+            if (edits[i].tap != tap || layer + edits[i].offset != l || r < edits[i].first || r >= edits[i].first + edits[i].n)
+                continue;
+            unsigned source = r < w->D ? PS_BOTH : PS_SOURCE;
+            w->after[l][v][r] = edits[i].head < 0 ? source : w->after[l][v][r] & source;
+            w->whole[l][v][r] = w->whole[l][v][r] || edits[i].head < 0;
+        }
+    }
+}
+
+static void label_layer(net *w, int32_t l, const ps_edit *edits, size_t n_edits, int32_t layer)
+{
+    int now[PS_N_REGS] = {0};
+
+    for (int32_t r = 0; r < w->T; r++)
+        w->before[l][0][r] = l ? w->after[l - 1][w->n - 1][r] : r < w->D ? PS_BOTH : PS_BASE;
+    lay_edits(w, l, 0, PS_TAP_RESID_PRE, edits, n_edits, layer);
+    for (size_t v = 1; v < w->n; v++) {
+        const ps_step *s = &w->program[v - 1];
+        uint8_t in[PS_MAX_INPUTS];
+        w->n_in[v] = ps_step_inputs(s, in);
+        for (size_t k = 0; k < w->n_in[v]; k++)
+            w->in[v][k] = now[in[k]];
+        for (int32_t r = 0; r < w->T; r++) {
+            unsigned label = PS_BOTH;
+            for (size_t k = 0; k < w->n_in[v]; k++)
+                for (int32_t j = s->op == PS_OP_ATTEND && k ? 0 : r; j <= r; j++)
+                    label &= w->after[l][w->in[v][k]][j];
+            w->before[l][v][r] = label;
+        }
+        now[s->out] = (int)v;
+        lay_edits(w, l, v, s->tap ? (enum ps_tap)s->tap : PS_N_TAPS, edits, n_edits, layer);
+    }
+}
+
+/* Compute a node that somebody reads, and what it reads. */
+static void visit(net *w, int32_t l, size_t v, int32_t r)
+{
+    if (w->read[l][v][r])
+        return;
+    w->read[l][v][r] = true;
+    if (w->after[l][v][r] != PS_OWN || w->whole[l][v][r])
+        return;
+    if (v == 0) {
+        if (l)
+            visit(w, l - 1, w->n - 1, r);
+        return;
+    }
+    if (w->before[l][v][r] != PS_OWN)
+        return;
+    w->computed[l][v][r] = true;
+    for (size_t k = 0; k < w->n_in[v]; k++)
+        for (int32_t j = w->program[v - 1].op == PS_OP_ATTEND && k ? 0 : r; j <= r; j++)
+            visit(w, l, (size_t)w->in[v][k], j);
+}
+
+static unsigned walk(net *w, const ps_edit *edits, size_t n_edits, int32_t layer)
+{
+    for (int32_t l = 0; l < w->L; l++)
+        label_layer(w, l, edits, n_edits, layer);
+    visit(w, w->L - 1, w->n - 1, w->T - 1);
+    return w->after[w->L - 1][w->n - 1][w->T - 1];
+}
+
+/* Rows of a live cell's layer that are not as the network has them. */
+static int wrong_rows(const net *w, int32_t l, const ps_path *path, const ps_phase *phase)
+{
+    int wrong = 0;
+
+    for (size_t v = 1; v < w->n; v++) {
+        const ps_stretch *s = ps_path_stretches(path, phase, v);
+        int32_t n = 0;
+        for (int32_t r = 0; r < w->T; r++) {
+            s += r == s->end;
+            wrong += s->step != w->computed[l][v][r] || (w->read[l][v][r] && s->whose != w->after[l][v][r]);
+            n += s->step;
+        }
+        wrong += n != phase->n_rows[v];
+    }
+    return wrong;
+}
+
+static void check_cell(const ps_step *program, int32_t L, int32_t T, int32_t D, int32_t layer, const ps_edit *edits,
+                       size_t n_edits, int *n, int *wrong)
+{
+    net *w = calloc(1, sizeof *w);
+    ps_path *path = NULL;
+    ps_err err = PS_ERR_INIT;
+
+    *w = (net){.program = program, .L = L, .T = T, .D = D, .n = ps_program_n(program) + 1};
+    unsigned whose = walk(w, edits, n_edits, layer);
+    CHECK(ps_path_build(&path, program, T, D, edits, n_edits, false, &err) == 0);
+    ++*n;
+    *wrong += ps_path_end(path, L - 1 - layer) != whose;
+    for (int32_t l = layer; whose == PS_OWN && l < L; l++)
+        *wrong += wrong_rows(w, l, path, ps_path_phase(path, l - layer, l == L - 1));
+    ps_path_free(path);
+    free(w);
+}
+
+static void one_row_at_every_tap(void)
+{
+    int n = 0, wrong = 0;
+
+    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+        for (int32_t L = 1; L <= MAX_L; L++)
+            for (int32_t T = 1; T <= 6; T++)
+                for (int32_t D = 0; D < T; D++)
+                    for (int tap = 1; tap < PS_N_TAPS; tap++)
+                        for (int32_t layer = 0; layer < L; layer++)
+                            for (int32_t t = 0; t < T; t++)
+                                for (int32_t head = -1; head < 1; head++) {
+                                    const ps_edit edit = {(uint8_t)tap, 0, t, 1, head};
+                                    if (tap != PS_TAP_RESID_PRE && ps_program_tap(programs[p], (enum ps_tap)tap) < 0)
+                                        continue;
+                                    check_cell(programs[p], L, T, D, layer, &edit, 1, &n, &wrong);
+                                }
+    CHECK(n > 30000);
+    CHECK_INT(wrong, 0);
+}
+
+/* A head's columns at all positions; two edits in one layer; the same edit in three layers. */
+static void several_edits(void)
+{
+    int n = 0, wrong = 0;
+
+    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+        for (int32_t T = 2; T <= 5; T++)
+            for (int32_t D = 0; D < T; D++)
+                for (int32_t layer = 0; layer < MAX_L; layer++) {
+                    const ps_edit all[] = {{PS_TAP_Z, 0, 0, T, 2}};
+                    const ps_edit pattern[] = {{PS_TAP_Q, 0, 0, T, 0}, {PS_TAP_K, 0, 0, T, 0}};
+                    const ps_edit window[] = {{PS_TAP_MLP_OUT, 0, T - 2, 1, -1}, {PS_TAP_MLP_OUT, 1, T - 2, 1, -1},
+                                              {PS_TAP_MLP_OUT, 2, T - 2, 1, -1}};
+                    const ps_edit far[] = {{PS_TAP_RESID_POST, 0, D, 1, -1}, {PS_TAP_RESID_PRE, 2, T - 1, 1, -1}};
+                    check_cell(programs[p], MAX_L, T, D, layer, all, 1, &n, &wrong);
+                    check_cell(programs[p], MAX_L, T, D, layer, pattern, 2, &n, &wrong);
+                    check_cell(programs[p], MAX_L, T, D, layer, window, 3, &n, &wrong);
+                    check_cell(programs[p], MAX_L, T, D, layer, far, 2, &n, &wrong);
+                }
+    CHECK(n > 500);
+    CHECK_INT(wrong, 0);
+}
+
+static void programs_are_checked(void)
+{
+    static const ps_step unread[] = {{PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, 0}, {0}};
+    static const ps_step elsewhere[] = {{PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
+    static const ps_step twice[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V},
+                                    {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {0}};
+    ps_err err = PS_ERR_INIT;
+
+    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+        CHECK(ps_program_check(programs[p], &err) == 0);
+    CHECK_ERR(ps_program_check(unread, &err), err, PS_EINPUT, "step 0");
+    CHECK_ERR(ps_program_check(elsewhere, &err), err, PS_EINPUT, "does not end");
+    CHECK_ERR(ps_program_check(twice, &err), err, PS_EINPUT, "step 1");
+}
+
+int main(void)
+{
+    RUN(programs_are_checked);
+    RUN(one_row_at_every_tap);
+    RUN(several_edits);
+    return check_done();
+}
