@@ -29,7 +29,21 @@
 /* Runs that a value equals: bits. */
 enum ps_whose { PS_OWN = 0, PS_BASE = 1, PS_SOURCE = 2, PS_BOTH = 3 };
 
-/* One replacement: rows first .. first + n - 1 of the value `tap`, `offset` layers behind the cell's layer. */
+/* Where a value lies when a step reads it. */
+enum ps_place {
+    PS_NOWHERE,     /* nobody reads it */
+    PS_AT_BASE,     /* the base run's row */
+    PS_AT_SOURCE,   /* the source run's row */
+    PS_AT_X,        /* of value 0: the cell's own row of X, as the layer before left it */
+    PS_AT_STEP,     /* computed by the step */
+    PS_AT_STEP_PUT, /* computed by the step, then a head's columns are the source's */
+    PS_AT_PUT       /* the base run's row with a head's columns of the source's */
+};
+
+/*
+ * One replacement by the source run's value: rows first .. first + n - 1 of `tap`, `offset` layers behind the cell's
+ * layer.  An edit of resid_post is one of resid_pre in the next layer.
+ */
 typedef struct ps_edit {
     uint8_t tap;       /* enum ps_tap */
     int32_t offset;
@@ -39,21 +53,19 @@ typedef struct ps_edit {
 
 #define PS_MAX_EDITS 4
 
-/* Consecutive rows in the same state. */
+/* Consecutive rows of a value in the same place. */
 typedef struct ps_stretch {
-    int32_t end;      /* rows from the end of the stretch before to here */
-    uint8_t whose;    /* enum ps_whose, of the value once it is edited */
-    bool step;        /* the step is computed at these rows */
-    bool put;         /* an edit is laid over the value, which is the cell's own then */
+    int32_t end;   /* rows from the end of the stretch before to here */
+    uint8_t whose; /* enum ps_whose */
+    uint8_t place; /* enum ps_place */
 } ps_stretch;
 
-/*
- * One layer.  Value 0 is X at the entrance, value i + 1 what step i leaves.  A value at a row is where it is not PS_OWN
- * the base or the source run's, to be looked up when a later step reads it.
- */
+/* One layer.  Value 0 is X at the entrance, value i + 1 what step i leaves. */
 typedef struct ps_phase {
-    int32_t first[PS_MAX_STEPS + 1];  /* stretch of each value, see ps_path_stretches() */
-    int32_t n_rows[PS_MAX_STEPS + 1]; /* rows at which its step is computed */
+    int32_t first[PS_MAX_STEPS + 1];   /* stretch of each value, see ps_path_stretches() */
+    int32_t n_step[PS_MAX_STEPS + 1];  /* rows at which its step is computed */
+    int32_t n_put[PS_MAX_STEPS + 1];   /* rows at PS_AT_PUT */
+    uint32_t looked_up;                /* bit v: value v of the base or the source run is read */
 } ps_phase;
 
 typedef struct ps_path ps_path;
@@ -70,11 +82,14 @@ void ps_path_free(ps_path *path);
 const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
 /* The stretches of a value of a phase: the last ends at T.  Borrowed. */
 const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value);
+const ps_edit *ps_path_edits(const ps_path *path, size_t *n); /* borrowed */
 /* Whose the last row is behind the layer `offset`, the model's last: PS_OWN where the cell must be computed. */
 enum ps_whose ps_path_end(const ps_path *path, int32_t offset);
+/* Where that row lies: PS_AT_X, PS_AT_BASE or PS_AT_SOURCE. */
+enum ps_place ps_path_end_place(const ps_path *path, int32_t offset);
 /* The first row of X that is the cell's own behind any layer, T where there is none. */
 int32_t ps_path_first_row(const ps_path *path);
-/* The first layer in which the cell computes anything, as an offset. */
+/* The first layer in which the cell computes anything, as an offset; INT32_MAX where there is none. */
 int32_t ps_path_entry(const ps_path *path);
 
 #endif
