@@ -83,6 +83,8 @@ const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
 /* The stretches of a value of a phase: the last ends at T.  Borrowed. */
 const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value);
 const ps_edit *ps_path_edits(const ps_path *path, size_t *n); /* borrowed */
+/* Values of the base or the source run that are read in some phase: bits. */
+uint32_t ps_path_looked_up(const ps_path *path);
 /* Whose the last row is behind the layer `offset`, the model's last: PS_OWN where the cell must be computed. */
 enum ps_whose ps_path_end(const ps_path *path, int32_t offset);
 /* Where that row lies: PS_AT_X, PS_AT_BASE or PS_AT_SOURCE. */

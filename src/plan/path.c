@@ -338,6 +338,15 @@ const ps_edit *ps_path_edits(const ps_path *path, size_t *n)
     return path->edits;
 }
 
+uint32_t ps_path_looked_up(const ps_path *path)
+{
+    uint32_t values = 0;
+
+    for (int32_t i = 0; i < 2 * path->n_phases; i++)
+        values |= path->phases[i].looked_up;
+    return values;
+}
+
 enum ps_whose ps_path_end(const ps_path *path, int32_t offset)
 {
     return (enum ps_whose)path->ends[phase_at(path, offset)].whose;

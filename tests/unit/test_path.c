@@ -9,38 +9,7 @@
 
 #include "../check.h"
 #include "patchsweep/path.h"
-
-static const ps_step llama[] = {
-    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_Q, PS_H, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_K, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_V, PS_H, PS_NO_REG, 0, 0, PS_TAP_V},
-    {PS_OP_ROPE, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q}, {PS_OP_ROPE, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K},
-    {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z}, {PS_OP_LINEAR, PS_Y, PS_A, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
-    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_MID}, {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_G, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_U, PS_H, PS_NO_REG, 0, 0, 0},
-    {PS_OP_GLU, PS_G, PS_G, PS_U, 0, 0, 0}, {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT},
-    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
-};
-/* Attention and MLP side by side, both of the layer's entrance. */
-static const ps_step parallel[] = {
-    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_Q, PS_H, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_K, PS_H, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_V, PS_H, PS_NO_REG, 0, 0, PS_TAP_V},
-    {PS_OP_ROPE, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q}, {PS_OP_ROPE, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K},
-    {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z}, {PS_OP_LINEAR, PS_Z, PS_A, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
-    {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_G, PS_H, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT}, {PS_OP_ADD, PS_X, PS_X, PS_Z, 0, 0, 0},
-    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
-};
-/* Norms behind the blocks and of q and k, none in front. */
-static const ps_step post_norms[] = {
-    {PS_OP_LINEAR, PS_Q, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_LINEAR, PS_K, PS_X, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_V, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {PS_OP_NORM, PS_Q, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Q},
-    {PS_OP_NORM, PS_K, PS_K, PS_NO_REG, 0, 0, PS_TAP_K}, {PS_OP_ATTEND, PS_A, PS_Q, PS_NO_REG, 0, 0, PS_TAP_Z},
-    {PS_OP_LINEAR, PS_Y, PS_A, PS_NO_REG, 0, 0, 0}, {PS_OP_NORM, PS_Y, PS_Y, PS_NO_REG, 0, 0, PS_TAP_ATTN_OUT},
-    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_MID}, {PS_OP_LINEAR, PS_G, PS_X, PS_NO_REG, 0, 0, 0},
-    {PS_OP_LINEAR, PS_Y, PS_G, PS_NO_REG, 0, 0, 0}, {PS_OP_NORM, PS_Y, PS_Y, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT},
-    {PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, PS_TAP_RESID_POST}, {0},
-};
-static const ps_step *const programs[] = {llama, parallel, post_norms};
+#include "programs.h"
 
 enum { MAX_L = 5, MAX_T = 7, N_VALUES = PS_MAX_STEPS + 1 };
 
@@ -184,7 +153,7 @@ static void one_row_at_every_tap(void)
 {
     int n = 0, wrong = 0;
 
-    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+    for (size_t p = 0; p < N_PROGRAMS; p++)
         for (int32_t L = 1; L < MAX_L; L++)
             for (int32_t T = 1; T <= 6; T++)
                 for (int32_t D = 0; D < T; D++)
@@ -206,7 +175,7 @@ static void several_edits(void)
 {
     int n = 0, wrong = 0;
 
-    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+    for (size_t p = 0; p < N_PROGRAMS; p++)
         for (int32_t T = 2; T <= 5; T++)
             for (int32_t D = 0; D < T; D++)
                 for (int32_t layer = 0; layer < MAX_L - 1; layer++) {
@@ -232,7 +201,7 @@ static void programs_are_checked(void)
                                     {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {0}};
     ps_err err = PS_ERR_INIT;
 
-    for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
+    for (size_t p = 0; p < N_PROGRAMS; p++)
         CHECK(ps_program_check(programs[p], &err) == 0);
     CHECK_ERR(ps_program_check(unread, &err), err, PS_EINPUT, "step 0");
     CHECK_ERR(ps_program_check(elsewhere, &err), err, PS_EINPUT, "does not end");

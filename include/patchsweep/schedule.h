@@ -1,0 +1,112 @@
+/*
+ * schedule.h - what a wave asks of a backend, as integers: which rows each step computes, and where its inputs lie.
+ *
+ * What advances is a strand: the own rows of one cell, or the rows of a base run that no run before had. In each layer
+ * the live strands go through the program in panels, one after the other. The outputs of a step of a panel are compact:
+ * row 0, 1, ... of its register. What a step reads and the panel does not compute is a base row: an output of the same step
+ * in the base runs, kept for the layer (or X at the entrance). Base rows are numbered by prefixes of tokens, so that runs that
+ * begin alike share them.
+ *
+ * A schedule knows no model and no floats. It is built for one rank and one wave; every rank numbers base rows alike.
+ */
+#ifndef PATCHSWEEP_SCHEDULE_H
+#define PATCHSWEEP_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/err.h"
+#include "patchsweep/grid.h"
+#include "patchsweep/path.h"
+
+/* A cell that this rank carries. */
+typedef struct ps_carried {
+    const ps_path *path;          /* borrowed */
+    int32_t pair, layer;          /* path's offsets count from `layer` */
+    enum ps_which base, source;
+} ps_carried;
+
+/* Consecutive rows of the store of K or V. */
+typedef struct ps_key_span {
+    int32_t row, n;
+} ps_key_span;
+
+/* Consecutive queries of one strand: rows q .. q + n - 1 of Q and of A; query i stands at position first + i and sees the
+ * keys at positions up to that, which are the spans one after the other. */
+typedef struct ps_query {
+    int32_t q, first, n;
+    int32_t k, v; /* first span of ps_work.spans of each */
+} ps_query;
+
+/* Columns of head `head` of compact row `to` become those of base row `from`. */
+typedef struct ps_put {
+    int32_t to, from, head;
+} ps_put;
+
+/* One step of a panel.  Lists are borrowed until the next panel. */
+typedef struct ps_step_work {
+    int32_t n;                            /* rows that it computes: 0 .. n - 1 of its register */
+    const int32_t *in[PS_MAX_INPUTS];     /* [n] where they are read; NULL: rows 0 .. n - 1 of the register.  i >= 0 is row
+                                             i of the register (of X's store, before X is written), i < 0 base row ~i.
+                                             K and V of an attention have none: spans say it */
+    const int32_t *positions;             /* [n] */
+    int32_t n_put_rows;                   /* rows n .. n + n_put_rows - 1: copies of base rows put_rows[], before the puts */
+    const int32_t *put_rows;
+    const ps_put *puts;
+    int32_t n_puts;
+} ps_step_work;
+
+/* A panel in a layer. */
+typedef struct ps_work {
+    ps_step_work step[PS_MAX_STEPS];
+    const ps_query *queries;
+    int32_t n_queries;
+    const ps_key_span *spans;
+    int32_t base_row, n_base; /* rows 0 .. n_base - 1 of every step are base rows base_row ...: to be kept as soon as
+                                 they are computed, for this panel's puts and later steps may read them */
+    int32_t kv_row;           /* the row of K's and V's stores that is row 0 of this panel's */
+    const int32_t *out;       /* [n_out] X's rows of the last step, as it writes them: their rows in X's store */
+    int32_t n_out;
+    int64_t rows;             /* own rows that advance: for progress */
+} ps_work;
+
+typedef struct ps_schedule ps_schedule;
+
+typedef struct ps_schedule_needs {
+    const ps_grid *grid;
+    const ps_step *program;
+    int32_t n_layers;
+    int32_t first_pair, n_pairs;  /* whose base runs carry the wave */
+    const ps_carried *cells;      /* [n_cells], by the layer that they enter at */
+    size_t n_cells;
+    int32_t panel_rows;           /* rows of a step's output at most, unless one strand has more */
+    bool leads;                   /* this rank computes the base runs */
+    bool alone;                   /* nobody waits for them: they share panels with cells */
+} ps_schedule_needs;
+
+int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err);
+void ps_schedule_close(ps_schedule *schedule);
+
+int32_t ps_schedule_base_rows(const ps_schedule *schedule); /* of the wave */
+int32_t ps_schedule_x_rows(const ps_schedule *schedule);    /* of this rank: base rows first where it leads */
+/* The base row of a run at a position, and how many rows from there on are consecutive, up to position `end`. */
+int32_t ps_schedule_base_row(const ps_schedule *schedule, int32_t pair, enum ps_which which, int32_t position);
+int32_t ps_schedule_base_piece(const ps_schedule *schedule, int32_t pair, enum ps_which which, int32_t position,
+                               int32_t end);
+
+/* Make the panels of `layer`: those of base runs alone (none where `alone`), then all others, of which the last n_late
+ * read base values behind the attention of this very layer. */
+typedef struct ps_panels {
+    size_t n_base, n, n_late;
+} ps_panels;
+ps_panels ps_schedule_layer(ps_schedule *schedule, int32_t layer);
+
+/* The steps [from, to) of panel `i` of the layer in hand.  A base panel may be done in two parts: what the second reads of
+ * the first's steps are base rows. */
+const ps_work *ps_schedule_panel(ps_schedule *schedule, size_t i, size_t from, size_t to);
+
+/* The last row of cell `i` behind the last layer: >= 0 its row of X's store, < 0 base row ~row. */
+int32_t ps_schedule_last_row(const ps_schedule *schedule, size_t i);
+
+#endif

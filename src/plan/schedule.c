@@ -1,0 +1,603 @@
+/*
+ * schedule.c - strands into panels, and a panel's steps into lists of rows.
+ *
+ * Where a value lies is read off the stretches of its strand's path (place_of): compact rows are counted along
+ * the stretches, so nothing is stored per row.
+ */
+#include "patchsweep/schedule.h"
+
+#include <string.h>
+
+#include "patchsweep/mem.h"
+
+#define N_VALUES (PS_MAX_STEPS + 1)
+
+typedef struct strand {
+    const ps_carried *cell;     /* NULL: of a base run */
+    int32_t pair, T;
+    enum ps_which base, source; /* of a base run's strand: the run itself */
+    int32_t first, n, row;      /* own rows of X: positions first .., in X's store from `row` on */
+    int32_t entry;              /* layer */
+    const ps_phase *phase;      /* of the layer in hand; NULL of a base run */
+    ps_stretch of_x[2], of_step[2]; /* of a base run: rows before `first` are base rows, the others its own */
+    int32_t at[N_VALUES], put_at[N_VALUES]; /* this panel: first compact row of each value's computed and put rows */
+} strand;
+
+typedef struct panel {
+    size_t first, n; /* of `order` */
+    int32_t rows;
+} panel;
+
+struct ps_schedule {
+    ps_schedule_needs needs;
+    size_t n_steps, attend;
+    int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that each step reads */
+    size_t n_in[PS_MAX_STEPS];
+    int32_t *row_of;  /* [n_nodes] base row of a prefix */
+    int32_t n_base_rows, n_x_rows, max_pieces;
+    strand *strands;  /* base runs' (where this rank leads), then the cells */
+    size_t n_base, n_strands;
+    strand **order;   /* [n_strands] the live ones, as panels take them */
+    panel *panels;
+    size_t n_panels;
+    int32_t layer, capacity;
+    /* the panel in hand */
+    ps_work work;
+    int32_t *ints;    /* its lists */
+    size_t n_ints;
+    ps_put *puts;
+    size_t n_puts;
+    ps_query *queries;
+    ps_key_span *spans;
+    size_t n_spans;
+};
+
+/* ---- base rows ---- */
+
+int32_t ps_schedule_base_row(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t position)
+{
+    return s->row_of[s->needs.grid->pairs[pair].nodes[which][position]];
+}
+
+int32_t ps_schedule_base_piece(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t position, int32_t end)
+{
+    const int32_t *nodes = s->needs.grid->pairs[pair].nodes[which];
+    int32_t next = position + 1;
+
+    while (next < end && s->row_of[nodes[next]] == s->row_of[nodes[next - 1]] + 1)
+        next++;
+    return next - position;
+}
+
+static int32_t count_pieces(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t T)
+{
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < T; i += ps_schedule_base_piece(s, pair, which, i, T))
+        n++;
+    return n;
+}
+
+static void add_strand(ps_schedule *s, strand one)
+{
+    one.row = s->n_x_rows;
+    s->n_x_rows += one.n;
+    s->strands[s->n_strands++] = one;
+}
+
+/* Number the base rows: those that a run is the first to have, run by run. */
+static void number_base_rows(ps_schedule *s)
+{
+    const ps_grid *grid = s->needs.grid;
+    int32_t end = s->needs.first_pair + s->needs.n_pairs;
+
+    for (int32_t pair = s->needs.first_pair; pair < end; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++)
+            for (int32_t i = 0; i < grid->pairs[pair].n_positions; i++)
+                s->row_of[grid->pairs[pair].nodes[which][i]] = -1;
+    for (int32_t pair = s->needs.first_pair; pair < end; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++) {
+            const int32_t *nodes = grid->pairs[pair].nodes[which];
+            int32_t T = grid->pairs[pair].n_positions, first = 0;
+            while (first < T && s->row_of[nodes[first]] >= 0)
+                first++;
+            for (int32_t i = first; i < T; i++)
+                s->row_of[nodes[i]] = s->n_base_rows++;
+            int32_t pieces = count_pieces(s, pair, (enum ps_which)which, T);
+            s->max_pieces = pieces > s->max_pieces ? pieces : s->max_pieces;
+            if (first < T && s->needs.leads)
+                add_strand(s, (strand){.pair = pair, .T = T, .base = (enum ps_which)which, .source = (enum ps_which)which,
+                                       .first = first, .n = T - first,
+                                       .of_x = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_X}},
+                                       .of_step = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_STEP}}});
+        }
+    s->n_base = s->n_strands;
+}
+
+/* ---- opening ---- */
+
+static void resolve_inputs(ps_schedule *s)
+{
+    int now[PS_N_REGS] = {[PS_X] = 0};
+
+    for (size_t i = 0; i < s->n_steps; i++) {
+        uint8_t in[PS_MAX_INPUTS];
+        s->n_in[i] = ps_step_inputs(&s->needs.program[i], in);
+        for (size_t k = 0; k < s->n_in[i]; k++)
+            s->in[i][k] = now[in[k]];
+        now[s->needs.program[i].out] = (int)i + 1;
+    }
+}
+
+static void add_cells(ps_schedule *s)
+{
+    for (const ps_carried *c = s->needs.cells; c < s->needs.cells + s->needs.n_cells; c++) {
+        int32_t T = s->needs.grid->pairs[c->pair].n_positions, first = ps_path_first_row(c->path);
+        int32_t entry = ps_path_entry(c->path);
+        add_strand(s, (strand){.cell = c, .pair = c->pair, .T = T, .base = c->base, .source = c->source, .first = first,
+                               .n = T - first, .entry = entry == INT32_MAX ? INT32_MAX : c->layer + entry});
+    }
+}
+
+/* Room for the lists of the largest panel. */
+static int alloc_lists(ps_schedule *s, ps_err *err)
+{
+    int32_t most = s->needs.panel_rows;
+
+    for (const strand *t = s->strands; t < s->strands + s->n_strands; t++)
+        most = t->T > most ? t->T : most;
+    size_t rows = (size_t)most;
+    s->capacity = most;
+    /* a step has a list for each input, its positions and its put rows; X's rows at the end */
+    s->ints = ps_malloc((s->n_steps * (PS_MAX_INPUTS + 2) + 1) * rows, sizeof *s->ints, err);
+    s->puts = ps_malloc(PS_MAX_EDITS * rows, sizeof *s->puts, err);
+    s->queries = ps_malloc(rows, sizeof *s->queries, err);
+    /* of K and of V: pieces of two runs, cut and filled up by the cell's own rows */
+    s->spans = ps_malloc(rows * 2 * (size_t)(2 * s->max_pieces + 4 * PS_MAX_EDITS + 4), sizeof *s->spans, err);
+    return s->ints && s->puts && s->queries && s->spans ? 0 : -1;
+}
+
+int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err)
+{
+    ps_schedule *s = ps_calloc(1, sizeof *s, err);
+    size_t strands = needs->n_cells + (needs->leads ? PS_N_WHICH * (size_t)needs->n_pairs : 0);
+
+    if (!s)
+        return -1;
+    s->needs = *needs;
+    s->n_steps = ps_program_n(needs->program);
+    s->attend = ps_program_attend(needs->program);
+    s->row_of = ps_malloc((size_t)needs->grid->n_nodes, sizeof *s->row_of, err);
+    s->strands = ps_malloc(strands, sizeof *s->strands, err);
+    s->order = ps_malloc(strands, sizeof *s->order, err);
+    s->panels = ps_malloc(strands + 1, sizeof *s->panels, err);
+    if (s->row_of && s->strands && s->order && s->panels) {
+        resolve_inputs(s);
+        number_base_rows(s);
+        add_cells(s);
+        if (alloc_lists(s, err) == 0) {
+            *out = s;
+            return 0;
+        }
+    }
+    ps_schedule_close(s);
+    return -1;
+}
+
+void ps_schedule_close(ps_schedule *s)
+{
+    if (!s)
+        return;
+    ps_free(s->row_of);
+    ps_free(s->strands);
+    ps_free(s->order);
+    ps_free(s->panels);
+    ps_free(s->ints);
+    ps_free(s->puts);
+    ps_free(s->queries);
+    ps_free(s->spans);
+    ps_free(s);
+}
+
+int32_t ps_schedule_base_rows(const ps_schedule *s)
+{
+    return s->n_base_rows;
+}
+
+int32_t ps_schedule_x_rows(const ps_schedule *s)
+{
+    return s->n_x_rows;
+}
+
+int32_t ps_schedule_last_row(const ps_schedule *s, size_t i)
+{
+    const strand *t = &s->strands[s->n_base + i];
+
+    switch (ps_path_end_place(t->cell->path, s->needs.n_layers - 1 - t->cell->layer)) {
+    case PS_AT_X:
+        return t->row + t->n - 1;
+    case PS_AT_SOURCE:
+        return ~ps_schedule_base_row(s, t->pair, t->source, t->T - 1);
+    default:
+        return ~ps_schedule_base_row(s, t->pair, t->base, t->T - 1);
+    }
+}
+
+/* ---- panels ---- */
+
+/* Rows of the step with most of them. */
+static int32_t rows_of(const ps_schedule *s, const strand *t)
+{
+    int32_t most = t->phase ? 0 : t->n;
+
+    for (size_t v = 0; t->phase && v <= s->n_steps; v++) {
+        int32_t n = t->phase->n_step[v] + t->phase->n_put[v];
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* Group order[first .. end) into panels of about equal rows, none above panel_rows unless one strand is. */
+static void add_panels(ps_schedule *s, size_t first, size_t end)
+{
+    int64_t total = 0, limit = s->needs.panel_rows;
+
+    for (size_t i = first; i < end; i++)
+        total += rows_of(s, s->order[i]);
+    int64_t n_panels = (total + limit - 1) / limit, share = n_panels ? (total + n_panels - 1) / n_panels : 0;
+    for (size_t i = first; i < end;) {
+        panel *p = &s->panels[s->n_panels++];
+        *p = (panel){.first = i};
+        for (; i < end; i++) {
+            int32_t n = rows_of(s, s->order[i]);
+            if (p->n && (p->rows >= share || p->rows + n > limit))
+                break;
+            p->rows += n;
+            p->n++;
+        }
+    }
+}
+
+/* Does a strand read base values behind attention in the layer in hand? */
+static bool is_late(const ps_schedule *s, const strand *t)
+{
+    return t->phase && t->phase->looked_up >> (s->attend + 1);
+}
+
+ps_panels ps_schedule_layer(ps_schedule *s, int32_t layer)
+{
+    ps_panels made = {0};
+    size_t n = 0, n_base;
+    bool last = layer == s->needs.n_layers - 1;
+
+    s->layer = layer;
+    s->n_panels = 0;
+    for (; n < s->n_base; n++)
+        s->order[n] = &s->strands[n];
+    n_base = n;
+    for (int late = 0; late < 2; late++) {
+        size_t first = n;
+        for (strand *t = s->strands + s->n_base; t < s->strands + s->n_strands; t++) {
+            if (t->entry > layer)
+                continue;
+            t->phase = ps_path_phase(t->cell->path, layer - t->cell->layer, last);
+            if (is_late(s, t) == late && rows_of(s, t) > 0)
+                s->order[n++] = t;
+        }
+        if (late == 0 && !s->needs.alone) {
+            add_panels(s, 0, n_base);
+            made.n_base = s->n_panels;
+            add_panels(s, n_base, n);
+        } else if (late == 0)
+            add_panels(s, 0, n);
+        else {
+            size_t before = s->n_panels;
+            add_panels(s, first, n);
+            made.n_late = s->n_panels - before;
+        }
+    }
+    made.n = s->n_panels - made.n_base;
+    return made;
+}
+
+/* ---- a panel's lists ---- */
+
+static bool is_step(uint8_t place)
+{
+    return place == PS_AT_STEP || place == PS_AT_STEP_PUT;
+}
+
+/* A walk along a strand's value, row by row upwards. */
+typedef struct cursor {
+    const strand *strand;
+    size_t value;
+    const ps_stretch *stretch;
+    int32_t begin, n_step, n_put; /* of the stretch, and rows in front of it */
+    ps_stretch whole;             /* all rows are base rows */
+} cursor;
+
+/* `from`: the first step of the panel in hand. What a first part of a base panel computed are base rows by now. */
+static void begin_at(cursor *c, const strand *t, size_t value, size_t from)
+{
+    *c = (cursor){.strand = t, .value = value, .whole = {t->T, PS_BASE, PS_AT_BASE}};
+    c->stretch = t->phase      ? ps_path_stretches(t->cell->path, t->phase, value)
+                 : value == 0  ? t->of_x
+                 : value > from ? t->of_step
+                                : &c->whole;
+}
+
+static void next_stretch(cursor *c)
+{
+    int32_t n = c->stretch->end - c->begin;
+
+    c->n_step += is_step(c->stretch->place) ? n : 0;
+    c->n_put += c->stretch->place == PS_AT_PUT ? n : 0;
+    c->begin = c->stretch->end;
+    c->stretch++;
+}
+
+static void move_to(cursor *c, int32_t row)
+{
+    while (row >= c->stretch->end)
+        next_stretch(c);
+}
+
+/* Where the cursor's value lies at `row`, which is in its stretch: see ps_step_work.in. */
+static int32_t place_of(const ps_schedule *s, const cursor *c, int32_t row)
+{
+    const strand *t = c->strand;
+
+    switch (c->stretch->place) {
+    case PS_AT_BASE:
+        return ~ps_schedule_base_row(s, t->pair, t->base, row);
+    case PS_AT_SOURCE:
+        return ~ps_schedule_base_row(s, t->pair, t->source, row);
+    case PS_AT_X:
+        return t->row + row - t->first;
+    case PS_AT_STEP:
+    case PS_AT_STEP_PUT:
+        return t->at[c->value] + c->n_step + row - c->begin;
+    case PS_AT_PUT:
+        return t->put_at[c->value] + c->n_put + row - c->begin;
+    }
+    PS_BUG("a step reads value %zu at row %d, which is nowhere", c->value, (int)row);
+}
+
+static int32_t *take_ints(ps_schedule *s, size_t n)
+{
+    int32_t *at = s->ints + s->n_ints;
+
+    s->n_ints += n;
+    return at;
+}
+
+static strand **strands_of(const ps_schedule *s, const panel *p)
+{
+    return s->order + p->first;
+}
+
+/* Number the compact rows of step i: computed ones of all strands first, then put ones. */
+static void number_rows(ps_schedule *s, const panel *p, size_t i)
+{
+    ps_step_work *step = &s->work.step[i];
+    strand **strands = strands_of(s, p);
+    int32_t put = 0;
+
+    *step = (ps_step_work){0};
+    for (size_t k = 0; k < p->n; k++) {
+        strands[k]->at[i + 1] = step->n;
+        step->n += strands[k]->phase ? strands[k]->phase->n_step[i + 1] : strands[k]->n;
+    }
+    for (size_t k = 0; k < p->n; k++) {
+        strands[k]->put_at[i + 1] = step->n + put;
+        put += strands[k]->phase ? strands[k]->phase->n_put[i + 1] : 0;
+    }
+    step->n_put_rows = put;
+}
+
+/* Call `visit` for every row at which a strand computes step i. */
+typedef void row_visitor(void *context, const strand *t, int32_t row);
+
+static void each_row(ps_schedule *s, const panel *p, size_t i, size_t from, row_visitor *visit, void *context)
+{
+    strand **strands = strands_of(s, p);
+    cursor c;
+
+    for (size_t k = 0; k < p->n; k++)
+        for (begin_at(&c, strands[k], i + 1, from); c.begin < strands[k]->T; next_stretch(&c))
+            for (int32_t r = c.begin; is_step(c.stretch->place) && r < c.stretch->end; r++)
+                visit(context, strands[k], r);
+}
+
+typedef struct listing {
+    const ps_schedule *schedule;
+    size_t value, from;
+    int32_t *to, n;
+    bool plain;  /* so far it is 0, 1, 2 ... */
+    cursor at;
+} listing;
+
+static void list_input(void *context, const strand *t, int32_t row)
+{
+    listing *l = context;
+
+    if (l->at.strand != t)
+        begin_at(&l->at, t, l->value, l->from);
+    move_to(&l->at, row);
+    int32_t place = place_of(l->schedule, &l->at, row);
+    l->plain = l->plain && place == l->n;
+    l->to[l->n++] = place;
+}
+
+static void list_position(void *context, const strand *t, int32_t row)
+{
+    listing *l = context;
+
+    (void)t;
+    l->to[l->n++] = row;
+}
+
+/* Where step i finds its inputs; X's store is not a register, so value 0 is always a list. */
+static void list_inputs(ps_schedule *s, const panel *p, size_t i, size_t from)
+{
+    ps_step_work *step = &s->work.step[i];
+    size_t n_in = s->needs.program[i].op == PS_OP_ATTEND ? 1 : s->n_in[i], n = (size_t)step->n;
+
+    for (size_t k = 0; k < n_in; k++) {
+        listing l = {.schedule = s, .value = (size_t)s->in[i][k], .from = from, .to = take_ints(s, n),
+                     .plain = s->in[i][k] > 0};
+        each_row(s, p, i, from, list_input, &l);
+        step->in[k] = l.plain ? NULL : l.to;
+    }
+    listing l = {.to = take_ints(s, n)};
+    each_row(s, p, i, from, list_position, &l);
+    step->positions = l.to;
+}
+
+/* ---- edits of some columns ---- */
+
+static void put_row(ps_schedule *s, ps_step_work *step, const strand *t, const cursor *c, int32_t row, int32_t head)
+{
+    int32_t to = place_of(s, c, row);
+
+    s->puts[s->n_puts++] = (ps_put){to, ps_schedule_base_row(s, t->pair, t->source, row), head};
+    step->n_puts++;
+}
+
+static void list_puts_of(ps_schedule *s, ps_step_work *step, const strand *t, size_t i)
+{
+    size_t n_edits;
+    const ps_edit *edits = ps_path_edits(t->cell->path, &n_edits);
+
+    for (const ps_edit *e = edits; e < edits + n_edits; e++) {
+        cursor c;
+        if (e->head < 0 || e->tap != s->needs.program[i].tap || t->cell->layer + e->offset != s->layer)
+            continue;
+        begin_at(&c, t, i + 1, 0);
+        for (int32_t r = e->first; r < e->first + e->n; r++) {
+            move_to(&c, r);
+            if (c.stretch->place == PS_AT_PUT || c.stretch->place == PS_AT_STEP_PUT)
+                put_row(s, step, t, &c, r, e->head);
+        }
+    }
+}
+
+static void list_puts(ps_schedule *s, const panel *p, size_t i)
+{
+    ps_step_work *step = &s->work.step[i];
+    strand **strands = strands_of(s, p);
+    int32_t *rows = take_ints(s, (size_t)step->n_put_rows);
+    cursor c;
+
+    step->put_rows = rows;
+    step->puts = s->puts + s->n_puts;
+    for (size_t k = 0; k < p->n; k++) {
+        const strand *t = strands[k];
+        if (!t->phase)
+            continue;
+        if (t->phase->n_put[i + 1])
+            for (begin_at(&c, t, i + 1, 0); c.begin < t->T; next_stretch(&c))
+                for (int32_t r = c.begin; c.stretch->place == PS_AT_PUT && r < c.stretch->end; r++)
+                    *rows++ = ps_schedule_base_row(s, t->pair, t->base, r);
+        list_puts_of(s, step, t, i);
+    }
+}
+
+/* ---- attention ---- */
+
+static void add_span(ps_schedule *s, int32_t row, int32_t n)
+{
+    s->spans[s->n_spans++] = (ps_key_span){row, n};
+}
+
+static void add_base_spans(ps_schedule *s, const strand *t, enum ps_which which, int32_t first, int32_t end)
+{
+    for (int32_t piece; first < end; first += piece) {
+        piece = ps_schedule_base_piece(s, t->pair, which, first, end);
+        add_span(s, ps_schedule_base_row(s, t->pair, which, first), piece);
+    }
+}
+
+/* Rows 0 .. n - 1 of value v, which is K or V; returns the first span. */
+static int32_t add_spans(ps_schedule *s, const strand *t, size_t v, int32_t n, size_t from)
+{
+    int32_t first = (int32_t)s->n_spans;
+    cursor c;
+
+    for (begin_at(&c, t, v, from); c.begin < n; next_stretch(&c)) {
+        int32_t end = c.stretch->end < n ? c.stretch->end : n;
+        if (c.stretch->end == c.begin)
+            continue;
+        if (c.stretch->place == PS_AT_BASE || c.stretch->place == PS_AT_SOURCE)
+            add_base_spans(s, t, c.stretch->place == PS_AT_BASE ? t->base : t->source, c.begin, end);
+        else
+            add_span(s, s->work.kv_row + place_of(s, &c, c.begin), end - c.begin);
+    }
+    return first;
+}
+
+static void list_queries(ps_schedule *s, const panel *p, size_t from)
+{
+    strand **strands = strands_of(s, p);
+    ps_query *query = s->queries;
+    int32_t n = 0;
+    cursor c;
+
+    for (size_t k = 0; k < p->n; k++) {
+        const strand *t = strands[k];
+        int32_t last = -1, kv[2] = {0, 0};
+        for (begin_at(&c, t, s->attend + 1, from); c.begin < t->T; next_stretch(&c))
+            last = is_step(c.stretch->place) ? c.stretch->end - 1 : last;
+        if (last < 0)
+            continue;
+        for (int i = 0; i < 2; i++)
+            kv[i] = add_spans(s, t, (size_t)s->in[s->attend][1 + i], last + 1, from);
+        for (begin_at(&c, t, s->attend + 1, from); c.begin < t->T; next_stretch(&c)) {
+            if (!is_step(c.stretch->place) || c.stretch->end == c.begin)
+                continue;
+            *query++ = (ps_query){n, c.begin, c.stretch->end - c.begin, kv[0], kv[1]};
+            n += c.stretch->end - c.begin;
+        }
+    }
+    s->work.n_queries = (int32_t)(query - s->queries);
+}
+
+/* ---- the panel ---- */
+
+static void list_x_row(void *context, const strand *t, int32_t row)
+{
+    listing *l = context;
+
+    l->to[l->n++] = t->row + row - t->first;
+}
+
+const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size_t to)
+{
+    const panel *p = &s->panels[index];
+    strand **strands = strands_of(s, p);
+
+    s->n_ints = s->n_puts = s->n_spans = 0;
+    s->work.queries = s->queries;
+    s->work.spans = s->spans;
+    s->work.n_queries = s->work.n_base = s->work.n_out = 0;
+    s->work.rows = p->rows;
+    s->work.base_row = s->work.kv_row = s->n_base_rows;
+    if (!strands[0]->phase)
+        s->work.base_row = s->work.kv_row = strands[0]->row;
+    for (size_t k = 0; k < p->n && !strands[k]->phase; k++)
+        s->work.n_base += strands[k]->n;
+    for (size_t i = from; i < to; i++) {
+        number_rows(s, p, i);
+        list_inputs(s, p, i, from);
+        list_puts(s, p, i);
+        if (i == s->attend)
+            list_queries(s, p, from);
+    }
+    if (to == s->n_steps) {
+        listing l = {.to = take_ints(s, (size_t)s->work.step[to - 1].n)};
+        each_row(s, p, to - 1, from, list_x_row, &l);
+        s->work.out = l.to;
+        s->work.n_out = l.n;
+    }
+    return &s->work;
+}
