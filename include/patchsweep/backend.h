@@ -41,24 +41,29 @@ typedef struct ps_heads {
     float scale; /* of q.k, 1 / sqrt(head_dim) */
 } ps_heads;
 
-/* Keys and values of consecutive positions: k, v [n, n_kv_heads * head_dim]. */
-typedef struct ps_keys {
-    const float *k, *v;
-    int32_t n;
-} ps_keys;
+/* Consecutive rows of a store of keys, or of values. */
+typedef struct ps_key_span {
+    int32_t row, n;
+} ps_key_span;
 
 /*
- * Consecutive query rows of one run: row i stands at position first + i and sees the keys at
- * positions 0 .. first + i.  The keys come in pieces, in the order of their positions, because a run shares
- * the keys before its first own row with other runs.  The caller owns `keys` and the rows that the pieces point to;
- * runs of one call may share both.
+ * Consecutive queries of one run: query i is row q + i, stands at position first + i, and sees the keys at positions
+ * 0 .. first + i.  Its keys are spans one after the other, because a run shares rows with others; its values likewise.
  */
-typedef struct ps_queries {
-    const float *q; /* [n, n_heads * head_dim] */
-    float *out;     /* the same shape; overlaps no run's q, k or v */
-    int32_t first, n;
-    const ps_keys *keys; /* pieces that together hold first + n keys or more */
-} ps_queries;
+typedef struct ps_query {
+    int32_t q, first, n;
+    int32_t k, v; /* the first span of each; the spans from there on hold first + n rows or more */
+} ps_query;
+
+/* What one call of attention works on.  `out` overlaps nothing else. */
+typedef struct ps_attention {
+    float *out;     /* [.., n_heads * head_dim], by rows as q */
+    const float *q; /* the same shape */
+    const float *k, *v; /* [.., n_kv_heads * head_dim] */
+    const ps_query *queries;
+    size_t n_queries;
+    const ps_key_span *spans;
+} ps_attention;
 
 typedef struct ps_backend_ops {
     const char *name;
@@ -79,12 +84,12 @@ typedef struct ps_backend_ops {
      * (x [rows, heads * head_dim], in place; positions [rows]; cos, sin [position, head_dim / 2]) */
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
                  size_t rows, size_t heads, size_t head_dim);
-    /* out = softmax(q k^T scale) v, causal, for each of the runs.  first + n <= backend->max_positions. */
-    void (*attend)(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads);
+    /* out = softmax(q k^T scale) v, causal, for each query.  first + n <= backend->max_positions. */
+    void (*attend)(const ps_backend *backend, const ps_attention *work, ps_heads heads);
     /* gate = silu(gate) * up, elementwise over n, in place */
     void (*swiglu)(float *gate, const float *up, size_t n);
-    /* x += y, elementwise over n, in place */
-    void (*add)(float *x, const float *y, size_t n);
+    /* out = x + y, elementwise over n; out may be x or y */
+    void (*add)(float *out, const float *x, const float *y, size_t n);
     /* out[to ? to[r] : r] = x[from ? from[r] : r]       (rows of width d; no row is in `to` twice) */
     void (*move)(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
                  size_t d);

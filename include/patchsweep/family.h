@@ -1,14 +1,14 @@
 /*
  * family.h - architectures by name: where config.json and the weights' files have what.
  *
- * A row serves an architecture that computes as Llama does under other tensor names.  Anything else is known in
- * four more places: the keys of config.json in config.c, the shapes of tensors in weights.c, the steps of a layer in
- * forward.c, and their cost in cost.c.  Extend those by kinds of step, not by comparing names.
+ * A layer is a program of steps (program.h); forward pass, cost and the rows that cells compute follow from it.  Two more
+ * places know what a family may need: the keys of config.json in config.c and the shapes of tensors in weights.c.
  */
 #ifndef PATCHSWEEP_FAMILY_H
 #define PATCHSWEEP_FAMILY_H
 
 #include "patchsweep/config.h"
+#include "patchsweep/program.h"
 
 /* The tensors of a layer and of the whole model, in the order in which a pass needs them. */
 enum ps_tensor_role {
@@ -22,6 +22,7 @@ enum ps_tensor_role {
 struct ps_family {
     const char *architecture; /* config.json's architectures[0]: "LlamaForCausalLM" */
     const char *model_type;   /* "llama" */
+    const ps_step *layer;     /* what a layer computes; weights and biases are roles below */
     const char *tensor[PS_N_ROLES]; /* names, %d for the layer: "model.layers.%d.self_attn.q_proj.weight" */
 };
 

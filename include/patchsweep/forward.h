@@ -1,12 +1,8 @@
 /*
- * forward.h - one layer of the network over any rows.
+ * forward.h - the steps of a layer's program, over any rows.
  *
- * The steps of a layer, in their order, over rows that may belong to many runs and
- * stand at many positions.  Only attention must know which row belongs to which run; the caller (wave.c)
- * tells it by ps_queries.
- *
- *     h = norm(x)   q, k, v = rope(h W + b)   a = attend(q, k, v)
- *     m = x + a Wo  h = norm(m)  y = (silu(h Wg) * (h Wu)) Wd   x' = m + y
+ * The rows may belong to many runs and stand at many positions: which they are is the caller's business (wave.c).  Only
+ * attention must know which rows belong together, and is told by queries and spans of keys.
  */
 #ifndef PATCHSWEEP_FORWARD_H
 #define PATCHSWEEP_FORWARD_H
@@ -15,18 +11,15 @@
 #include "patchsweep/config.h"
 #include "patchsweep/weights.h"
 
-/* A model ready to run, and room for one panel of rows. */
+/* A model ready to run. */
 typedef struct ps_forward ps_forward;
 
-/*
- * `weights` and `backend` are borrowed.  No call may have more than `max_rows` rows nor a
- * position at or past `max_positions`.
- */
-int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights,
-                    const ps_backend *backend, size_t max_rows, size_t max_positions, ps_err *err);
+/* `weights` and `backend` are borrowed.  No row may stand at or past position `max_positions`. */
+int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights, const ps_backend *backend,
+                    size_t max_positions, ps_err *err);
 void ps_forward_close(ps_forward *forward);
 /* Bytes that ps_forward_open() allocates. */
-uint64_t ps_forward_bytes(const ps_config *config, size_t max_rows, size_t max_positions);
+uint64_t ps_forward_bytes(const ps_config *config, size_t max_positions);
 
 /* Most tokens of the LM head in one matrix product. */
 #define PS_HEAD_PANEL_TOKENS 4096
@@ -37,32 +30,26 @@ int32_t ps_forward_panel_tokens(const ps_config *config);
 ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand, int n_threads,
                                   size_t max_rows, size_t max_positions);
 
-size_t ps_forward_q_width(const ps_forward *forward);  /* n_heads * head_dim */
-size_t ps_forward_kv_width(const ps_forward *forward); /* n_kv_heads * head_dim */
-
 /* The backend's operations, for callers that move rows between calls. */
 const ps_backend_ops *ps_forward_ops(const ps_forward *forward);
 
-/* x [n, d_model] = the embeddings of `ids`: boundary 0. */
+/* x [n, d_model] = the embeddings of `ids`: X at the entrance of layer 0. */
 void ps_forward_embed(const ps_forward *forward, float *x, const int32_t *ids, size_t n);
 
 /* Acquire the weights of layer `layer`; the calls below compute with them. */
 int ps_forward_layer(ps_forward *forward, int32_t layer, ps_err *err);
 
-/* h = attention norm of x; h and x [rows, d_model]. */
-void ps_forward_norm(const ps_forward *forward, float *h, const float *x, size_t rows);
-/* q [rows, q_width] of normed rows at `positions`, rotated. */
-void ps_forward_q(const ps_forward *forward, float *q, const float *h, const int32_t *positions,
-                  size_t rows);
-/* k, v [rows, kv_width] of normed rows at `positions`, k rotated. */
-void ps_forward_kv(const ps_forward *forward, float *k, float *v, const float *h,
-                   const int32_t *positions, size_t rows);
-void ps_forward_attend(const ps_forward *forward, const ps_queries *runs, size_t n_runs);
-/*
- * Run the layer from Wo on: x [rows, d_model] is replaced by x', a [rows, q_width] is the output of attention.
- * Where not NULL, mid gets m and mlp gets y (each [rows, d_model]).
- */
-void ps_forward_rest(ps_forward *forward, float *x, const float *a, size_t rows, float *mid, float *mlp);
+/* What a step works on; out and in [n, width of the register]. */
+typedef struct ps_step_rows {
+    float *out;
+    const float *in, *in2;    /* in2: of steps with two inputs.  Either may be `out` */
+    const int32_t *positions; /* [n] */
+    size_t n;
+} ps_step_rows;
+
+/* Compute step `i` of the acquired layer's program, which is not its attention. */
+void ps_forward_step(const ps_forward *forward, size_t i, const ps_step_rows *rows);
+void ps_forward_attend(const ps_forward *forward, const ps_attention *work);
 
 /* h = final norm of x, rounded to the operand type of matrix products: a logit is then the same whether a matrix
  * product or a single dot product computes it. */

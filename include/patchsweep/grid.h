@@ -16,6 +16,7 @@
 #include "patchsweep/err.h"
 #include "patchsweep/job.h"
 #include "patchsweep/pair.h"
+#include "patchsweep/paths.h"
 
 typedef struct ps_grid_pair {
     int32_t n_positions;      /* T */
@@ -44,22 +45,31 @@ typedef struct ps_grid {
     int32_t *nodes;      /* storage of the pairs' */
     int32_t n_nodes;     /* different prefixes */
     int64_t n_keys;
+    const ps_step *program;
+    ps_paths *paths;     /* of the cells; grows as they are asked for */
 } ps_grid;
 
-/* PS_EINPUT where the job's layers or positions do not fit the model or a pair. */
-int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, int32_t n_layers, ps_err *err);
+/* A grid over a model of n_layers layers of `program`, which is borrowed.  PS_EINPUT where the job's layers or positions do not
+ * fit the model or a pair. */
+int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
+                  ps_err *err);
 /* Collective.  Broadcast rank 0's *grid; on other ranks *grid becomes a new grid. */
-int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err);
+int ps_grid_bcast(ps_grid **grid, const ps_step *program, ps_comm *comm, ps_err *err);
 void ps_grid_free(ps_grid *grid);
 
 int32_t ps_grid_max_positions(const ps_grid *grid);
 /* Whether that site is swept in that direction. */
 bool ps_grid_asks(const ps_grid *grid, int site, int direction);
-/*
- * ps_cell_known() of a cell of the grid.  For a free cell *which gets the run that the cell scores as; `which` may be
- * NULL.
- */
-enum ps_known ps_grid_known(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
+/* Whether a cell of the grid is free: its score is known without computing it.  *which gets the run that it scores as;
+ * `which` may be NULL. */
+bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
+/* The path of a cell that is computed: forced where the cell is a check, or free.  Borrowed; NULL with *err set where there is
+ * no memory for it. */
+const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err);
+/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  Its path was
+ * made before. */
+int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell);
+int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell);
 /*
  * The key of a cell: 0 .. n_keys - 1 over every site, direction, layer and position of the grid's pairs and over the
  * checks, whether swept or not.  -1 where the cell does not fit the grid.

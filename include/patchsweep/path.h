@@ -82,6 +82,7 @@ void ps_path_free(ps_path *path);
 const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
 /* The stretches of a value of a phase: the last ends at T.  Borrowed. */
 const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value);
+int32_t ps_path_positions(const ps_path *path); /* T */
 const ps_edit *ps_path_edits(const ps_path *path, size_t *n); /* borrowed */
 /* Values of the base or the source run that are read in some phase: bits. */
 uint32_t ps_path_looked_up(const ps_path *path);

@@ -80,7 +80,5 @@ int64_t ps_plan_rows(const ps_plan *plan, int rank);
 size_t ps_plan_max_cells(const ps_plan *plan, int rank);
 int32_t ps_plan_max_pairs(const ps_plan *plan);
 int64_t ps_plan_max_trunk_rows(const ps_plan *plan);
-/* Rows that a cell carries above its entry. */
-int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patchsweep/config.h"
 #include "patchsweep/err.h"
 
 enum ps_reg { PS_X, PS_H, PS_Q, PS_K, PS_V, PS_A, PS_Y, PS_Z, PS_G, PS_U, PS_N_REGS, PS_NO_REG = PS_N_REGS };
@@ -63,5 +64,15 @@ int ps_program_tap(const ps_step *program, enum ps_tap tap);
  * each tap once, no more than PS_MAX_STEPS.  PS_EINPUT names the step.
  */
 int ps_program_check(const ps_step *program, ps_err *err);
+
+/* Floats of a row of `reg`. */
+size_t ps_program_width(const ps_config *config, enum ps_reg reg);
+/*
+ * Floating-point operations of `step` at one row, a multiply-add being two: 2 k n for a matrix [n, k]; of attention
+ * for each key that the row sees, see ps_program_key_flops().  Norms, rotations and sums are not counted.
+ */
+double ps_program_row_flops(const ps_config *config, const ps_step *step);
+/* Operations of attention for each key that a row sees: q.k and the weighted sum of v. */
+double ps_program_key_flops(const ps_config *config);
 
 #endif

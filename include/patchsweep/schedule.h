@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patchsweep/backend.h"
+#include "patchsweep/base_rows.h"
 #include "patchsweep/err.h"
 #include "patchsweep/grid.h"
 #include "patchsweep/path.h"
@@ -26,18 +28,6 @@ typedef struct ps_carried {
     int32_t pair, layer;          /* path's offsets count from `layer` */
     enum ps_which base, source;
 } ps_carried;
-
-/* Consecutive rows of the store of K or V. */
-typedef struct ps_key_span {
-    int32_t row, n;
-} ps_key_span;
-
-/* Consecutive queries of one strand: rows q .. q + n - 1 of Q and of A; query i stands at position first + i and sees the
- * keys at positions up to that, which are the spans one after the other. */
-typedef struct ps_query {
-    int32_t q, first, n;
-    int32_t k, v; /* first span of ps_work.spans of each */
-} ps_query;
 
 /* Columns of head `head` of compact row `to` become those of base row `from`. */
 typedef struct ps_put {
@@ -73,27 +63,35 @@ typedef struct ps_work {
 
 typedef struct ps_schedule ps_schedule;
 
+/* What a schedule must be ready for. */
 typedef struct ps_schedule_needs {
-    const ps_grid *grid;
     const ps_step *program;
+    ps_base_rows *base;  /* borrowed; numbered anew for every wave */
     int32_t n_layers;
-    int32_t first_pair, n_pairs;  /* whose base runs carry the wave */
-    const ps_carried *cells;      /* [n_cells], by the layer that they enter at */
-    size_t n_cells;
-    int32_t panel_rows;           /* rows of a step's output at most, unless one strand has more */
-    bool leads;                   /* this rank computes the base runs */
-    bool alone;                   /* nobody waits for them: they share panels with cells */
+    size_t most_strands; /* of a wave: cells of this rank, and where it leads two runs for each pair */
+    int32_t most_pieces; /* of a base run of any wave */
+    int32_t panel_rows;  /* rows of a step's output at most */
+    bool leads;          /* this rank computes the base runs */
+    bool alone;          /* nobody waits for them: they share panels with cells */
 } ps_schedule_needs;
 
 int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err);
 void ps_schedule_close(ps_schedule *schedule);
+uint64_t ps_schedule_bytes(const ps_schedule_needs *needs); /* that ps_schedule_open() allocates */
 
-int32_t ps_schedule_base_rows(const ps_schedule *schedule); /* of the wave */
-int32_t ps_schedule_x_rows(const ps_schedule *schedule);    /* of this rank: base rows first where it leads */
-/* The base row of a run at a position, and how many rows from there on are consecutive, up to position `end`. */
-int32_t ps_schedule_base_row(const ps_schedule *schedule, int32_t pair, enum ps_which which, int32_t position);
-int32_t ps_schedule_base_piece(const ps_schedule *schedule, int32_t pair, enum ps_which which, int32_t position,
-                               int32_t end);
+/* Begin a wave over the base runs of n_pairs pairs, with cells[n_cells] of this rank, borrowed until the next one. */
+void ps_schedule_begin(ps_schedule *schedule, int32_t first_pair, int32_t n_pairs, const ps_carried *cells, size_t n_cells);
+
+/* Consecutive own rows of X's store: of a cell, or of a base run. */
+typedef struct ps_strand_rows {
+    const ps_carried *cell;  /* NULL: of a base run */
+    int32_t pair;
+    enum ps_which which;     /* of a base run */
+    int32_t first, n, row;   /* positions first .. first + n - 1, in X's store from `row` on */
+    int32_t entry;           /* the first layer that changes them; INT32_MAX: none */
+} ps_strand_rows;
+size_t ps_schedule_n_strands(const ps_schedule *schedule); /* base runs' first, in the order of base rows, then the cells' */
+ps_strand_rows ps_schedule_strand(const ps_schedule *schedule, size_t i);
 
 /* Make the panels of `layer`: those of base runs alone (none where `alone`), then all others, of which the last n_late
  * read base values behind the attention of this very layer. */

@@ -30,10 +30,10 @@ typedef struct ps_wave ps_wave;
 enum ps_word { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
 
 /* The rows of one strand between two layers: what a snapshot must hold of it. */
-enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_ROWS_MID, PS_ROWS_MLP, PS_N_ROWS_KINDS };
+enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_N_ROWS_KINDS };
 typedef struct ps_rows {
     enum ps_rows_kind kind;
-    ps_cell cell;         /* of PS_ROWS_BASE, _MID and _MLP: the pair, and in `direction` the run as an enum ps_which */
+    ps_cell cell;         /* of PS_ROWS_BASE: the pair, and in `direction` the run as an enum ps_which */
     int32_t first, n;     /* positions first .. first + n - 1; n = 0: a cell that has not entered yet */
     float *rows;          /* [n, d_model] */
 } ps_rows;

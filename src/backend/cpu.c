@@ -63,15 +63,15 @@ static inline float dot(const float *restrict a, const float *restrict b, size_t
 }
 
 /* Scores of one query against its first n_keys keys, softmaxed; returns their sum. */
-static float weigh(float *score, const float *q, const ps_queries *run, int32_t n_keys,
-                   size_t kv_at, size_t width, ps_heads heads)
+static float weigh(float *score, const float *q, const float *keys, const ps_key_span *span, int32_t n_keys,
+                   size_t width, ps_heads heads)
 {
     float largest = -INFINITY, sum = 0;
     int32_t j = 0;
 
-    for (const ps_keys *piece = run->keys; j < n_keys; piece++) {
-        const float *k = piece->k + kv_at;
-        for (int32_t i = 0; i < piece->n && j < n_keys; i++, j++, k += width) {
+    for (; j < n_keys; span++) {
+        const float *k = keys + (size_t)span->row * width;
+        for (int32_t i = 0; i < span->n && j < n_keys; i++, j++, k += width) {
             score[j] = dot(q, k, (size_t)heads.head_dim) * heads.scale;
             largest = score[j] > largest ? score[j] : largest;
         }
@@ -85,15 +85,15 @@ static float weigh(float *score, const float *q, const ps_queries *run, int32_t 
 }
 
 /* out = sum_j score[j] v[j] / sum */
-static void mix(float *restrict out, const float *score, float sum, const ps_queries *run,
-                int32_t n_keys, size_t kv_at, size_t width, size_t head_dim)
+static void mix(float *restrict out, const float *score, float sum, const float *values, const ps_key_span *span,
+                int32_t n_keys, size_t width, size_t head_dim)
 {
     int32_t j = 0;
 
     memset(out, 0, head_dim * sizeof *out);
-    for (const ps_keys *piece = run->keys; j < n_keys; piece++) {
-        const float *v = piece->v + kv_at;
-        for (int32_t n = 0; n < piece->n && j < n_keys; n++, j++, v += width) {
+    for (; j < n_keys; span++) {
+        const float *v = values + (size_t)span->row * width;
+        for (int32_t n = 0; n < span->n && j < n_keys; n++, j++, v += width) {
             float weight = score[j];
 #pragma omp simd
             for (size_t i = 0; i < head_dim; i++)
@@ -105,8 +105,9 @@ static void mix(float *restrict out, const float *score, float sum, const ps_que
         out[i] /= sum;
 }
 
-/* Rows first .. end of a run. */
-static void attend_rows(const ps_queries *run, int32_t first, int32_t end, float *score, ps_heads heads)
+/* Queries first .. end of a run. */
+static void attend_rows(const ps_attention *w, const ps_query *query, int32_t first, int32_t end, float *score,
+                        ps_heads heads)
 {
     size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
     size_t width = (size_t)heads.n_kv_heads * hd;
@@ -115,10 +116,10 @@ static void attend_rows(const ps_queries *run, int32_t first, int32_t end, float
     for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
         size_t kv_at = h / share * hd;
         for (int32_t r = first; r < end; r++) {
-            size_t at = (size_t)r * q_width + h * hd;
-            int32_t n_keys = run->first + r + 1;
-            float sum = weigh(score, run->q + at, run, n_keys, kv_at, width, heads);
-            mix(run->out + at, score, sum, run, n_keys, kv_at, width, hd);
+            size_t at = (size_t)(query->q + r) * q_width + h * hd;
+            int32_t n_keys = query->first + r + 1;
+            float sum = weigh(score, w->q + at, w->k + kv_at, w->spans + query->k, n_keys, width, heads);
+            mix(w->out + at, score, sum, w->v + kv_at, w->spans + query->v, n_keys, width, hd);
         }
     }
 }
@@ -127,15 +128,15 @@ static void attend_rows(const ps_queries *run, int32_t first, int32_t end, float
  * A task is a block of rows of one run, so that one long prompt occupies all threads.  A row's result does not
  * depend on the block that it is in.
  */
-static void attend(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads)
+static void attend(const ps_backend *backend, const ps_attention *w, ps_heads heads)
 {
 #pragma omp parallel num_threads(backend->n_threads)
 #pragma omp single
-    for (size_t i = 0; i < n_runs; i++)
-        for (int32_t first = 0; first < runs[i].n; first += ATTEND_ROWS) {
-            int32_t end = first + ATTEND_ROWS < runs[i].n ? first + ATTEND_ROWS : runs[i].n;
+    for (const ps_query *query = w->queries; query < w->queries + w->n_queries; query++)
+        for (int32_t first = 0; first < query->n; first += ATTEND_ROWS) {
+            int32_t end = first + ATTEND_ROWS < query->n ? first + ATTEND_ROWS : query->n;
 #pragma omp task
-            attend_rows(&runs[i], first, end,
+            attend_rows(w, query, first, end,
                         backend->scores + (size_t)omp_get_thread_num() * backend->max_positions, heads);
         }
 }
@@ -147,11 +148,11 @@ static void swiglu(float *gate, const float *up, size_t n)
         gate[i] = gate[i] / (1.0f + ps_vexp(-gate[i])) * up[i];
 }
 
-static void add(float *x, const float *y, size_t n)
+static void add(float *out, const float *x, const float *y, size_t n)
 {
 #pragma omp parallel for simd if (n > 4096)
     for (size_t i = 0; i < n; i++)
-        x[i] += y[i];
+        out[i] = x[i] + y[i];
 }
 
 static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows, size_t d)

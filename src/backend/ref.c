@@ -64,23 +64,22 @@ static void rope(float *x, const int32_t *positions, const float *cos, const flo
     }
 }
 
-/* The key (or value) row at `position` of head `kv`. */
-static const float *row_at(const ps_queries *run, int32_t position, int values, size_t width)
+/* The row of a store that holds `position` of the spans. */
+static size_t row_at(const ps_key_span *span, int32_t position)
 {
-    const ps_keys *piece = run->keys;
-
-    for (; position >= piece->n; piece++)
-        position -= piece->n;
-    return (values ? piece->v : piece->k) + (size_t)position * width;
+    for (; position >= span->n; span++)
+        position -= span->n;
+    return (size_t)(span->row + position);
 }
 
-static void attend_row(float *out, const float *q, const ps_queries *run, int32_t n_keys,
-                       size_t kv_at, size_t width, ps_heads heads, float *score)
+static void attend_row(float *out, const float *q, const ps_attention *w, const ps_query *query, int32_t n_keys,
+                       size_t kv_at, ps_heads heads, float *score)
 {
+    size_t width = (size_t)heads.n_kv_heads * (size_t)heads.head_dim;
     double largest = -INFINITY, sum = 0;
 
     for (int32_t j = 0; j < n_keys; j++) {
-        const float *k = row_at(run, j, 0, width) + kv_at;
+        const float *k = w->k + row_at(w->spans + query->k, j) * width + kv_at;
         double dot = 0;
         for (int32_t i = 0; i < heads.head_dim; i++)
             dot += (double)q[i] * k[i];
@@ -94,23 +93,22 @@ static void attend_row(float *out, const float *q, const ps_queries *run, int32_
     for (int32_t i = 0; i < heads.head_dim; i++) {
         double mix = 0;
         for (int32_t j = 0; j < n_keys; j++)
-            mix += (double)score[j] * row_at(run, j, 1, width)[kv_at + (size_t)i];
+            mix += (double)score[j] * w->v[row_at(w->spans + query->v, j) * width + kv_at + (size_t)i];
         out[i] = (float)(mix / sum);
     }
 }
 
-static void attend(const ps_backend *backend, const ps_queries *runs, size_t n_runs, ps_heads heads)
+static void attend(const ps_backend *backend, const ps_attention *w, ps_heads heads)
 {
     size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
-    size_t kv_width = (size_t)heads.n_kv_heads * hd;
     size_t share = (size_t)(heads.n_heads / heads.n_kv_heads);
 
-    for (const ps_queries *run = runs; run < runs + n_runs; run++)
-        for (int32_t r = 0; r < run->n; r++)
+    for (const ps_query *query = w->queries; query < w->queries + w->n_queries; query++)
+        for (int32_t r = 0; r < query->n; r++)
             for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
-                size_t at = (size_t)r * q_width + h * hd;
-                attend_row(run->out + at, run->q + at, run, run->first + r + 1, h / share * hd,
-                           kv_width, heads, backend->scores);
+                size_t at = (size_t)(query->q + r) * q_width + h * hd;
+                attend_row(w->out + at, w->q + at, w, query, query->first + r + 1, h / share * hd, heads,
+                           backend->scores);
             }
 }
 
@@ -120,10 +118,10 @@ static void swiglu(float *gate, const float *up, size_t n)
         gate[i] = (float)(gate[i] / (1.0 + exp(-(double)gate[i]))) * up[i];
 }
 
-static void add(float *x, const float *y, size_t n)
+static void add(float *out, const float *x, const float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        x[i] += y[i];
+        out[i] = x[i] + y[i];
 }
 
 static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,

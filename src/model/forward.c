@@ -1,5 +1,5 @@
 /*
- * forward.c - a pre-norm decoder layer, step by step, over rows.
+ * forward.c - what each kind of step is to the backend.
  *
  * Formulas: transformers' modeling_llama.py; RMSNorm in float32, rotary embedding on halves.
  */
@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "patchsweep/family.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
 
@@ -17,32 +18,28 @@ struct ps_forward {
     const ps_backend *backend;
     ps_matrix part[PS_N_ROLES]; /* the acquired layer */
     ps_matrix head;             /* the acquired panel, [tokens, d_model] */
-    float *cos, *sin;              /* [max_positions, head_dim / 2] */
-    float *h, *gate, *up;          /* [max_rows, d_model], [max_rows, d_mlp] twice */
-    size_t max_rows, d, q_width, kv_width, d_mlp;
+    float *cos, *sin;           /* [max_positions, head_dim / 2] */
+    size_t d;
 };
 
-#define N_BLOCKS 5
+#define N_BLOCKS 2
 
-static void list_blocks(ps_forward *f, const ps_config *c, size_t max_rows, size_t max_positions,
-                        ps_block blocks[N_BLOCKS])
+static void list_blocks(ps_forward *f, const ps_config *c, size_t max_positions, ps_block blocks[N_BLOCKS])
 {
-    size_t half = (size_t)c->head_dim / 2, d_mlp = (size_t)c->d_mlp;
+    size_t half = (size_t)c->head_dim / 2;
     const ps_block all[N_BLOCKS] = {
         {&f->cos, max_positions * half, sizeof(float)}, {&f->sin, max_positions * half, sizeof(float)},
-        {&f->h, max_rows * (size_t)c->d_model, sizeof(float)}, {&f->gate, max_rows * d_mlp, sizeof(float)},
-        {&f->up, max_rows * d_mlp, sizeof(float)},
     };
 
     memcpy(blocks, all, sizeof all);
 }
 
-uint64_t ps_forward_bytes(const ps_config *c, size_t max_rows, size_t max_positions)
+uint64_t ps_forward_bytes(const ps_config *c, size_t max_positions)
 {
     ps_forward none;
     ps_block blocks[N_BLOCKS];
 
-    list_blocks(&none, c, max_rows, max_positions, blocks);
+    list_blocks(&none, c, max_positions, blocks);
     return ps_blocks_bytes(blocks, N_BLOCKS);
 }
 
@@ -66,8 +63,8 @@ static int fill_rope(ps_forward *f, size_t max_positions, ps_err *err)
     return 0;
 }
 
-int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights,
-                    const ps_backend *backend, size_t max_rows, size_t max_positions, ps_err *err)
+int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights, const ps_backend *backend,
+                    size_t max_positions, ps_err *err)
 {
     ps_forward *f = ps_calloc(1, sizeof *f, err);
     ps_block blocks[N_BLOCKS];
@@ -77,12 +74,8 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
     f->config = config;
     f->weights = weights;
     f->backend = backend;
-    f->max_rows = max_rows;
     f->d = (size_t)config->d_model;
-    f->d_mlp = (size_t)config->d_mlp;
-    f->q_width = (size_t)config->n_heads * (size_t)config->head_dim;
-    f->kv_width = (size_t)config->n_kv_heads * (size_t)config->head_dim;
-    list_blocks(f, config, max_rows, max_positions, blocks);
+    list_blocks(f, config, max_positions, blocks);
     if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
         ps_forward_close(f);
         return -1;
@@ -97,7 +90,7 @@ void ps_forward_close(ps_forward *f)
 
     if (!f)
         return;
-    list_blocks(f, f->config, 0, 0, blocks);
+    list_blocks(f, f->config, 0, blocks);
     ps_blocks_free(blocks, N_BLOCKS);
     ps_free(f);
 }
@@ -116,16 +109,6 @@ ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int
     return (ps_backend_needs){.n_threads = n_threads, .operand = operand, .max_positions = max_positions,
                               .max_rows = ps_max(max_rows, max_positions), .max_depth = depth,
                               .max_matrix = (size_t)c->d_model * ps_max(panel, depth)};
-}
-
-size_t ps_forward_q_width(const ps_forward *f)
-{
-    return f->q_width;
-}
-
-size_t ps_forward_kv_width(const ps_forward *f)
-{
-    return f->kv_width;
 }
 
 const ps_backend_ops *ps_forward_ops(const ps_forward *f)
@@ -148,62 +131,46 @@ static void norm(const ps_forward *f, float *h, const float *x, const float *w, 
     f->backend->ops.norm(h, x, w, (float)f->config->norm_eps, rows, f->d);
 }
 
-void ps_forward_norm(const ps_forward *f, float *h, const float *x, size_t rows)
+/* The rows where the step leaves its output, for operations that work in place. */
+static float *in_place(const ps_step_rows *r, size_t width)
 {
-    norm(f, h, x, f->part[PS_W_ATTN_NORM].data, rows);
+    if (r->out != r->in)
+        memcpy(r->out, r->in, r->n * width * sizeof *r->out);
+    return r->out;
 }
 
-static void matmul(const ps_forward *f, float *out, const float *x, int weight, int bias, size_t rows)
+void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
 {
-    f->backend->ops.matmul(f->backend, out, x, &f->part[weight], f->part[bias].data, rows);
+    const ps_backend_ops *op = &f->backend->ops;
+    const ps_step *step = &f->config->family->layer[i];
+    size_t width = ps_program_width(f->config, (enum ps_reg)step->out), hd = (size_t)f->config->head_dim;
+
+    switch (step->op) {
+    case PS_OP_NORM:
+        norm(f, r->out, r->in, f->part[step->weight].data, r->n);
+        return;
+    case PS_OP_LINEAR:
+        op->matmul(f->backend, r->out, r->in, &f->part[step->weight], step->bias ? f->part[step->bias].data : NULL, r->n);
+        return;
+    case PS_OP_ROPE:
+        op->rope(in_place(r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd);
+        return;
+    case PS_OP_GLU:
+        op->swiglu(in_place(r, width), r->in2, r->n * width);
+        return;
+    case PS_OP_ADD:
+        op->add(r->out, r->in, r->in2, r->n * width);
+        return;
+    }
+    PS_BUG("step %zu of a layer is of kind %d", i, step->op);
 }
 
-static void rope(const ps_forward *f, float *x, const int32_t *positions, size_t rows, int32_t heads)
-{
-    f->backend->ops.rope(x, positions, f->cos, f->sin, rows, (size_t)heads, (size_t)f->config->head_dim);
-}
-
-void ps_forward_q(const ps_forward *f, float *q, const float *h, const int32_t *positions, size_t rows)
-{
-    matmul(f, q, h, PS_W_Q, PS_B_Q, rows);
-    rope(f, q, positions, rows, f->config->n_heads);
-}
-
-void ps_forward_kv(const ps_forward *f, float *k, float *v, const float *h,
-                   const int32_t *positions, size_t rows)
-{
-    matmul(f, k, h, PS_W_K, PS_B_K, rows);
-    matmul(f, v, h, PS_W_V, PS_B_V, rows);
-    rope(f, k, positions, rows, f->config->n_kv_heads);
-}
-
-void ps_forward_attend(const ps_forward *f, const ps_queries *runs, size_t n_runs)
+void ps_forward_attend(const ps_forward *f, const ps_attention *work)
 {
     ps_heads heads = {f->config->n_heads, f->config->n_kv_heads, f->config->head_dim,
                       (float)(1.0 / sqrt(f->config->head_dim))};
 
-    f->backend->ops.attend(f->backend, runs, n_runs, heads);
-}
-
-void ps_forward_rest(ps_forward *f, float *x, const float *a, size_t rows, float *mid, float *mlp)
-{
-    const ps_backend_ops *op = &f->backend->ops;
-    float *y = f->h; /* what a branch adds; free again before the norm writes it */
-
-    if (rows > f->max_rows)
-        PS_BUG("%zu rows in a panel of %zu", rows, f->max_rows);
-    matmul(f, y, a, PS_W_O, PS_B_O, rows);
-    op->add(x, y, rows * f->d);
-    if (mid)
-        op->move(mid, NULL, x, NULL, rows, f->d);
-    norm(f, f->h, x, f->part[PS_W_MLP_NORM].data, rows);
-    matmul(f, f->gate, f->h, PS_W_GATE, PS_B_GATE, rows);
-    matmul(f, f->up, f->h, PS_W_UP, PS_B_UP, rows);
-    op->swiglu(f->gate, f->up, rows * f->d_mlp);
-    matmul(f, y, f->gate, PS_W_DOWN, PS_B_DOWN, rows);
-    op->add(x, y, rows * f->d);
-    if (mlp)
-        op->move(mlp, NULL, y, NULL, rows, f->d);
+    f->backend->ops.attend(f->backend, work, heads);
 }
 
 /* In place, to what products take. */

@@ -76,3 +76,26 @@ int ps_program_check(const ps_step *program, ps_err *err)
         return ps_err_set(err, PS_EINPUT, "a layer's program has %zu attentions, and one is the most", attends);
     return 0;
 }
+
+size_t ps_program_width(const ps_config *c, enum ps_reg reg)
+{
+    size_t d = (size_t)c->d_model, mlp = (size_t)c->d_mlp, hd = (size_t)c->head_dim;
+    size_t q = (size_t)c->n_heads * hd, kv = (size_t)c->n_kv_heads * hd;
+    const size_t widths[PS_N_REGS] = {[PS_X] = d, [PS_H] = d, [PS_Q] = q, [PS_K] = kv, [PS_V] = kv, [PS_A] = q,
+                                      [PS_Y] = d, [PS_Z] = d, [PS_G] = mlp, [PS_U] = mlp};
+
+    return widths[reg];
+}
+
+double ps_program_row_flops(const ps_config *config, const ps_step *step)
+{
+    if (step->op != PS_OP_LINEAR)
+        return 0;
+    return 2.0 * (double)ps_program_width(config, (enum ps_reg)step->in) *
+           (double)ps_program_width(config, (enum ps_reg)step->out);
+}
+
+double ps_program_key_flops(const ps_config *config)
+{
+    return 4.0 * (double)ps_program_width(config, PS_Q);
+}

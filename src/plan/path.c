@@ -6,6 +6,7 @@
 #include "patchsweep/mem.h"
 
 struct ps_path {
+    int32_t T;
     int32_t n_phases; /* of each flavour */
     int32_t first_row, entry;
     ps_phase *phases;          /* [n_phases, 2]: within the model, and its last layer */
@@ -292,6 +293,7 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
         PS_BUG("%zu edits of a cell", n_edits);
     if (!path)
         return -1;
+    path->T = T;
     path->first_row = T;
     path->entry = INT32_MAX;
     take_edits(path, edits, n_edits);
@@ -330,6 +332,11 @@ const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last)
 const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value)
 {
     return path->stretches + phase->first[value];
+}
+
+int32_t ps_path_positions(const ps_path *path)
+{
+    return path->T;
 }
 
 const ps_edit *ps_path_edits(const ps_path *path, size_t *n)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
 
 #define N_VALUES (PS_MAX_STEPS + 1)
 
@@ -20,12 +21,17 @@ typedef struct strand {
     int32_t entry;              /* layer */
     const ps_phase *phase;      /* of the layer in hand; NULL of a base run */
     ps_stretch of_x[2], of_step[2]; /* of a base run: rows before `first` are base rows, the others its own */
-    int32_t at[N_VALUES], put_at[N_VALUES]; /* this panel: first compact row of each value's computed and put rows */
+    struct places *places;      /* in the panel in hand */
 } strand;
+
+/* The first compact row of each value's computed rows, and of its put rows. */
+typedef struct places {
+    int32_t at[N_VALUES], put_at[N_VALUES];
+} places;
 
 typedef struct panel {
     size_t first, n; /* of `order` */
-    int32_t rows;
+    int32_t rows;    /* of the step with most */
 } panel;
 
 struct ps_schedule {
@@ -33,16 +39,16 @@ struct ps_schedule {
     size_t n_steps, attend;
     int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that each step reads */
     size_t n_in[PS_MAX_STEPS];
-    int32_t *row_of;  /* [n_nodes] base row of a prefix */
-    int32_t n_base_rows, n_x_rows, max_pieces;
     strand *strands;  /* base runs' (where this rank leads), then the cells */
     size_t n_base, n_strands;
-    strand **order;   /* [n_strands] the live ones, as panels take them */
+    int32_t n_x_rows;
+    strand **order;   /* the live ones, as panels take them */
     panel *panels;
     size_t n_panels;
-    int32_t layer, capacity;
+    int32_t layer;
     /* the panel in hand */
     ps_work work;
+    places *places;
     int32_t *ints;    /* its lists */
     size_t n_ints;
     ps_put *puts;
@@ -52,69 +58,30 @@ struct ps_schedule {
     size_t n_spans;
 };
 
-/* ---- base rows ---- */
-
-int32_t ps_schedule_base_row(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t position)
-{
-    return s->row_of[s->needs.grid->pairs[pair].nodes[which][position]];
-}
-
-int32_t ps_schedule_base_piece(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t position, int32_t end)
-{
-    const int32_t *nodes = s->needs.grid->pairs[pair].nodes[which];
-    int32_t next = position + 1;
-
-    while (next < end && s->row_of[nodes[next]] == s->row_of[nodes[next - 1]] + 1)
-        next++;
-    return next - position;
-}
-
-static int32_t count_pieces(const ps_schedule *s, int32_t pair, enum ps_which which, int32_t T)
-{
-    int32_t n = 0;
-
-    for (int32_t i = 0; i < T; i += ps_schedule_base_piece(s, pair, which, i, T))
-        n++;
-    return n;
-}
-
-static void add_strand(ps_schedule *s, strand one)
-{
-    one.row = s->n_x_rows;
-    s->n_x_rows += one.n;
-    s->strands[s->n_strands++] = one;
-}
-
-/* Number the base rows: those that a run is the first to have, run by run. */
-static void number_base_rows(ps_schedule *s)
-{
-    const ps_grid *grid = s->needs.grid;
-    int32_t end = s->needs.first_pair + s->needs.n_pairs;
-
-    for (int32_t pair = s->needs.first_pair; pair < end; pair++)
-        for (int which = 0; which < PS_N_WHICH; which++)
-            for (int32_t i = 0; i < grid->pairs[pair].n_positions; i++)
-                s->row_of[grid->pairs[pair].nodes[which][i]] = -1;
-    for (int32_t pair = s->needs.first_pair; pair < end; pair++)
-        for (int which = 0; which < PS_N_WHICH; which++) {
-            const int32_t *nodes = grid->pairs[pair].nodes[which];
-            int32_t T = grid->pairs[pair].n_positions, first = 0;
-            while (first < T && s->row_of[nodes[first]] >= 0)
-                first++;
-            for (int32_t i = first; i < T; i++)
-                s->row_of[nodes[i]] = s->n_base_rows++;
-            int32_t pieces = count_pieces(s, pair, (enum ps_which)which, T);
-            s->max_pieces = pieces > s->max_pieces ? pieces : s->max_pieces;
-            if (first < T && s->needs.leads)
-                add_strand(s, (strand){.pair = pair, .T = T, .base = (enum ps_which)which, .source = (enum ps_which)which,
-                                       .first = first, .n = T - first,
-                                       .of_x = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_X}},
-                                       .of_step = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_STEP}}});
-        }
-    s->n_base = s->n_strands;
-}
-
 /* ---- opening ---- */
+
+#define N_BLOCKS 8
+
+static void list_blocks(ps_schedule *s, ps_block blocks[N_BLOCKS])
+{
+    size_t strands = s->needs.most_strands, rows = (size_t)s->needs.panel_rows;
+    size_t in_panel = ps_min(strands, rows);
+    /* of K and of V: pieces of two runs, cut and filled up by the cell's own rows */
+    size_t spans = 2 * (size_t)(2 * s->needs.most_pieces + 2 * PS_MAX_EDITS + 4);
+    const ps_block all[N_BLOCKS] = {
+        {&s->strands, strands, sizeof *s->strands},
+        {&s->order, strands, sizeof *s->order},
+        {&s->panels, strands + 1, sizeof *s->panels},
+        {&s->places, in_panel, sizeof *s->places},
+        /* a step has a list for each input, its positions and its put rows; X's rows at the end */
+        {&s->ints, (s->n_steps * (PS_MAX_INPUTS + 1) + 1) * rows, sizeof *s->ints},
+        {&s->puts, PS_MAX_EDITS * rows, sizeof *s->puts},
+        {&s->queries, rows, sizeof *s->queries},
+        {&s->spans, in_panel * spans, sizeof *s->spans},
+    };
+
+    memcpy(blocks, all, sizeof all);
+}
 
 static void resolve_inputs(ps_schedule *s)
 {
@@ -129,84 +96,107 @@ static void resolve_inputs(ps_schedule *s)
     }
 }
 
-static void add_cells(ps_schedule *s)
+static void prepare(ps_schedule *s, const ps_schedule_needs *needs)
 {
-    for (const ps_carried *c = s->needs.cells; c < s->needs.cells + s->needs.n_cells; c++) {
-        int32_t T = s->needs.grid->pairs[c->pair].n_positions, first = ps_path_first_row(c->path);
-        int32_t entry = ps_path_entry(c->path);
-        add_strand(s, (strand){.cell = c, .pair = c->pair, .T = T, .base = c->base, .source = c->source, .first = first,
-                               .n = T - first, .entry = entry == INT32_MAX ? INT32_MAX : c->layer + entry});
-    }
+    *s = (ps_schedule){.needs = *needs, .n_steps = ps_program_n(needs->program), .attend = ps_program_attend(needs->program)};
 }
 
-/* Room for the lists of the largest panel. */
-static int alloc_lists(ps_schedule *s, ps_err *err)
+uint64_t ps_schedule_bytes(const ps_schedule_needs *needs)
 {
-    int32_t most = s->needs.panel_rows;
+    ps_schedule s;
+    ps_block blocks[N_BLOCKS];
 
-    for (const strand *t = s->strands; t < s->strands + s->n_strands; t++)
-        most = t->T > most ? t->T : most;
-    size_t rows = (size_t)most;
-    s->capacity = most;
-    /* a step has a list for each input, its positions and its put rows; X's rows at the end */
-    s->ints = ps_malloc((s->n_steps * (PS_MAX_INPUTS + 2) + 1) * rows, sizeof *s->ints, err);
-    s->puts = ps_malloc(PS_MAX_EDITS * rows, sizeof *s->puts, err);
-    s->queries = ps_malloc(rows, sizeof *s->queries, err);
-    /* of K and of V: pieces of two runs, cut and filled up by the cell's own rows */
-    s->spans = ps_malloc(rows * 2 * (size_t)(2 * s->max_pieces + 4 * PS_MAX_EDITS + 4), sizeof *s->spans, err);
-    return s->ints && s->puts && s->queries && s->spans ? 0 : -1;
+    prepare(&s, needs);
+    list_blocks(&s, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS) + sizeof s;
 }
 
 int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err)
 {
     ps_schedule *s = ps_calloc(1, sizeof *s, err);
-    size_t strands = needs->n_cells + (needs->leads ? PS_N_WHICH * (size_t)needs->n_pairs : 0);
+    ps_block blocks[N_BLOCKS];
 
     if (!s)
         return -1;
-    s->needs = *needs;
-    s->n_steps = ps_program_n(needs->program);
-    s->attend = ps_program_attend(needs->program);
-    s->row_of = ps_malloc((size_t)needs->grid->n_nodes, sizeof *s->row_of, err);
-    s->strands = ps_malloc(strands, sizeof *s->strands, err);
-    s->order = ps_malloc(strands, sizeof *s->order, err);
-    s->panels = ps_malloc(strands + 1, sizeof *s->panels, err);
-    if (s->row_of && s->strands && s->order && s->panels) {
-        resolve_inputs(s);
-        number_base_rows(s);
-        add_cells(s);
-        if (alloc_lists(s, err) == 0) {
-            *out = s;
-            return 0;
-        }
+    prepare(s, needs);
+    list_blocks(s, blocks);
+    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0) {
+        ps_schedule_close(s);
+        return -1;
     }
-    ps_schedule_close(s);
-    return -1;
+    resolve_inputs(s);
+    *out = s;
+    return 0;
 }
 
 void ps_schedule_close(ps_schedule *s)
 {
+    ps_block blocks[N_BLOCKS];
+
     if (!s)
         return;
-    ps_free(s->row_of);
-    ps_free(s->strands);
-    ps_free(s->order);
-    ps_free(s->panels);
-    ps_free(s->ints);
-    ps_free(s->puts);
-    ps_free(s->queries);
-    ps_free(s->spans);
+    list_blocks(s, blocks);
+    ps_blocks_free(blocks, N_BLOCKS);
     ps_free(s);
 }
 
-int32_t ps_schedule_base_rows(const ps_schedule *s)
+/* ---- strands ---- */
+
+static void add_strand(ps_schedule *s, strand one)
 {
-    return s->n_base_rows;
+    if (s->n_strands == s->needs.most_strands)
+        PS_BUG("more than %zu strands", s->n_strands);
+    one.row = s->n_x_rows;
+    s->n_x_rows += one.n;
+    s->strands[s->n_strands++] = one;
 }
 
-int32_t ps_schedule_x_rows(const ps_schedule *s)
+static void add_base_run(void *context, int32_t pair, enum ps_which which, int32_t first)
 {
-    return s->n_x_rows;
+    ps_schedule *s = context;
+    int32_t T = s->needs.base->grid->pairs[pair].n_positions;
+
+    if (s->needs.leads)
+        add_strand(s, (strand){.pair = pair, .T = T, .base = which, .source = which, .first = first, .n = T - first,
+                               .of_x = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_X}},
+                               .of_step = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_STEP}}});
+}
+
+static void add_cell(ps_schedule *s, const ps_carried *c)
+{
+    int32_t T = s->needs.base->grid->pairs[c->pair].n_positions, first = ps_path_first_row(c->path);
+    int32_t entry = ps_path_entry(c->path);
+
+    add_strand(s, (strand){.cell = c, .pair = c->pair, .T = T, .base = c->base, .source = c->source, .first = first,
+                           .n = T - first, .entry = entry == INT32_MAX ? INT32_MAX : c->layer + entry});
+}
+
+void ps_schedule_begin(ps_schedule *s, int32_t first_pair, int32_t n_pairs, const ps_carried *cells, size_t n_cells)
+{
+    s->n_strands = 0;
+    s->n_x_rows = 0;
+    ps_base_rows_number(s->needs.base, first_pair, n_pairs, add_base_run, s);
+    s->n_base = s->n_strands;
+    for (const ps_carried *c = cells; c < cells + n_cells; c++)
+        add_cell(s, c);
+}
+
+size_t ps_schedule_n_strands(const ps_schedule *s)
+{
+    return s->n_strands;
+}
+
+ps_strand_rows ps_schedule_strand(const ps_schedule *s, size_t i)
+{
+    const strand *t = &s->strands[i];
+
+    return (ps_strand_rows){.cell = t->cell, .pair = t->pair, .which = t->base, .first = t->first, .n = t->n, .row = t->row,
+                            .entry = t->entry};
+}
+
+static int32_t base_row(const ps_schedule *s, const strand *t, enum ps_which which, int32_t row)
+{
+    return ps_base_row(s->needs.base, t->pair, which, row);
 }
 
 int32_t ps_schedule_last_row(const ps_schedule *s, size_t i)
@@ -217,9 +207,9 @@ int32_t ps_schedule_last_row(const ps_schedule *s, size_t i)
     case PS_AT_X:
         return t->row + t->n - 1;
     case PS_AT_SOURCE:
-        return ~ps_schedule_base_row(s, t->pair, t->source, t->T - 1);
+        return ~base_row(s, t, t->source, t->T - 1);
     default:
-        return ~ps_schedule_base_row(s, t->pair, t->base, t->T - 1);
+        return ~base_row(s, t, t->base, t->T - 1);
     }
 }
 
@@ -255,6 +245,8 @@ static void add_panels(ps_schedule *s, size_t first, size_t end)
             p->rows += n;
             p->n++;
         }
+        if (p->rows > limit)
+            PS_BUG("%d rows in a panel of %lld", (int)p->rows, (long long)limit);
     }
 }
 
@@ -267,14 +259,14 @@ static bool is_late(const ps_schedule *s, const strand *t)
 ps_panels ps_schedule_layer(ps_schedule *s, int32_t layer)
 {
     ps_panels made = {0};
-    size_t n = 0, n_base;
+    size_t n = 0;
     bool last = layer == s->needs.n_layers - 1;
 
     s->layer = layer;
     s->n_panels = 0;
     for (; n < s->n_base; n++)
         s->order[n] = &s->strands[n];
-    n_base = n;
+    size_t n_base = n;
     for (int late = 0; late < 2; late++) {
         size_t first = n;
         for (strand *t = s->strands + s->n_base; t < s->strands + s->n_strands; t++) {
@@ -349,16 +341,16 @@ static int32_t place_of(const ps_schedule *s, const cursor *c, int32_t row)
 
     switch (c->stretch->place) {
     case PS_AT_BASE:
-        return ~ps_schedule_base_row(s, t->pair, t->base, row);
+        return ~base_row(s, t, t->base, row);
     case PS_AT_SOURCE:
-        return ~ps_schedule_base_row(s, t->pair, t->source, row);
+        return ~base_row(s, t, t->source, row);
     case PS_AT_X:
         return t->row + row - t->first;
     case PS_AT_STEP:
     case PS_AT_STEP_PUT:
-        return t->at[c->value] + c->n_step + row - c->begin;
+        return t->places->at[c->value] + c->n_step + row - c->begin;
     case PS_AT_PUT:
-        return t->put_at[c->value] + c->n_put + row - c->begin;
+        return t->places->put_at[c->value] + c->n_put + row - c->begin;
     }
     PS_BUG("a step reads value %zu at row %d, which is nowhere", c->value, (int)row);
 }
@@ -385,11 +377,11 @@ static void number_rows(ps_schedule *s, const panel *p, size_t i)
 
     *step = (ps_step_work){0};
     for (size_t k = 0; k < p->n; k++) {
-        strands[k]->at[i + 1] = step->n;
+        strands[k]->places->at[i + 1] = step->n;
         step->n += strands[k]->phase ? strands[k]->phase->n_step[i + 1] : strands[k]->n;
     }
     for (size_t k = 0; k < p->n; k++) {
-        strands[k]->put_at[i + 1] = step->n + put;
+        strands[k]->places->put_at[i + 1] = step->n + put;
         put += strands[k]->phase ? strands[k]->phase->n_put[i + 1] : 0;
     }
     step->n_put_rows = put;
@@ -460,7 +452,7 @@ static void put_row(ps_schedule *s, ps_step_work *step, const strand *t, const c
 {
     int32_t to = place_of(s, c, row);
 
-    s->puts[s->n_puts++] = (ps_put){to, ps_schedule_base_row(s, t->pair, t->source, row), head};
+    s->puts[s->n_puts++] = (ps_put){to, base_row(s, t, t->source, row), head};
     step->n_puts++;
 }
 
@@ -498,7 +490,7 @@ static void list_puts(ps_schedule *s, const panel *p, size_t i)
         if (t->phase->n_put[i + 1])
             for (begin_at(&c, t, i + 1, 0); c.begin < t->T; next_stretch(&c))
                 for (int32_t r = c.begin; c.stretch->place == PS_AT_PUT && r < c.stretch->end; r++)
-                    *rows++ = ps_schedule_base_row(s, t->pair, t->base, r);
+                    *rows++ = base_row(s, t, t->base, r);
         list_puts_of(s, step, t, i);
     }
 }
@@ -513,8 +505,8 @@ static void add_span(ps_schedule *s, int32_t row, int32_t n)
 static void add_base_spans(ps_schedule *s, const strand *t, enum ps_which which, int32_t first, int32_t end)
 {
     for (int32_t piece; first < end; first += piece) {
-        piece = ps_schedule_base_piece(s, t->pair, which, first, end);
-        add_span(s, ps_schedule_base_row(s, t->pair, which, first), piece);
+        piece = ps_base_piece(s->needs.base, t->pair, which, first, end);
+        add_span(s, base_row(s, t, which, first), piece);
     }
 }
 
@@ -580,8 +572,12 @@ const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size
     s->work.queries = s->queries;
     s->work.spans = s->spans;
     s->work.n_queries = s->work.n_base = s->work.n_out = 0;
-    s->work.rows = p->rows;
-    s->work.base_row = s->work.kv_row = s->n_base_rows;
+    s->work.rows = 0;
+    for (size_t k = 0; k < p->n; k++) {
+        strands[k]->places = &s->places[k];
+        s->work.rows += strands[k]->n;
+    }
+    s->work.base_row = s->work.kv_row = s->needs.base->n;
     if (!strands[0]->phase)
         s->work.base_row = s->work.kv_row = strands[0]->row;
     for (size_t k = 0; k < p->n && !strands[k]->phase; k++)

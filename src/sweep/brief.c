@@ -122,7 +122,7 @@ static int read_model_and_pairs(ps_brief *b, const ps_run_options *o, ps_err *er
         ps_config_read(&b->config, b->model_dir, err) < 0 || open_tokenizer(b, err) < 0)
         return -1;
     if (ps_pairs_build(&b->pairs, b->job, b->tokenizer, b->config->vocab, err) < 0 ||
-        ps_grid_build(&b->grid, b->job, b->pairs, b->config->n_layers, err) < 0)
+        ps_grid_build(&b->grid, b->job, b->pairs, b->config->family->layer, b->config->n_layers, err) < 0)
         return ps_err_prefix(err, "job '%s'", o->job);
     return ps_identity_build(&b->identity, b->job, b->grid, b->model_dir, err);
 }

@@ -146,7 +146,7 @@ int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_directio
         float *row = rows + (size_t)cell.position * k->d;
         enum ps_which which;
         /* The final row of a cell that was not computed is a base run's. */
-        if (ps_grid_known(k->grid, &cell, &which) != PS_LIVE) {
+        if (ps_grid_free_cell(k->grid, &cell, &which)) {
             if (!k->base_finals[pair])
                 continue;
             memcpy(row, k->base + (size_t)which * k->d, k->d * sizeof *row);

@@ -24,6 +24,7 @@
 #include "harvest.h"
 #include "ledger.h"
 #include "patchsweep/backend.h"
+#include "patchsweep/family.h"
 #include "patchsweep/build.h"
 #include "patchsweep/cores.h"
 #include "patchsweep/file.h"
@@ -129,11 +130,13 @@ static int share(run *r, ps_err *err)
     share_string(r, &r->brief.rows_dir);
     share_string(r, &r->brief.model_dir);
     share_string(r, &r->brief.backend_name);
-    ps_grid_bcast(&r->brief.grid, r->comm, err);
-    if (ps_comm_agree(r->comm, err) < 0 || ps_same_files(r->comm, r->brief.model_dir, err) < 0)
+    if (ps_same_files(r->comm, r->brief.model_dir, err) < 0)
         return -1;
     if (!r->brief.config)
         ps_config_read(&r->brief.config, r->brief.model_dir, err);
+    if (ps_comm_agree(r->comm, err) < 0)
+        return -1;
+    ps_grid_bcast(&r->brief.grid, r->brief.config->family->layer, r->comm, err);
     if (ps_comm_agree(r->comm, err) < 0 || share_done(r, err) < 0)
         return -1;
     return find_snapshot(r, err);

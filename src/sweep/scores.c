@@ -95,7 +95,7 @@ static int fill(void *context, const ps_cell *cell)
     ps_scores *s = context;
     enum ps_which which;
 
-    if (ps_grid_known(s->grid, cell, &which) != PS_LIVE)
+    if (ps_grid_free_cell(s->grid, cell, &which))
         ps_scores_put(s, cell, s->base[cell->pair][which].values);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "patchsweep/backend.h"
 #include "patchsweep/cost.h"
+#include "patchsweep/family.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/log.h"
@@ -39,7 +40,7 @@ int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32
                              .ids = {clean, clean + T}, .answer_id = 0, .foil_id = -1};
     }
     if (pairs && ids)
-        rc = ps_grid_build(out, &job, pairs, config->n_layers, err);
+        rc = ps_grid_build(out, &job, pairs, config->family->layer, config->n_layers, err);
     ps_free(pairs);
     ps_free(ids);
     return rc;

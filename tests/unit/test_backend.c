@@ -129,26 +129,42 @@ static void rope_equals_ref(void)
     free(x), free(y), free(cos), free(sin);
 }
 
-/* A run whose keys come in up to four pieces, some of one row. */
-static void one_attention(ps_heads heads, int32_t first, int32_t n)
+/* Cut `total` rows of a store into four spans, in any order of rows; empty ones are left out. */
+static void cut_rows(ps_key_span spans[4], int32_t total)
 {
-    size_t qw = (size_t)(heads.n_heads * heads.head_dim), kvw = (size_t)(heads.n_kv_heads * heads.head_dim);
-    int32_t total = first + n, cut[5] = {0, total, total, total, total};
-    float *q = numbers((size_t)n * qw), *k = numbers((size_t)total * kvw), *v = numbers((size_t)total * kvw);
-    float *a = numbers((size_t)n * qw), *b = numbers((size_t)n * qw);
-    ps_keys keys[4], *piece = keys;
-    ps_queries run = {.q = q, .first = first, .n = n, .keys = keys};
+    int32_t cut[5] = {0, total, total, total, total}, order[4] = {0, 1, 2, 3};
+    ps_key_span *to = spans;
 
     for (int i = 1; i < 4; i++)
         cut[i] = cut[i - 1] + rand_int(total - cut[i - 1] + 1);
+    for (int i = 3; i > 0; i--) {
+        int j = rand_int(i + 1), was = order[i];
+        order[i] = order[j];
+        order[j] = was;
+    }
     for (int i = 0; i < 4; i++)
-        if (cut[i] < cut[i + 1])
-            *piece++ = (ps_keys){k + (size_t)cut[i] * kvw, v + (size_t)cut[i] * kvw, cut[i + 1] - cut[i]};
-    run.out = a;
-    ref->ops.attend(ref, &run, 1, heads);
-    run.out = b;
-    cpu->ops.attend(cpu, &run, 1, heads);
-    CHECK(worst(a, b, (size_t)n * qw) <= 4e-6);
+        if (cut[order[i]] < cut[order[i] + 1])
+            *to++ = (ps_key_span){cut[order[i]], cut[order[i] + 1] - cut[order[i]]};
+}
+
+/* A run whose keys and values come in up to four spans each, some of one row. */
+static void one_attention(ps_heads heads, int32_t first, int32_t n)
+{
+    size_t qw = (size_t)(heads.n_heads * heads.head_dim), kvw = (size_t)(heads.n_kv_heads * heads.head_dim);
+    int32_t total = first + n, skip = rand_int(3);
+    size_t rows = (size_t)(n + skip);
+    float *q = numbers(rows * qw), *k = numbers((size_t)total * kvw), *v = numbers((size_t)total * kvw);
+    float *a = numbers(rows * qw), *b = numbers(rows * qw);
+    ps_key_span spans[8];
+    const ps_query query = {.q = skip, .first = first, .n = n, .k = 0, .v = 4};
+    ps_attention work = {.out = a, .q = q, .k = k, .v = v, .queries = &query, .n_queries = 1, .spans = spans};
+
+    cut_rows(spans, total);
+    cut_rows(spans + 4, total);
+    ref->ops.attend(ref, &work, heads);
+    work.out = b;
+    cpu->ops.attend(cpu, &work, heads);
+    CHECK(worst(a + (size_t)skip * qw, b + (size_t)skip * qw, (size_t)n * qw) <= 4e-6);
     free(q), free(k), free(v), free(a), free(b);
 }
 
@@ -171,14 +187,17 @@ static void attention_rows_do_not_see_each_other(void)
     enum { N = 101, FIRST = 7, QW = 4 * 24, KVW = 2 * 24 };
     float *q = numbers(N * QW), *k = numbers((FIRST + N) * KVW), *v = numbers((FIRST + N) * KVW);
     float *a = numbers(N * QW), *b = numbers(N * QW);
-    const ps_keys keys = {k, v, FIRST + N};
-    const ps_queries runs[2] = {{.q = q, .out = a, .first = FIRST, .n = N - 1, .keys = &keys},
-                                {.q = q + (N - 1) * QW, .out = a + (N - 1) * QW, .first = FIRST + N - 1, .n = 1, .keys = &keys}};
+    const ps_key_span span = {0, FIRST + N};
+    const ps_query runs[2] = {{.q = 0, .first = FIRST, .n = N - 1}, {.q = N - 1, .first = FIRST + N - 1, .n = 1}};
+    ps_attention work = {.out = a, .q = q, .k = k, .v = v, .queries = runs, .n_queries = 2, .spans = &span};
 
-    cpu->ops.attend(cpu, runs, 2, heads);
+    cpu->ops.attend(cpu, &work, heads);
+    work.out = b;
+    work.n_queries = 1;
     for (int32_t i = 0; i < N; i++) {
-        const ps_queries one = {.q = q + i * QW, .out = b + i * QW, .first = FIRST + i, .n = 1, .keys = &keys};
-        cpu->ops.attend(cpu, &one, 1, heads);
+        const ps_query one = {.q = i, .first = FIRST + i, .n = 1};
+        work.queries = &one;
+        cpu->ops.attend(cpu, &work, heads);
     }
     CHECK(!memcmp(a, b, N * QW * sizeof *a));
     free(q), free(k), free(v), free(a), free(b);
@@ -197,8 +216,8 @@ static void elementwise_equals_ref(void)
         cpu->ops.swiglu(b, y, n);
         CHECK(worst(a, b, n) <= 2e-5);
         memcpy(b, a, n * sizeof *a);
-        ref->ops.add(a, y, n);
-        cpu->ops.add(b, y, n);
+        ref->ops.add(a, a, y, n);
+        cpu->ops.add(b, b, y, n);
         CHECK(worst(a, b, n) == 0);
         free(a), free(b), free(y);
     }
@@ -307,18 +326,20 @@ static void check_empty(const ps_backend *backend)
     float *x = numbers(N * N), *out = numbers(N), *was = numbers(N);
     int32_t at[1] = {0};
     ps_matrix w = hold(backend, x, PS_DTYPE_F32, N, N);
-    const ps_keys keys = {x, x, N};
-    const ps_queries run = {.q = x, .out = out, .n = 0, .keys = &keys};
+    const ps_key_span span = {0, N};
+    const ps_query query = {.n = 0};
+    const ps_attention none = {.out = out, .q = x, .k = x, .v = x, .queries = &query, .n_queries = 0, .spans = &span};
+    const ps_attention empty = {.out = out, .q = x, .k = x, .v = x, .queries = &query, .n_queries = 1, .spans = &span};
 
     memcpy(was, out, N * sizeof *was);
     backend->ops.norm(out, x, x, 1e-5f, 0, N);
     backend->ops.matmul(backend, out, x, &w, NULL, 0);
     backend->ops.matmul(backend, out, x, &w, x, 0);
     backend->ops.rope(out, at, x, x, 0, 2, 4);
-    backend->ops.attend(backend, &run, 0, heads);
-    backend->ops.attend(backend, &run, 1, heads);
+    backend->ops.attend(backend, &none, heads);
+    backend->ops.attend(backend, &empty, heads);
     backend->ops.swiglu(out, x, 0);
-    backend->ops.add(out, x, 0);
+    backend->ops.add(out, x, x, 0);
     backend->ops.move(out, at, x, at, 0, N);
     CHECK(!memcmp(out, was, N * sizeof *was));
     let_go(w);
@@ -356,29 +377,28 @@ static void runs_attend_together(void)
     static const int threads[] = {1, 2, 5};
     static const int32_t first[RUNS] = {0, 0, 59, 1, 17, 30, 58, 0, 13}, n[RUNS] = {1, 60, 1, 7, 33, 5, 2, 31, 1};
     const ps_heads heads = {6, 2, 10, 0.3f};
-    ps_queries runs[RUNS];
-    ps_keys keys[2];
-    size_t at = 0, rows = 0;
+    static const ps_key_span spans[] = {{KEYS - 21, 21}, {0, KEYS - 21}};
+    ps_query runs[RUNS];
+    int32_t rows = 0;
 
-    for (int i = 0; i < RUNS; i++)
-        rows += (size_t)n[i];
-    float *q = numbers(rows * QW), *k = numbers(KEYS * KVW), *v = numbers(KEYS * KVW);
-    float *wanted = numbers(rows * QW), *bits = numbers(rows * QW), *out = numbers(rows * QW);
-    keys[0] = (ps_keys){k, v, 21};
-    keys[1] = (ps_keys){k + 21 * KVW, v + 21 * KVW, KEYS - 21};
-    for (int i = 0; i < RUNS; at += (size_t)n[i++] * QW)
-        runs[i] = (ps_queries){.q = q + at, .out = wanted + at, .first = first[i], .n = n[i], .keys = keys};
-    ref->ops.attend(ref, runs, RUNS, heads);
+    for (int i = 0; i < RUNS; rows += n[i++])
+        runs[i] = (ps_query){.q = rows, .first = first[i], .n = n[i]};
+    size_t floats = (size_t)rows * QW;
+    float *q = numbers(floats), *k = numbers(KEYS * KVW), *v = numbers(KEYS * KVW);
+    float *wanted = numbers(floats), *bits = numbers(floats), *out = numbers(floats);
+    ps_attention work = {.out = wanted, .q = q, .k = k, .v = v, .queries = runs, .n_queries = RUNS, .spans = spans};
+    ref->ops.attend(ref, &work, heads);
     for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
         ps_backend *backend = open_backend("cpu", threads[t], PS_DTYPE_F32, 120);
-        for (int i = 0; i < RUNS; i++)
-            runs[i].out = out + (runs[i].q - q);
-        memset(out, 0xff, rows * QW * sizeof *out);
-        backend->ops.attend(backend, runs, RUNS, heads);
-        CHECK(worst(out, wanted, rows * QW) <= 4e-6);
-        CHECK(t == 0 || !memcmp(out, bits, rows * QW * sizeof *out));
-        memcpy(bits, out, rows * QW * sizeof *out);
-        backend->ops.attend(backend, runs, 0, heads); /* nothing is fine too */
+        work.out = out;
+        work.n_queries = RUNS;
+        memset(out, 0xff, floats * sizeof *out);
+        backend->ops.attend(backend, &work, heads);
+        CHECK(worst(out, wanted, floats) <= 4e-6);
+        CHECK(t == 0 || !memcmp(out, bits, floats * sizeof *out));
+        memcpy(bits, out, floats * sizeof *out);
+        work.n_queries = 0;
+        backend->ops.attend(backend, &work, heads); /* nothing is fine too */
         ps_backend_close(backend);
     }
     free(q), free(k), free(v), free(wanted), free(bits), free(out);

@@ -117,6 +117,8 @@ static void whole_pass(pass *p, const ps_step *program, int32_t L, const int32_t
 
 typedef struct rank {
     ps_schedule *schedule;
+    ps_base_rows base;
+    ps_carried carried[MAX_CELLS];
     row *x, *reg[PS_N_REGS], *scratch[PS_MAX_INPUTS]; /* K and V: base rows first */
     size_t cells[MAX_CELLS], n_cells;
 } rank;
@@ -214,7 +216,7 @@ typedef struct world {
 
 static void send(world *w, size_t from, size_t to)
 {
-    int32_t n = ps_schedule_base_rows(w->ranks[0].schedule);
+    int32_t n = w->ranks[0].base.n;
     size_t kv[2] = {0, 0};
 
     for (size_t i = 0; i < ps_program_attend(w->program); i++) {
@@ -240,7 +242,7 @@ static void walk_layer(world *w, int32_t layer)
     for (size_t v = 0; v < N_VALUES; v++)
         for (size_t r = 0; r < MAX_ROWS; r++)
             kept[v][r] = sent[v][r] = poison;
-    memcpy(kept[0], first->x, (size_t)ps_schedule_base_rows(first->schedule) * sizeof(row));
+    memcpy(kept[0], first->x, (size_t)first->base.n * sizeof(row));
     for (int k = 0; k < w->size; k++)
         panels[k] = ps_schedule_layer(w->ranks[k].schedule, layer);
     for (size_t i = 0; i < panels[0].n_base; i++)
@@ -265,7 +267,6 @@ static void walk_layer(world *w, int32_t layer)
 
 static void open_rank(world *w, int k, int32_t panel_rows)
 {
-    static ps_carried carried[4][MAX_CELLS];
     rank *r = &w->ranks[k];
     ps_err err = PS_ERR_INIT;
     size_t n = 0;
@@ -273,27 +274,33 @@ static void open_rank(world *w, int k, int32_t panel_rows)
     for (size_t i = 0; i < w->n_cells; i++)
         if ((int)(i % (size_t)w->size) == k) {
             r->cells[n] = i;
-            carried[k][n++] = w->cells[i].carried;
+            r->carried[n++] = w->cells[i].carried;
         }
     r->n_cells = n;
-    const ps_schedule_needs needs = {.grid = &w->grid, .program = w->program, .n_layers = w->L, .n_pairs = w->grid.n_pairs,
-                                     .cells = carried[k], .n_cells = n, .panel_rows = panel_rows, .leads = k == 0,
+    CHECK(ps_base_rows_init(&r->base, &w->grid, &err) == 0);
+    ps_base_rows_number(&r->base, 0, w->grid.n_pairs, NULL, NULL);
+    const ps_schedule_needs needs = {.program = w->program, .base = &r->base, .n_layers = w->L,
+                                     .most_strands = n + 2 * (size_t)w->grid.n_pairs, .most_pieces = r->base.most_pieces,
+                                     .panel_rows = panel_rows < MAX_T ? MAX_T : panel_rows, .leads = k == 0,
                                      .alone = w->size == 1};
     CHECK(ps_schedule_open(&r->schedule, &needs, &err) == 0);
+    ps_schedule_begin(r->schedule, 0, w->grid.n_pairs, r->carried, n);
     r->x = calloc(MAX_ROWS, sizeof *r->x);
     for (int reg = 0; reg < PS_N_REGS; reg++)
         r->reg[reg] = calloc(MAX_ROWS, sizeof(row));
     for (int i = 0; i < PS_MAX_INPUTS; i++)
         r->scratch[i] = calloc(MAX_ROWS, sizeof(row));
-    for (int32_t pair = 0; k == 0 && pair < w->grid.n_pairs; pair++)
-        for (int which = 0; which < PS_N_WHICH; which++)
-            for (int32_t t = 0; t < w->pairs[pair].n_positions; t++)
-                r->x[ps_schedule_base_row(r->schedule, pair, (enum ps_which)which, t)] = embed(w->ids[pair][which][t]);
+    for (size_t i = 0; i < ps_schedule_n_strands(r->schedule); i++) {
+        ps_strand_rows rows = ps_schedule_strand(r->schedule, i);
+        for (int32_t t = 0; !rows.cell && t < rows.n; t++)
+            r->x[rows.row + t] = embed(w->ids[rows.pair][rows.which][rows.first + t]);
+    }
 }
 
 static void close_rank(rank *r)
 {
     ps_schedule_close(r->schedule);
+    ps_base_rows_release(&r->base);
     free(r->x);
     for (int reg = 0; reg < PS_N_REGS; reg++)
         free(r->reg[reg]);
@@ -399,12 +406,12 @@ static void schedules_are_whole_passes(void)
         w = (world){.program = programs[round % N_PROGRAMS], .L = 1 + dice(MAX_L), .size = 1 + dice(4)};
         make_grid(&w);
         make_cells(&w);
-        int32_t panel_rows = 1 + dice(dice(2) ? 5 : 80);
+        int32_t panel_rows = 1 + dice(dice(2) ? 15 : 80);
         for (int k = 0; k < w.size; k++)
             open_rank(&w, k, panel_rows);
         for (int32_t layer = 0; layer < w.L; layer++)
             walk_layer(&w, layer);
-        memcpy(kept[0], w.ranks[0].x, (size_t)ps_schedule_base_rows(w.ranks[0].schedule) * sizeof(row));
+        memcpy(kept[0], w.ranks[0].x, (size_t)w.ranks[0].base.n * sizeof(row));
         wrong += wrong_cells(&w);
         for (int k = 0; k < w.size; k++)
             close_rank(&w.ranks[k]);

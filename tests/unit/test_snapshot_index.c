@@ -37,7 +37,7 @@ static void make_grid(void)
                     .answer_id = 1, .foil_id = -1};
     ps_err err = PS_ERR_INIT;
 
-    CHECK(ps_grid_build(&grid, &job, &pair, L, &err) == 0);
+    CHECK(ps_grid_build(&grid, &job, &pair, ps_families[0].layer, L, &err) == 0);
 }
 
 static void failing_fstat_is_told(void)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "patchsweep/family.h"
 #include "patchsweep/grid.h"
 #include "patchsweep/plan.h"
 
@@ -83,7 +84,7 @@ static inline ps_grid *world_grid(const world_shape *s)
         pairs[p] = (ps_pair){.job = &named, .n_positions = w->T, .first_difference = w->D, .ids = {ids[0], ids[1]},
                              .answer_id = s->with_foil ? 3 : 1, .foil_id = s->with_foil ? 5 : -1};
     }
-    world_must(ps_grid_build(&grid, &job, pairs, s->L, &err), &err);
+    world_must(ps_grid_build(&grid, &job, pairs, ps_families[0].layer, s->L, &err), &err);
     for (int p = 0; p < s->n_pairs; p++)
         for (int which = 0; which < PS_N_WHICH; which++)
             free(pairs[p].ids[which]);

@@ -23,14 +23,6 @@ typedef struct builder {
     ps_err *err;
 } builder;
 
-int32_t ps_plan_cell_rows(const ps_grid *grid, const ps_cell *cell)
-{
-    const ps_grid_pair *pair = &grid->pairs[cell->pair];
-
-    return pair->n_positions -
-           ps_cell_first_row(cell, pair->n_positions, pair->first_difference);
-}
-
 /* ---- cells ---- */
 
 /* Whether the cell belongs to the waves being made: first those of the snapshot, then all others. */
@@ -49,7 +41,8 @@ static int append(builder *b, const ps_cell *cell)
 
     if (!in_turn(b, cell))
         return 0;
-    if (ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0)
+    if (!ps_grid_path(b->grid, cell, b->err) ||
+        ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0)
         return -1;
     plan->cells[plan->n_cells++] = *cell;
     plan->n_checks += cell->check != PS_NO_CHECK;
@@ -60,7 +53,7 @@ static int add_cell(void *context, const ps_cell *cell)
 {
     builder *b = context;
 
-    if (ps_grid_known(b->grid, cell, NULL) != PS_LIVE) {
+    if (ps_grid_free_cell(b->grid, cell, NULL)) {
         b->plan->n_free += !b->flight;
         if (!b->options.free_too)
             return 0;
@@ -141,14 +134,14 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
     int64_t rows = new_base_rows(b, pair, false);
 
     for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
-        rows += ps_plan_cell_rows(b->grid, &plan->cells[i]);
+        rows += ps_grid_cell_rows(b->grid, &plan->cells[i]);
     if ((b->closed || (b->rows > 0 && b->rows + rows > b->max_rows) ||
          plan->waves[plan->n_waves - 1].n_pairs == PS_PLAN_MAX_PAIRS) &&
         open_wave(b, pair, *at) < 0)
         return -1;
     join_wave(b, pair);
     for (; *at < plan->n_cells && plan->cells[*at].pair == pair; ++*at) {
-        int64_t more = ps_plan_cell_rows(b->grid, &plan->cells[*at]);
+        int64_t more = ps_grid_cell_rows(b->grid, &plan->cells[*at]);
         if (b->rows + more > b->max_rows && plan->waves[plan->n_waves - 1].n_cells > 0) {
             if (open_wave(b, pair, *at) < 0)
                 return -1;
@@ -188,7 +181,7 @@ static int sort_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wav
     if (!keys)
         return -1;
     for (size_t i = 0; i < wave->n_cells; i++)
-        keys[i] = (key){cells[i], ps_cell_entry(&cells[i]), ps_plan_cell_rows(grid, &cells[i]), i};
+        keys[i] = (key){cells[i], ps_grid_cell_entry(grid, &cells[i]), ps_grid_cell_rows(grid, &cells[i]), i};
     qsort(keys, wave->n_cells, sizeof *keys, by_entry);
     for (size_t i = 0; i < wave->n_cells; i++)
         cells[i] = keys[i].cell;
@@ -230,10 +223,10 @@ static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wa
     load[0].rows = wave->trunk_rows;
     for (int32_t layer = wave->start; layer <= grid->n_layers; layer++) {
         int64_t most = 0;
-        for (; i < wave->n_cells && ps_cell_entry(&plan->cells[wave->first_cell + i]) <= layer; i++) {
+        for (; i < wave->n_cells && ps_grid_cell_entry(grid, &plan->cells[wave->first_cell + i]) <= layer; i++) {
             int rank = lightest(load, plan->size);
             plan->owner[wave->first_cell + i] = rank;
-            load[rank].rows += ps_plan_cell_rows(grid, &plan->cells[wave->first_cell + i]);
+            load[rank].rows += ps_grid_cell_rows(grid, &plan->cells[wave->first_cell + i]);
             load[rank].cells++;
         }
         if (layer == grid->n_layers)
@@ -403,7 +396,7 @@ int64_t ps_plan_max_rows(const ps_plan *plan, const ps_grid *grid)
     for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
         int64_t rows = w->trunk_rows;
         for (size_t i = w->first_cell; i < w->first_cell + w->n_cells; i++)
-            rows += ps_plan_cell_rows(grid, &plan->cells[i]);
+            rows += ps_grid_cell_rows(grid, &plan->cells[i]);
         most = rows > most ? rows : most;
     }
     return most;

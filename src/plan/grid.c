@@ -98,8 +98,28 @@ int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell)
                pair->n_positions + cell->position;
 }
 
+static const ps_path *path_of(const ps_grid *grid, const ps_cell *cell, bool forced, ps_err *err)
+{
+    const ps_grid_pair *pair = &grid->pairs[cell->pair];
+
+    return ps_paths_get(grid->paths, pair->n_positions, pair->first_difference, cell, forced, err);
+}
+
+/* The paths of all cells that may be live, so that nothing fails where they are asked for.  A cell before D changes nothing. */
+static int make_paths(ps_grid *grid, ps_err *err)
+{
+    for (int32_t p = 0; p < grid->n_pairs; p++)
+        for (int site = 0; site < PS_N_SITES; site++)
+            for (int32_t i = 0; grid->sites >> site & 1 && i < grid->pairs[p].n_swept; i++) {
+                const ps_cell cell = {.pair = p, .site = (uint8_t)site, .position = grid->pairs[p].positions[i]};
+                if (cell.position >= grid->pairs[p].first_difference && !path_of(grid, &cell, false, err))
+                    return -1;
+            }
+    return 0;
+}
+
 /* Build a grid around `numbers`, which it owns from then on. */
-static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
+static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *program, ps_err *err)
 {
     ps_grid *grid = ps_calloc(1, sizeof *grid, err);
     const int32_t *p = at + HEAD;
@@ -109,7 +129,7 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
     *grid = (ps_grid){.n_layers = at[0], .sites = (unsigned)at[1], .directions = (unsigned)at[2],
                       .metrics = (unsigned)at[3], .activations = (unsigned)at[4],
                       .patched_final = at[5] != 0, .precision = (enum ps_precision)at[6],
-                      .n_pairs = at[7], .n_swept_layers = at[8], .layers = p};
+                      .n_pairs = at[7], .n_swept_layers = at[8], .layers = p, .program = program};
     grid->pairs = ps_calloc((size_t)grid->n_pairs, sizeof *grid->pairs, err);
     if (!grid->pairs) {
         ps_free(grid);
@@ -123,18 +143,19 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, ps_err *err)
                                .positions = ids + 2 * p[0]};
         p = pair->positions + pair->n_swept;
     }
-    if (add_nodes(grid, err) < 0) {
+    number_keys(grid);
+    if (add_nodes(grid, err) < 0 || ps_paths_open(&grid->paths, program, err) < 0 || make_paths(grid, err) < 0) {
         ps_grid_free(grid);
         return -1;
     }
-    number_keys(grid);
     grid->numbers = at;
     grid->n_numbers = n;
     *out = grid;
     return 0;
 }
 
-int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, int32_t n_layers, ps_err *err)
+int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
+                  ps_err *err)
 {
     numbers to = {0};
     int32_t *layers = NULL;
@@ -151,7 +172,7 @@ int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, int32_
     for (size_t i = 0; i < job->n_pairs; i++)
         if (put_pair(&to, job, &pairs[i], err) < 0)
             goto out;
-    if (from_numbers(out, to.at, to.n, err) < 0)
+    if (from_numbers(out, to.at, to.n, program, err) < 0)
         goto out;
     to.at = NULL;
     rc = 0;
@@ -161,7 +182,7 @@ out:
     return rc;
 }
 
-int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err)
+int ps_grid_bcast(ps_grid **grid, const ps_step *program, ps_comm *comm, ps_err *err)
 {
     void *block = *grid ? (*grid)->numbers : NULL;
     size_t bytes = *grid ? (*grid)->n_numbers * sizeof(int32_t) : 0;
@@ -169,7 +190,7 @@ int ps_grid_bcast(ps_grid **grid, ps_comm *comm, ps_err *err)
     ps_comm_bcast_block(comm, &block, &bytes, 0);
     if (ps_comm_rank(comm) == 0)
         return 0;
-    if (from_numbers(grid, block, bytes / sizeof(int32_t), err) == 0)
+    if (from_numbers(grid, block, bytes / sizeof(int32_t), program, err) == 0)
         return 0;
     ps_free(block);
     return -1;
@@ -182,6 +203,7 @@ void ps_grid_free(ps_grid *grid)
     ps_free(grid->numbers);
     ps_free(grid->nodes);
     ps_free(grid->pairs);
+    ps_paths_close(grid->paths);
     ps_free(grid);
 }
 
@@ -216,15 +238,46 @@ bool ps_grid_asks(const ps_grid *grid, int site, int direction)
     return grid->sites >> site & 1 && grid->directions >> direction & 1;
 }
 
-enum ps_known ps_grid_known(const ps_grid *grid, const ps_cell *cell, enum ps_which *which)
+bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which)
 {
-    const ps_grid_pair *pair = &grid->pairs[cell->pair];
     enum ps_direction direction = (enum ps_direction)cell->direction;
-    enum ps_known known = ps_cell_known(cell, pair->n_positions, pair->first_difference, grid->n_layers);
+    ps_err none = PS_ERR_INIT;
+    unsigned whose = PS_BASE;
 
-    if (known != PS_LIVE && which)
-        *which = known == PS_SCORES_BASE ? ps_base_of(direction) : ps_source_of(direction);
-    return known;
+    if (cell->position >= grid->pairs[cell->pair].first_difference) {
+        const ps_path *path = path_of(grid, cell, false, &none);
+        whose = path ? ps_path_end(path, grid->n_layers - 1 - cell->layer) : PS_OWN;
+    }
+    if (whose != PS_OWN && which)
+        *which = whose & PS_BASE ? ps_base_of(direction) : ps_source_of(direction);
+    return whose != PS_OWN;
+}
+
+const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err)
+{
+    return path_of(grid, cell, cell->check || ps_grid_free_cell(grid, cell, NULL), err);
+}
+
+static const ps_path *made_path(const ps_grid *grid, const ps_cell *cell)
+{
+    ps_err err = PS_ERR_INIT;
+    const ps_path *path = ps_grid_path(grid, cell, &err);
+
+    if (!path)
+        PS_BUG("a cell is planned that nobody asked for: %s", err.text);
+    return path;
+}
+
+int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell)
+{
+    return grid->pairs[cell->pair].n_positions - ps_path_first_row(made_path(grid, cell));
+}
+
+int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell)
+{
+    int32_t offset = ps_path_entry(made_path(grid, cell));
+
+    return offset < grid->n_layers - cell->layer ? cell->layer + offset : grid->n_layers;
 }
 
 int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,

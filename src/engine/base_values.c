@@ -1,0 +1,119 @@
+/* base_values.c - two blocks, laid out anew for every wave so that each travels in one piece. */
+#include "base_values.h"
+
+#include <string.h>
+
+#include "patchsweep/family.h"
+#include "patchsweep/mem.h"
+
+#define WORD_FLOATS 16 /* a cache line, so that the rows behind it begin one */
+
+static size_t width_of(const ps_base_values *k, size_t v)
+{
+    return ps_program_width(k->config, v ? (enum ps_reg)k->config->family->layer[v - 1].out : PS_X);
+}
+
+/* Floats of a base row in each block. */
+static void widths(const ps_base_values *k, size_t *early, size_t *late)
+{
+    *early = *late = 0;
+    for (size_t v = 0; v <= PS_MAX_STEPS; v++)
+        if (k->values >> v & 1)
+            *(v <= k->attend ? early : late) += width_of(k, v);
+}
+
+/* Values in front of attention that a step from there on reads, but for K and V, which attention reads in their stores. */
+static uint32_t read_later(const ps_step *program, size_t attend)
+{
+    uint32_t values = 0;
+    size_t now[PS_N_REGS] = {[PS_X] = 0};
+
+    for (size_t i = 0; program[i].op != PS_OP_END; i++) {
+        uint8_t in[PS_MAX_INPUTS];
+        size_t n = i == attend ? 1 : ps_step_inputs(&program[i], in);
+        if (i == attend)
+            in[0] = program[i].in;
+        for (size_t k = 0; i >= attend && k < n; k++)
+            if (now[in[k]] <= attend)
+                values |= 1u << now[in[k]];
+        now[program[i].out] = i + 1;
+    }
+    return values;
+}
+
+void ps_base_values_init(ps_base_values *k, const ps_config *config, uint32_t values, size_t most_rows)
+{
+    size_t attend = ps_program_attend(config->family->layer);
+
+    *k = (ps_base_values){.config = config, .attend = attend, .most_rows = most_rows,
+                   .values = values | 1u | read_later(config->family->layer, attend)};
+}
+
+enum { N_BLOCKS = 2 };
+
+static void list_blocks(ps_base_values *k, ps_block blocks[N_BLOCKS])
+{
+    size_t early, late;
+
+    widths(k, &early, &late);
+    blocks[0] = (ps_block){&k->early, WORD_FLOATS + k->most_rows * early, sizeof(float)};
+    blocks[1] = (ps_block){&k->late, k->most_rows * late, sizeof(float)};
+}
+
+uint64_t ps_base_values_bytes(const ps_base_values *kept)
+{
+    ps_base_values copy = *kept;
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(&copy, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS);
+}
+
+int ps_base_values_alloc(ps_base_values *k, ps_err *err)
+{
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(k, blocks);
+    return ps_blocks_alloc(blocks, N_BLOCKS, err);
+}
+
+void ps_base_values_release(ps_base_values *k)
+{
+    ps_free(k->early);
+    ps_free(k->late);
+}
+
+void ps_base_values_begin(ps_base_values *k, size_t n_rows)
+{
+    float *early = k->early + WORD_FLOATS, *late = k->late;
+
+    k->n_rows = n_rows;
+    for (size_t v = 0; v <= PS_MAX_STEPS; v++) {
+        float **block = v <= k->attend ? &early : &late;
+        if (!(k->values >> v & 1))
+            continue;
+        k->at[v] = *block;
+        *block += n_rows * width_of(k, v);
+    }
+}
+
+unsigned ps_base_values_send_early(ps_base_values *k, unsigned word, ps_comm *comm)
+{
+    size_t early, late;
+
+    widths(k, &early, &late);
+    memset(k->early, 0, WORD_FLOATS * sizeof *k->early);
+    memcpy(k->early, &word, sizeof word);
+    ps_comm_bcast(comm, k->early, (WORD_FLOATS + k->n_rows * early) * sizeof(float), 0);
+    memcpy(&word, k->early, sizeof word);
+    return word;
+}
+
+void ps_base_values_send_late(ps_base_values *k, ps_comm *comm)
+{
+    size_t early, late;
+
+    widths(k, &early, &late);
+    if (late)
+        ps_comm_bcast(comm, k->late, k->n_rows * late * sizeof(float), 0);
+}

@@ -1,0 +1,41 @@
+/*
+ * base_values.h - base rows of a layer's values, kept for the cells that read them, and sent to every rank.
+ *
+ * Package-private.  Early values are those up to attention's inputs, late ones those behind it.  Rank 0 sends the early ones
+ * before it computes the rest of the layer; with them comes its word: go on, save or stop.  K and V have stores of their own
+ * (panel.c), whose first rows are the base rows.
+ */
+#ifndef PATCHSWEEP_ENGINE_BASE_VALUES_H
+#define PATCHSWEEP_ENGINE_BASE_VALUES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patchsweep/comm.h"
+#include "patchsweep/config.h"
+#include "patchsweep/err.h"
+#include "patchsweep/program.h"
+
+typedef struct ps_base_values {
+    const ps_config *config;
+    uint32_t values;          /* bit v: value v of a layer is kept: 0 is X at the entrance, i + 1 the output of step i */
+    size_t attend;            /* the step that is attention */
+    size_t most_rows, n_rows; /* of any wave; of the wave in hand */
+    float *early, *late;      /* early begins with the word */
+    float *at[PS_MAX_STEPS + 1]; /* [n_rows, width] of each kept value, within early and late */
+} ps_base_values;
+
+/* Plan to keep `values` (X besides), those of attention's inputs that a second half of a layer reads among them. */
+void ps_base_values_init(ps_base_values *kept, const ps_config *config, uint32_t values, size_t most_rows);
+int ps_base_values_alloc(ps_base_values *kept, ps_err *err);
+void ps_base_values_release(ps_base_values *kept);
+uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_values_alloc() allocates */
+
+/* Begin a wave of n_rows base rows. */
+void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
+/* Collective.  Send rank 0's early values and its word.  Returns the word. */
+unsigned ps_base_values_send_early(ps_base_values *kept, unsigned word, ps_comm *comm);
+/* Collective.  Send rank 0's late values; nothing where none are kept. */
+void ps_base_values_send_late(ps_base_values *kept, ps_comm *comm);
+
+#endif

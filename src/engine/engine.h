@@ -1,0 +1,61 @@
+/*
+ * engine.h - what the engine of waves holds: wave.c walks through the layers with it, panel.c computes, room.c allocates.
+ *
+ * Package-private.
+ */
+#ifndef PATCHSWEEP_ENGINE_ENGINE_H
+#define PATCHSWEEP_ENGINE_ENGINE_H
+
+#include "head.h"
+#include "base_values.h"
+#include "patchsweep/base_rows.h"
+#include "patchsweep/forward.h"
+#include "patchsweep/schedule.h"
+#include "patchsweep/wave.h"
+
+/* What the largest wave has on this rank. */
+typedef struct largest {
+    size_t x_rows, cells, strands, finals;
+    int32_t pieces; /* of a base run, in any wave */
+} largest;
+
+struct ps_wave {
+    const ps_grid *grid;
+    const ps_plan *plan;
+    const ps_plan_wave *now; /* the wave in hand */
+    const ps_config *config;
+    const ps_step *program;
+    size_t n_steps, attend;
+    int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that each step reads */
+    ps_forward *forward;
+    ps_comm *comm;
+    int rank, size;
+    int32_t L;
+    size_t d, panel_rows;
+    largest most;
+    ps_base_rows base;
+    ps_schedule *schedule;
+    ps_base_values kept;
+    ps_head *head;
+    const ps_cell **cells;  /* [most.cells] this rank's, as they are carried */
+    ps_carried *carried;    /* [most.cells] */
+    size_t n_cells;
+    ps_cell shared;         /* the cell that all ranks compute, where there are several; kept apart from the plan's */
+    float *x;               /* [most.x_rows, d] own rows of X; on rank 0 the base rows first */
+    float *reg[PS_N_REGS];  /* [panel_rows, width] one panel's; K and V have the base rows in front */
+    float *scratch[PS_MAX_INPUTS]; /* [panel_rows, scratch_width] inputs gathered from several places */
+    size_t scratch_width;
+    ps_rows *rows_at;       /* [most.strands] what is saved or restored, and where it is */
+    /* at the end */
+    float *final;           /* [most.finals, d]: 2 n_pairs of base runs, then the cells' */
+    int32_t *final_pair;
+    double (*values)[PS_N_METRICS];
+    double idle;
+};
+
+/* Compute the steps [from, to) of a panel: keep its base rows, lay its edits, write its rows of X back after the last. */
+void ps_panel_run(ps_wave *wave, const ps_work *work, size_t from, size_t to);
+/* The kept base rows of value `v`. */
+float *ps_panel_base(ps_wave *wave, size_t v);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * panel.c - a panel's work, carried out: lists of rows into calls of the backend.
+ *
+ * A register's rows are compact: row i is the i-th row that the step computed.  Where a step reads other rows than those
+ * that its register holds, they are gathered first: from the register, from X's store, or from kept base rows.
+ */
+#include <string.h>
+
+#include "engine.h"
+#include "patchsweep/program.h"
+
+/* The register whose first base rows are the kept rows of value v: K's and V's as attention reads them; else PS_NO_REG. */
+static enum ps_reg store_of(const ps_wave *w, size_t v)
+{
+    return v == (size_t)w->in[w->attend][1] ? PS_K : v == (size_t)w->in[w->attend][2] ? PS_V : PS_NO_REG;
+}
+
+float *ps_panel_base(ps_wave *w, size_t v)
+{
+    enum ps_reg reg = store_of(w, v);
+
+    return reg == PS_NO_REG ? w->kept.at[v] : w->reg[reg];
+}
+
+/* Row 0 of the panel's rows in a register. */
+static float *rows_of(ps_wave *w, const ps_work *work, uint8_t reg)
+{
+    size_t first = reg == PS_K || reg == PS_V ? (size_t)work->kv_row : 0;
+
+    return w->reg[reg] + first * ps_program_width(w->config, (enum ps_reg)reg);
+}
+
+static void gather(float *to, const int32_t *list, int32_t n, const float *own, const float *base, size_t width)
+{
+#pragma omp parallel for if (n > 16)
+    for (int32_t i = 0; i < n; i++)
+        memcpy(to + (size_t)i * width, list[i] < 0 ? base + (size_t)~list[i] * width : own + (size_t)list[i] * width,
+               width * sizeof *to);
+}
+
+/* Where step i finds its k-th input: in place, or gathered. */
+static const float *input(ps_wave *w, const ps_work *work, size_t i, size_t k)
+{
+    size_t v = (size_t)w->in[i][k];
+    uint8_t reg = v ? w->program[v - 1].out : PS_X;
+    const float *own = v ? rows_of(w, work, reg) : w->x;
+    size_t width = ps_program_width(w->config, (enum ps_reg)reg);
+
+    if (!work->step[i].in[k])
+        return own;
+    if (width > w->scratch_width)
+        PS_BUG("step %zu gathers rows of %zu floats", i, width);
+    gather(w->scratch[k], work->step[i].in[k], work->step[i].n, own, ps_panel_base(w, v), width);
+    return w->scratch[k];
+}
+
+static void attend(ps_wave *w, const ps_work *work, size_t i)
+{
+    const ps_attention a = {.out = w->reg[w->program[i].out], .q = input(w, work, i, 0), .k = w->reg[PS_K], .v = w->reg[PS_V],
+                            .queries = work->queries, .n_queries = (size_t)work->n_queries, .spans = work->spans};
+
+    ps_forward_attend(w->forward, &a);
+}
+
+static void compute(ps_wave *w, const ps_work *work, size_t i, float *out)
+{
+    uint8_t in[PS_MAX_INPUTS];
+    ps_step_rows rows = {.out = out, .positions = work->step[i].positions, .n = (size_t)work->step[i].n};
+
+    if (ps_step_inputs(&w->program[i], in) > 1)
+        rows.in2 = input(w, work, i, 1);
+    rows.in = input(w, work, i, 0);
+    ps_forward_step(w->forward, i, &rows);
+}
+
+/* Base rows of value v that the panel computed, for the cells that read them. */
+static void keep(ps_wave *w, const ps_work *work, size_t v, const float *out, size_t width)
+{
+    if (work->n_base && w->kept.values >> v & 1 && store_of(w, v) == PS_NO_REG)
+        memcpy(w->kept.at[v] + (size_t)work->base_row * width, out, (size_t)work->n_base * width * sizeof *out);
+}
+
+/* Rows that are a base row but for a head's columns, then the columns. */
+static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out, size_t width)
+{
+    size_t hd = (size_t)w->config->head_dim;
+
+    if (!step->n_puts)
+        return;
+    const float *base = ps_panel_base(w, v);
+    for (int32_t r = 0; r < step->n_put_rows; r++)
+        memcpy(out + (size_t)(step->n + r) * width, base + (size_t)step->put_rows[r] * width, width * sizeof *out);
+    for (const ps_put *put = step->puts; put < step->puts + step->n_puts; put++) {
+        size_t column = (size_t)put->head * hd;
+        memcpy(out + (size_t)put->to * width + column, base + (size_t)put->from * width + column, hd * sizeof *out);
+    }
+}
+
+void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        float *out = rows_of(w, work, w->program[i].out);
+        size_t width = ps_program_width(w->config, (enum ps_reg)w->program[i].out);
+        if (w->program[i].op == PS_OP_ATTEND)
+            attend(w, work, i);
+        else if (work->step[i].n)
+            compute(w, work, i, out);
+        keep(w, work, i + 1, out, width);
+        lay_puts(w, &work->step[i], i + 1, out, width);
+    }
+    if (to == w->n_steps)
+        ps_forward_ops(w->forward)->move(w->x, work->out, w->reg[PS_X], NULL, (size_t)work->n_out, w->d);
+}

@@ -1,0 +1,169 @@
+/* room.c - the blocks of a wave's engine: measured, allocated, freed by one table. */
+#include <string.h>
+
+#include "engine.h"
+#include "patchsweep/family.h"
+#include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
+
+/* Of the blocks: a panel's, and those of the rows in flight and of what they end in. */
+enum { PANEL_BLOCKS = PS_N_REGS + PS_MAX_INPUTS, ROWS_BLOCKS = 7, N_BLOCKS = PANEL_BLOCKS + ROWS_BLOCKS };
+
+static void list_blocks(ps_wave *w, ps_block blocks[N_BLOCKS])
+{
+    const largest *n = &w->most;
+    size_t f = sizeof(float), P = w->panel_rows;
+    bool used[PS_N_REGS] = {false};
+
+    for (size_t i = 0; i < w->n_steps; i++)
+        used[w->program[i].out] = true;
+    for (int reg = 0; reg < PS_N_REGS; reg++) {
+        size_t rows = P + (reg == PS_K || reg == PS_V ? w->kept.most_rows : 0);
+        blocks[reg] = (ps_block){&w->reg[reg], used[reg] ? rows * ps_program_width(w->config, (enum ps_reg)reg) : 0, f};
+    }
+    for (int i = 0; i < PS_MAX_INPUTS; i++) /* attention gathers its queries alone, no other step has three inputs */
+        blocks[PS_N_REGS + i] = (ps_block){&w->scratch[i], i < 2 ? P * w->scratch_width : 0, f};
+    const ps_block rows[ROWS_BLOCKS] = {
+        {&w->x, n->x_rows * w->d, f},
+        {&w->cells, n->cells, sizeof *w->cells},
+        {&w->carried, n->cells, sizeof *w->carried},
+        {&w->rows_at, n->strands, sizeof *w->rows_at},
+        {&w->final, n->finals * w->d, f},
+        {&w->final_pair, n->finals, sizeof *w->final_pair},
+        {&w->values, n->finals, sizeof *w->values},
+    };
+    memcpy(blocks + PANEL_BLOCKS, rows, sizeof rows);
+}
+
+size_t ps_wave_panel_rows(const ps_grid *grid, const ps_plan *plan, int rank, size_t asked)
+{
+    size_t T = (size_t)ps_grid_max_positions(grid), most = asked ? asked : PS_WAVE_PANEL_ROWS;
+    size_t rows = (size_t)(ps_plan_rows(plan, rank) + (rank == 0 ? ps_plan_max_trunk_rows(plan) : 0));
+
+    most = most < T ? T : most;
+    return rows == 0 ? 1 : rows < most ? rows : most;
+}
+
+/* What a step may gather: X, values that are kept, and values in front of attention, of which the last layer takes parts. */
+static size_t gathered_width(const ps_wave *w)
+{
+    size_t most = w->d;
+
+    for (size_t i = 0; i < w->n_steps; i++)
+        if (i < w->attend || w->kept.values >> (i + 1) & 1)
+            most = ps_max(most, ps_program_width(w->config, (enum ps_reg)w->program[i].out));
+    return most;
+}
+
+static void resolve_inputs(ps_wave *w)
+{
+    int now[PS_N_REGS] = {[PS_X] = 0};
+
+    for (size_t i = 0; i < w->n_steps; i++) {
+        uint8_t in[PS_MAX_INPUTS];
+        size_t n = ps_step_inputs(&w->program[i], in);
+        for (size_t k = 0; k < n; k++)
+            w->in[i][k] = now[in[k]];
+        now[w->program[i].out] = (int)i + 1;
+    }
+}
+
+static ps_schedule_needs schedule_needs(ps_wave *w, bool alone)
+{
+    return (ps_schedule_needs){.program = w->program, .base = &w->base, .n_layers = w->L, .most_strands = w->most.strands,
+                               .most_pieces = w->most.pieces, .panel_rows = (int32_t)w->panel_rows, .leads = w->rank == 0,
+                               .alone = alone};
+}
+
+/* The sizes of a wave's blocks; of all blocks only the table of base rows is allocated. */
+static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
+                   size_t panel_rows, ps_err *err)
+{
+    size_t cells = ps_plan_max_cells(plan, rank), runs = 2 * (size_t)ps_plan_max_pairs(plan);
+    size_t base_rows = (size_t)ps_plan_max_trunk_rows(plan);
+
+    *w = (ps_wave){.grid = grid, .plan = plan, .config = config, .program = config->family->layer, .rank = rank,
+                   .size = plan->size, .L = config->n_layers, .d = (size_t)config->d_model,
+                   .panel_rows = ps_wave_panel_rows(grid, plan, rank, panel_rows)};
+    w->n_steps = ps_program_n(w->program);
+    w->attend = ps_program_attend(w->program);
+    resolve_inputs(w);
+    ps_base_values_init(&w->kept, config, ps_paths_looked_up(grid->paths), base_rows);
+    w->kept.values &= ~(1u << w->in[w->attend][1] | 1u << w->in[w->attend][2]); /* in K's and V's stores */
+    w->scratch_width = gathered_width(w);
+    if (ps_base_rows_init(&w->base, grid, err) < 0)
+        return -1;
+    for (size_t i = 0; i < plan->n_waves; i++) {
+        ps_base_rows_number(&w->base, plan->waves[i].first_pair, plan->waves[i].n_pairs, NULL, NULL);
+        w->most.pieces = w->base.most_pieces > w->most.pieces ? w->base.most_pieces : w->most.pieces;
+    }
+    w->most.x_rows = (size_t)ps_plan_rows(plan, rank) + (rank == 0 ? base_rows : 0);
+    w->most.cells = cells;
+    w->most.strands = cells + (rank == 0 ? runs : 0);
+    w->most.finals = cells + runs;
+    return 0;
+}
+
+int ps_wave_measure(ps_wave_bytes *out, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
+                    size_t panel_rows, ps_err *err)
+{
+    ps_wave w;
+    ps_block blocks[N_BLOCKS];
+
+    if (measure(&w, grid, plan, config, rank, panel_rows, err) < 0)
+        return -1;
+    const ps_schedule_needs needs = schedule_needs(&w, plan->size == 1);
+    list_blocks(&w, blocks);
+    *out = (ps_wave_bytes){
+        .panel = ps_blocks_bytes(blocks, PANEL_BLOCKS) + ps_schedule_bytes(&needs) +
+                 ps_forward_bytes(config, (size_t)ps_grid_max_positions(grid)),
+        .base = ps_base_rows_bytes(grid) + ps_base_values_bytes(&w.kept),
+        .rows = ps_blocks_bytes(blocks + PANEL_BLOCKS, ROWS_BLOCKS),
+        .head = ps_head_bytes(config, w.most.finals, ps_plan_max_pairs(plan))};
+    ps_base_rows_release(&w.base);
+    return 0;
+}
+
+int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
+                 ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
+                 ps_err *err)
+{
+    ps_block blocks[N_BLOCKS];
+    ps_wave *w = ps_calloc(1, sizeof *w, err);
+
+    if (!w)
+        return -1;
+    if (measure(w, grid, plan, config, ps_comm_rank(comm), panel_rows, err) < 0)
+        goto fail;
+    w->comm = comm;
+    list_blocks(w, blocks);
+    const ps_schedule_needs needs = schedule_needs(w, ps_comm_size(comm) == 1);
+    if (ps_forward_open(&w->forward, config, weights, backend, (size_t)ps_grid_max_positions(grid), err) < 0 ||
+        ps_schedule_open(&w->schedule, &needs, err) < 0 || ps_base_values_alloc(&w->kept, err) < 0 ||
+        ps_head_open(&w->head, grid, config, weights, w->forward, w->most.finals, ps_plan_max_pairs(plan), err) < 0 ||
+        ps_blocks_alloc(blocks, N_BLOCKS, err) < 0)
+        goto fail;
+    *out = w;
+    return 0;
+fail:
+    ps_wave_close(w);
+    return -1;
+}
+
+void ps_wave_close(ps_wave *w)
+{
+    ps_block blocks[N_BLOCKS];
+
+    if (!w)
+        return;
+    if (w->config) {
+        list_blocks(w, blocks);
+        ps_blocks_free(blocks, N_BLOCKS);
+    }
+    ps_base_values_release(&w->kept);
+    ps_schedule_close(w->schedule);
+    ps_base_rows_release(&w->base);
+    ps_head_close(w->head);
+    ps_forward_close(w->forward);
+    ps_free(w);
+}

@@ -1,0 +1,271 @@
+/*
+ * wave.c - the walk through the layers.
+ *
+ * What advances is a strand: the own rows of a cell, or the rows of a base run that no run before had.  The schedule says in
+ * lists of rows what each step of a layer computes and where it finds its inputs; panel.c carries that out.  A layer goes so:
+ *
+ *     base rows   rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its word
+ *     panels      every rank carries its cells through the layer, rank 0 the rest of the base runs first
+ *     late        where cells read base values behind attention (an MLP's output), rank 0 sends these as well, and
+ *                 those cells follow
+ *
+ * Rank 0's word is to go on, to save the wave as it stands before the layer, or to stop.  Another run restores what is saved
+ * (under_way); there the strands may be dealt to other ranks and other waves.
+ */
+#include "patchsweep/wave.h"
+
+#include <string.h>
+
+#include "engine.h"
+#include "patchsweep/check.h"
+#include "patchsweep/host.h"
+
+/* ---- strands ---- */
+
+static int carry(ps_wave *w, const ps_cell *cell, ps_err *err)
+{
+    const ps_path *path = ps_grid_path(w->grid, cell, err);
+
+    if (!path)
+        return -1;
+    w->cells[w->n_cells] = cell;
+    w->carried[w->n_cells++] = (ps_carried){.path = path, .pair = cell->pair, .layer = cell->layer,
+                                            .base = ps_cell_base(cell), .source = ps_cell_source(cell)};
+    return 0;
+}
+
+/* This rank's cells, and behind them the one that all ranks compute, which enters where the wave starts: nothing saves it. */
+static int carry_cells(ps_wave *w, ps_err *err)
+{
+    w->n_cells = 0;
+    for (size_t i = w->now->first_cell; i < w->now->first_cell + w->now->n_cells; i++)
+        if (w->plan->owner[i] == w->rank && carry(w, &w->plan->cells[i], err) < 0)
+            return -1;
+    w->shared = ps_check_of_ranks(w->now->first_pair, w->now->start, w->grid);
+    return w->size > 1 ? carry(w, &w->shared, err) : 0;
+}
+
+/* Strands of the wave on this rank; the base rows of X hold the embeddings. */
+static int begin(ps_wave *w, ps_err *err)
+{
+    if (carry_cells(w, err) < 0)
+        return -1;
+    ps_schedule_begin(w->schedule, w->now->first_pair, w->now->n_pairs, w->carried, w->n_cells);
+    if (w->base.n != w->now->trunk_rows)
+        PS_BUG("%d base rows where the plan has %lld", (int)w->base.n, (long long)w->now->trunk_rows);
+    ps_base_values_begin(&w->kept, (size_t)w->base.n);
+    for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
+        ps_strand_rows s = ps_schedule_strand(w->schedule, i);
+        float *rows = w->x + (size_t)s.row * w->d;
+        if (s.cell) /* rows that a layer does not write yet are saved as well */
+            memset(rows, 0, (size_t)s.n * w->d * sizeof *rows);
+        else
+            ps_forward_embed(w->forward, rows, w->grid->pairs[s.pair].ids[s.which] + s.first, (size_t)s.n);
+    }
+    return 0;
+}
+
+/*
+ * What of the wave is under way before `layer`, and where it stands: base runs, strands that entered in lower layers, and
+ * by name alone the cells still to come.  What is saved here is what is restored here.
+ */
+static size_t under_way(ps_wave *w, int32_t layer)
+{
+    ps_rows *at = w->rows_at;
+
+    for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
+        ps_strand_rows s = ps_schedule_strand(w->schedule, i);
+        ps_rows r = {.kind = s.cell ? PS_ROWS_CELL : PS_ROWS_BASE, .first = s.first, .n = s.n,
+                     .rows = w->x + (size_t)s.row * w->d};
+        if (s.cell) {
+            r.cell = *w->cells[s.cell - w->carried];
+            r.n = s.entry < layer ? s.n : 0;
+        } else
+            r.cell = (ps_cell){.pair = s.pair, .direction = (uint8_t)s.which};
+        if (r.cell.check != PS_CHECK_RANKS)
+            *at++ = r;
+    }
+    return (size_t)(at - w->rows_at);
+}
+
+/* Fill in what another run saved before the layer that the wave starts with. */
+static int resume(ps_wave *w, const ps_wave_sink *sink, ps_err *err)
+{
+    if (!w->now->start)
+        return 0;
+    if (!sink->restore)
+        PS_BUG("a wave that starts at layer %d and nobody to restore it", (int)w->now->start);
+    return sink->restore(sink->context, w->rows_at, under_way(w, w->now->start), err);
+}
+
+/* ---- layers ---- */
+
+/* Rank 0: the base rows as they enter a layer; X itself moves on under later panels. */
+static void keep_base_rows(ps_wave *w)
+{
+    if (w->rank == 0)
+        memcpy(w->kept.at[0], w->x, (size_t)w->base.n * w->d * sizeof *w->x);
+}
+
+/* Collective.  Send rank 0's base rows of X, of the other early values where they are computed, and its word. */
+static unsigned send_early(ps_wave *w, unsigned word)
+{
+    double start = ps_seconds();
+
+    word = ps_base_values_send_early(&w->kept, word, w->comm);
+    for (int i = 0; i < 2; i++) {
+        enum ps_reg reg = i ? PS_V : PS_K;
+        ps_comm_bcast(w->comm, w->reg[reg], (size_t)w->base.n * ps_program_width(w->config, reg) * sizeof(float), 0);
+    }
+    w->idle += ps_seconds() - start;
+    return word;
+}
+
+/* Collective. */
+static void send_late(ps_wave *w)
+{
+    double start = ps_seconds();
+
+    ps_base_values_send_late(&w->kept, w->comm);
+    w->idle += ps_seconds() - start;
+}
+
+/* One base run's rows of a layer, a piece at a time. */
+static int report_run(ps_wave *w, int32_t pair, enum ps_which which, int32_t layer,
+                      const ps_wave_sink *sink, ps_err *err)
+{
+    int32_t T = w->grid->pairs[pair].n_positions;
+
+    for (int32_t at = 0, n; at < T; at += n) {
+        n = ps_base_piece(&w->base, pair, which, at, T);
+        const ps_activations states = {.pair = pair, .which = which, .layer = layer, .first = at, .n = n,
+                                       .rows = w->x + (size_t)ps_base_row(&w->base, pair, which, at) * w->d};
+        if (sink->activations(sink->context, &states, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
+{
+    const ps_plan_wave *wave = w->now;
+
+    if (w->rank != 0 || !sink->activations)
+        return 0;
+    for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++)
+            if (w->grid->activations >> which & 1 &&
+                report_run(w, pair, (enum ps_which)which, layer, sink, err) < 0)
+                return -1;
+    return 0;
+}
+
+/* The steps [from, to) of panels first .. end. */
+static void run_panels(ps_wave *w, size_t first, size_t end, size_t from, size_t to, const ps_wave_sink *sink)
+{
+    for (size_t i = first; i < end; i++) {
+        const ps_work *work = ps_schedule_panel(w->schedule, i, from, to);
+        ps_panel_run(w, work, from, to);
+        if (to == w->n_steps && sink->progress)
+            sink->progress(sink->context, work->rows);
+    }
+}
+
+/* Collective.  Compute the base runs up to attention's inputs where others wait for them, and hear the word.  What is
+ * saved is X as it stood before the layer: nothing has written it since. */
+static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const ps_wave_sink *sink, unsigned *word,
+                       ps_err *err)
+{
+    *word = PS_GO_ON;
+    keep_base_rows(w);
+    if (w->rank == 0) {
+        if (sink->word)
+            *word = sink->word(sink->context, layer);
+        if (!(*word & PS_STOP))
+            run_panels(w, 0, panels->n_base, 0, w->attend, sink);
+    }
+    *word = send_early(w, *word);
+    return *word & PS_SAVE ? sink->save(sink->context, layer, w->rows_at, under_way(w, layer), err) : 0;
+}
+
+static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool *stopped, ps_err *err)
+{
+    ps_panels panels = ps_schedule_layer(w->schedule, layer);
+    size_t end = panels.n_base + panels.n, late = end - panels.n_late;
+    unsigned word;
+
+    if (ps_forward_layer(w->forward, layer, err) < 0 || enter_layer(w, layer, &panels, sink, &word, err) < 0)
+        return -1;
+    *stopped = word & PS_STOP;
+    if (*stopped)
+        return 0;
+    run_panels(w, 0, panels.n_base, w->attend, w->n_steps, sink);
+    run_panels(w, panels.n_base, late, 0, w->n_steps, sink);
+    send_late(w);
+    run_panels(w, late, end, 0, w->n_steps, sink);
+    return report_activations(w, layer, sink, err);
+}
+
+/* ---- the end ---- */
+
+/* The last row of cell `i` behind the last layer: its own, or a base run's. */
+static const float *last_row(const ps_wave *w, size_t i)
+{
+    int32_t at = ps_schedule_last_row(w->schedule, i);
+
+    return at < 0 ? w->kept.at[0] + (size_t)~at * w->d : w->x + (size_t)at * w->d;
+}
+
+/* Last rows of the base runs and of the cells, side by side, the shared cell's behind them.  Returns how many. */
+static size_t gather_finals(ps_wave *w)
+{
+    const ps_plan_wave *wave = w->now;
+    size_t n = 0, bytes = w->d * sizeof(float);
+
+    for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
+        for (int which = 0; which < PS_N_WHICH; which++, n++) {
+            int32_t row = ps_base_row(&w->base, pair, (enum ps_which)which, w->grid->pairs[pair].n_positions - 1);
+            memcpy(w->final + n * w->d, w->kept.at[0] + (size_t)row * w->d, bytes);
+            w->final_pair[n] = pair;
+        }
+    for (size_t i = 0; i < w->n_cells; i++, n++) {
+        memcpy(w->final + n * w->d, last_row(w, i), bytes);
+        w->final_pair[n] = w->carried[i].pair;
+    }
+    return n;
+}
+
+int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_values *values,
+                ps_err *err)
+{
+    const ps_plan_wave *wave = &w->plan->waves[index];
+    size_t base = 2 * (size_t)wave->n_pairs, shared = w->size > 1;
+    const ps_readout *readouts;
+    double start = ps_seconds();
+
+    w->now = wave;
+    w->idle = 0;
+    *values = (ps_wave_values){.stopped = false};
+    if (begin(w, err) < 0 || resume(w, sink, err) < 0)
+        return -1;
+    for (int32_t layer = wave->start; layer < w->L; layer++) {
+        if (walk_layer(w, layer, sink, &values->stopped, err) < 0)
+            return -1;
+        if (values->stopped)
+            return 0;
+    }
+    keep_base_rows(w);
+    send_early(w, PS_GO_ON);
+    size_t n = gather_finals(w);
+    const ps_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
+                               .n_pairs = wave->n_pairs, .baselines = w->rank == 0};
+    if (ps_head_read(w->head, &rows, w->values, &readouts, err) < 0)
+        return -1;
+    *values = (ps_wave_values){
+        .n_cells = n - base - shared, .cells = (const double (*)[PS_N_METRICS])w->values + base,
+        .shared = shared ? w->values[n - 1] : NULL, .shared_cell = w->shared,
+        .finals = w->final + base * w->d, .base = (const double (*)[PS_N_METRICS])w->values,
+        .base_readouts = readouts, .base_finals = w->final,
+        .busy_seconds = ps_seconds() - start - w->idle, .idle_seconds = w->idle};
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* cell.c - the taps of sites, and the runs of a cell. */
+#include "patchsweep/cell.h"
+
+static const uint8_t taps[PS_N_SITES] = {
+    [PS_RESID_PRE] = PS_TAP_RESID_PRE, [PS_MLP_OUT] = PS_TAP_MLP_OUT, [PS_RESID_POST] = PS_TAP_RESID_POST};
+
+enum ps_which ps_base_of(enum ps_direction direction)
+{
+    return direction == PS_DENOISE ? PS_CORRUPT : PS_CLEAN;
+}
+
+enum ps_which ps_source_of(enum ps_direction direction)
+{
+    return direction == PS_DENOISE ? PS_CLEAN : PS_CORRUPT;
+}
+
+enum ps_which ps_cell_base(const ps_cell *cell)
+{
+    return ps_base_of((enum ps_direction)cell->direction);
+}
+
+enum ps_which ps_cell_source(const ps_cell *cell)
+{
+    enum ps_direction direction = (enum ps_direction)cell->direction;
+
+    return cell->check == PS_CHECK_SELF ? ps_base_of(direction) : ps_source_of(direction);
+}
+
+ps_edit ps_cell_edit(const ps_cell *cell)
+{
+    return (ps_edit){.tap = taps[cell->site], .first = cell->position, .n = 1, .head = -1};
+}
