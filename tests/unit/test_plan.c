@@ -31,8 +31,7 @@ typedef struct count {
 static int seen_once(void *context, const ps_cell *cell)
 {
     count *c = context;
-    const ps_grid_pair *pair = &c->grid->pairs[cell->pair];
-    bool live = ps_cell_known(cell, pair->n_positions, pair->first_difference, c->grid->n_layers) == PS_LIVE;
+    bool live = !ps_grid_free_cell(c->grid, cell, NULL);
     size_t n = 0;
 
     for (size_t i = 0; i < c->plan->n_cells; i++) {
@@ -61,9 +60,9 @@ static void check_plan(const ps_grid *grid, int size, int64_t max_rows, size_t n
         cells += w->n_cells;
         for (size_t k = w->first_cell; k < cells; k++) {
             const ps_cell *cell = &plan->cells[k];
-            rows += ps_plan_cell_rows(grid, cell);
+            rows += ps_grid_cell_rows(grid, cell);
             CHECK(cell->pair >= w->first_pair && cell->pair < w->first_pair + w->n_pairs);
-            CHECK(k == w->first_cell || ps_cell_entry(cell) >= ps_cell_entry(cell - 1));
+            CHECK(k == w->first_cell || ps_grid_cell_entry(grid, cell) >= ps_grid_cell_entry(grid, cell - 1));
             CHECK(plan->owner[k] >= 0 && plan->owner[k] < size);
         }
         CHECK(rows <= max_rows || w->n_cells <= 1);
@@ -164,22 +163,29 @@ static void goes_on_where_it_was(void)
 /* Free cells, listed by what the last row can see.  test_wave.c computes them all, and compares their scores. */
 static void free_cells_are_what_nobody_reads(void)
 {
-    enum { T = 7, D = 2, L = 4 };
+    enum { L = 4, FREE_BASE = 1, FREE_SOURCE };
+    static const int32_t T = 7, D = 2, last = 6;
+    ps_grid *grid = synthetic(L, 1, &T, &D, 0, (1u << PS_N_SITES) - 1);
+    enum ps_which which;
 
     for (int site = 0; site < PS_N_SITES; site++)
         for (int32_t l = 0; l < L; l++)
             for (int32_t t = 0; t < T; t++) {
-                ps_cell cell = {.layer = l, .position = t, .site = (uint8_t)site};
+                const ps_cell cell = {.layer = l, .position = t, .site = (uint8_t)site};
                 bool behind = l == L - 1 && site != PS_RESID_PRE;
-                enum ps_known wanted = t < D || (behind && t < T - 1)                    ? PS_SCORES_BASE
-                                       : behind && t == T - 1 && site == PS_RESID_POST ? PS_SCORES_SOURCE
-                                                                                       : PS_LIVE;
-                CHECK_INT(ps_cell_known(&cell, T, D, L), wanted);
+                int wanted = t < D || (behind && t < T - 1)                    ? FREE_BASE
+                             : behind && t == T - 1 && site == PS_RESID_POST ? FREE_SOURCE
+                                                                             : 0;
+                CHECK_INT(ps_grid_free_cell(grid, &cell, &which), wanted != 0);
+                CHECK(!wanted || which == (wanted == FREE_BASE ? PS_CORRUPT : PS_CLEAN));
             }
-    ps_cell last = {.layer = 0, .position = T - 1, .site = PS_RESID_POST};
-    CHECK_INT(ps_cell_known(&last, T, T - 1, L), PS_SCORES_SOURCE);
-    last.site = PS_MLP_OUT;
-    CHECK_INT(ps_cell_known(&last, T, T - 1, L), PS_LIVE);
+    ps_grid_free(grid);
+    grid = synthetic(L, 1, &T, &last, 0, (1u << PS_N_SITES) - 1);
+    ps_cell cell = {.layer = 0, .position = T - 1, .site = PS_RESID_POST};
+    CHECK(ps_grid_free_cell(grid, &cell, &which) && which == PS_CLEAN);
+    cell.site = PS_MLP_OUT;
+    CHECK(!ps_grid_free_cell(grid, &cell, &which));
+    ps_grid_free(grid);
 }
 
 /* A prefix that pairs have in common is carried once a wave. */
@@ -261,7 +267,7 @@ static void cost_is_the_sum_over_rows(void)
 {
     enum { L = 4 };
     static const int32_t T[] = {7, 5}, D[] = {2, 0};
-    const ps_config c = {.n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
+    const ps_config c = {.family = &ps_families[0], .n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
                          .d_mlp = 40, .vocab = 100, .tied = true};
 
     for (unsigned sites = 1; sites < 1u << PS_N_SITES; sites++) {
@@ -270,12 +276,13 @@ static void cost_is_the_sum_over_rows(void)
         double wanted = 2 * 2 * 2.0 * c.d_model * c.vocab, rows = 0, keys = 0, n = 0;
         for (size_t i = 0; i < plan->n_cells; i++) {
             const ps_cell *cell = &plan->cells[i];
-            int32_t T_ = T[cell->pair], first = T_ - ps_plan_cell_rows(grid, cell);
-            bool copy = ps_site_kinds[cell->site].copy;
+            int32_t T_ = T[cell->pair], first = T_ - ps_grid_cell_rows(grid, cell);
+            bool copy = cell->site != PS_MLP_OUT;
+            int32_t entry = cell->layer + (cell->site != PS_RESID_PRE);
             rows += T_ - first;
-            for (int32_t l = ps_cell_entry(cell); l < L; l++)
+            for (int32_t l = entry; l < L; l++)
                 for (int32_t t = first; t < T_; t++) {
-                    bool own = l > ps_cell_entry(cell) || (!copy && t == cell->position);
+                    bool own = l > entry || (!copy && t == cell->position);
                     bool on = l < L - 1 || t == T_ - 1;
                     wanted += of_row(&c, own && on, own, on, t + 1);
                 }

@@ -6,6 +6,7 @@
 #include "../../src/sweep/ledger.h"
 #include "../../src/sweep/same.h"
 #include "../check.h"
+#include "patchsweep/family.h"
 #include "patchsweep/summary.h"
 #include "patchsweep/trial.h"
 
@@ -67,8 +68,8 @@ static void ranks_share_a_cell(void)
 {
     for (int32_t layer = 0; layer < grid->n_layers; layer++) {
         ps_cell cell = ps_check_of_ranks(1, layer, grid);
-        CHECK(ps_grid_key(grid, &cell) >= 0 && ps_cell_entry(&cell) == layer);
-        CHECK_INT(ps_plan_cell_rows(grid, &cell), 1);
+        CHECK(ps_grid_key(grid, &cell) >= 0 && ps_grid_cell_entry(grid, &cell) == layer);
+        CHECK_INT(ps_grid_cell_rows(grid, &cell), 1);
     }
 }
 
@@ -140,7 +141,7 @@ static void a_journal_keeps_weights(void)
 
 int main(void)
 {
-    const ps_config config = {.n_layers = 3, .vocab = 100};
+    const ps_config config = {.family = &ps_families[0], .n_layers = 3, .vocab = 100};
     ps_err err = PS_ERR_INIT;
 
     if (!mkdtemp(folder) || ps_trial_grid(&grid, &config, 2, 6, 3, &err) < 0)
