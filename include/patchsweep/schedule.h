@@ -40,7 +40,7 @@ typedef struct ps_step_work {
     const int32_t *in[PS_MAX_INPUTS];     /* [n] where they are read; NULL: rows 0 .. n - 1 of the register.  i >= 0 is row
                                              i of the register (of X's store, before X is written), i < 0 base row ~i.
                                              K and V of an attention have none: spans say it */
-    const int32_t *positions;             /* [n] */
+    const int32_t *positions;             /* [n] of a step that depends on them, ROPE */
     int32_t n_put_rows;                   /* rows n .. n + n_put_rows - 1: copies of base rows put_rows[], before the puts */
     const int32_t *put_rows;
     const ps_put *puts;

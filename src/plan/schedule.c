@@ -387,46 +387,67 @@ static void number_rows(ps_schedule *s, const panel *p, size_t i)
     step->n_put_rows = put;
 }
 
-/* Call `visit` for every row at which a strand computes step i. */
-typedef void row_visitor(void *context, const strand *t, int32_t row);
+/* Call `visit` for every range of rows at which a strand computes step i. */
+typedef void range_visitor(void *context, const strand *t, int32_t begin, int32_t end);
 
-static void each_row(ps_schedule *s, const panel *p, size_t i, size_t from, row_visitor *visit, void *context)
+static void each_range(ps_schedule *s, const panel *p, size_t i, size_t from, range_visitor *visit, void *context)
 {
     strand **strands = strands_of(s, p);
     cursor c;
 
     for (size_t k = 0; k < p->n; k++)
         for (begin_at(&c, strands[k], i + 1, from); c.begin < strands[k]->T; next_stretch(&c))
-            for (int32_t r = c.begin; is_step(c.stretch->place) && r < c.stretch->end; r++)
-                visit(context, strands[k], r);
+            if (is_step(c.stretch->place) && c.begin < c.stretch->end)
+                visit(context, strands[k], c.begin, c.stretch->end);
 }
 
 typedef struct listing {
     const ps_schedule *schedule;
     size_t value, from;
     int32_t *to, n;
-    bool plain;  /* so far it is 0, 1, 2 ... */
+    bool plain;  /* so far it is 0, 1, 2 ..., and nothing is written */
     cursor at;
 } listing;
 
-static void list_input(void *context, const strand *t, int32_t row)
+static void add_ramp(listing *l, int32_t first, int32_t n)
+{
+    if (l->plain && first == l->n) {
+        l->n += n;
+        return;
+    }
+    for (int32_t i = 0; l->plain && i < l->n; i++)
+        l->to[i] = i;
+    l->plain = false;
+    for (int32_t i = 0; i < n; i++)
+        l->to[l->n++] = first + i;
+}
+
+/* Where rows begin .. end of the value lie.  Base rows are looked up one by one: a run's are not consecutive. */
+static void list_input(void *context, const strand *t, int32_t begin, int32_t end)
 {
     listing *l = context;
 
     if (l->at.strand != t)
         begin_at(&l->at, t, l->value, l->from);
-    move_to(&l->at, row);
-    int32_t place = place_of(l->schedule, &l->at, row);
-    l->plain = l->plain && place == l->n;
-    l->to[l->n++] = place;
+    while (begin < end) {
+        move_to(&l->at, begin);
+        int32_t stop = l->at.stretch->end < end ? l->at.stretch->end : end;
+        bool own = l->at.stretch->place != PS_AT_BASE && l->at.stretch->place != PS_AT_SOURCE;
+        if (own)
+            add_ramp(l, place_of(l->schedule, &l->at, begin), stop - begin);
+        for (int32_t r = begin; !own && r < stop; r++)
+            add_ramp(l, place_of(l->schedule, &l->at, r), 1);
+        begin = stop;
+    }
 }
 
-static void list_position(void *context, const strand *t, int32_t row)
+static void list_positions(void *context, const strand *t, int32_t begin, int32_t end)
 {
     listing *l = context;
 
     (void)t;
-    l->to[l->n++] = row;
+    while (begin < end)
+        l->to[l->n++] = begin++;
 }
 
 /* Where step i finds its inputs; X's store is not a register, so value 0 is always a list. */
@@ -438,12 +459,14 @@ static void list_inputs(ps_schedule *s, const panel *p, size_t i, size_t from)
     for (size_t k = 0; k < n_in; k++) {
         listing l = {.schedule = s, .value = (size_t)s->in[i][k], .from = from, .to = take_ints(s, n),
                      .plain = s->in[i][k] > 0};
-        each_row(s, p, i, from, list_input, &l);
+        each_range(s, p, i, from, list_input, &l);
         step->in[k] = l.plain ? NULL : l.to;
     }
-    listing l = {.to = take_ints(s, n)};
-    each_row(s, p, i, from, list_position, &l);
-    step->positions = l.to;
+    if (s->needs.program[i].op == PS_OP_ROPE) {
+        listing l = {.to = take_ints(s, n)};
+        each_range(s, p, i, from, list_positions, &l);
+        step->positions = l.to;
+    }
 }
 
 /* ---- edits of some columns ---- */
@@ -556,11 +579,9 @@ static void list_queries(ps_schedule *s, const panel *p, size_t from)
 
 /* ---- the panel ---- */
 
-static void list_x_row(void *context, const strand *t, int32_t row)
+static void list_x_rows(void *context, const strand *t, int32_t begin, int32_t end)
 {
-    listing *l = context;
-
-    l->to[l->n++] = t->row + row - t->first;
+    add_ramp(context, t->row + begin - t->first, end - begin);
 }
 
 const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size_t to)
@@ -591,7 +612,7 @@ const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size
     }
     if (to == s->n_steps) {
         listing l = {.to = take_ints(s, (size_t)s->work.step[to - 1].n)};
-        each_row(s, p, to - 1, from, list_x_row, &l);
+        each_range(s, p, to - 1, from, list_x_rows, &l);
         s->work.out = l.to;
         s->work.n_out = l.n;
     }

@@ -187,7 +187,7 @@ static void carry_out(rank *k, const ps_step *program, const ps_work *work, size
                 row values[PS_MAX_INPUTS];
                 for (size_t a = 0; a < n_in; a++)
                     values[a] = read[a][r];
-                out[r] = run_step(s, i, layer, values, n_in, w->positions[r]);
+                out[r] = run_step(s, i, layer, values, n_in, w->positions ? w->positions[r] : 0);
             }
         memcpy(kept[i + 1] + work->base_row, out, (size_t)work->n_base * sizeof(row));
         for (int32_t r = 0; r < w->n_put_rows; r++)
