@@ -53,6 +53,14 @@ typedef struct ps_step {
 /* The registers that a step reads.  Returns how many. */
 size_t ps_step_inputs(const ps_step *step, uint8_t in[PS_MAX_INPUTS]);
 
+/* The values that each step reads: 0 is X at the layer's entrance, i + 1 what step i left in its register. */
+typedef struct ps_program_inputs {
+    size_t n_steps, attend; /* attend: the step that is attention */
+    size_t n[PS_MAX_STEPS];
+    int value[PS_MAX_STEPS][PS_MAX_INPUTS];
+} ps_program_inputs;
+ps_program_inputs ps_program_resolve(const ps_step *program);
+
 /* Steps in front of PS_OP_END. */
 size_t ps_program_n(const ps_step *program);
 /* The step that ATTEND is, or the number of steps where there is none. */

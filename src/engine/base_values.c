@@ -23,30 +23,23 @@ static void widths(const ps_base_values *k, size_t *early, size_t *late)
 }
 
 /* Values in front of attention that a step from there on reads, but for K and V, which attention reads in their stores. */
-static uint32_t read_later(const ps_step *program, size_t attend)
+static uint32_t read_later(const ps_program_inputs *in)
 {
     uint32_t values = 0;
-    size_t now[PS_N_REGS] = {[PS_X] = 0};
 
-    for (size_t i = 0; program[i].op != PS_OP_END; i++) {
-        uint8_t in[PS_MAX_INPUTS];
-        size_t n = i == attend ? 1 : ps_step_inputs(&program[i], in);
-        if (i == attend)
-            in[0] = program[i].in;
-        for (size_t k = 0; i >= attend && k < n; k++)
-            if (now[in[k]] <= attend)
-                values |= 1u << now[in[k]];
-        now[program[i].out] = i + 1;
-    }
+    for (size_t i = in->attend; i < in->n_steps; i++)
+        for (size_t k = 0; k < (i == in->attend ? 1 : in->n[i]); k++)
+            if ((size_t)in->value[i][k] <= in->attend)
+                values |= 1u << in->value[i][k];
     return values;
 }
 
 void ps_base_values_init(ps_base_values *k, const ps_config *config, uint32_t values, size_t most_rows)
 {
-    size_t attend = ps_program_attend(config->family->layer);
+    const ps_program_inputs in = ps_program_resolve(config->family->layer);
 
-    *k = (ps_base_values){.config = config, .attend = attend, .most_rows = most_rows,
-                   .values = values | 1u | read_later(config->family->layer, attend)};
+    *k = (ps_base_values){.config = config, .attend = in.attend, .most_rows = most_rows,
+                   .values = values | 1u | read_later(&in)};
 }
 
 enum { N_BLOCKS = 2 };

@@ -25,8 +25,7 @@ struct ps_wave {
     const ps_plan_wave *now; /* the wave in hand */
     const ps_config *config;
     const ps_step *program;
-    size_t n_steps, attend;
-    int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that each step reads */
+    ps_program_inputs in;
     ps_forward *forward;
     ps_comm *comm;
     int rank, size;

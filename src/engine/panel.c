@@ -12,7 +12,7 @@
 /* The register whose first base rows are the kept rows of value v: K's and V's as attention reads them; else PS_NO_REG. */
 static enum ps_reg store_of(const ps_wave *w, size_t v)
 {
-    return v == (size_t)w->in[w->attend][1] ? PS_K : v == (size_t)w->in[w->attend][2] ? PS_V : PS_NO_REG;
+    return v == (size_t)w->in.value[w->in.attend][1] ? PS_K : v == (size_t)w->in.value[w->in.attend][2] ? PS_V : PS_NO_REG;
 }
 
 float *ps_panel_base(ps_wave *w, size_t v)
@@ -41,7 +41,7 @@ static void gather(float *to, const int32_t *list, int32_t n, const float *own, 
 /* Where step i finds its k-th input: in place, or gathered. */
 static const float *input(ps_wave *w, const ps_work *work, size_t i, size_t k)
 {
-    size_t v = (size_t)w->in[i][k];
+    size_t v = (size_t)w->in.value[i][k];
     uint8_t reg = v ? w->program[v - 1].out : PS_X;
     const float *own = v ? rows_of(w, work, reg) : w->x;
     size_t width = ps_program_width(w->config, (enum ps_reg)reg);
@@ -108,6 +108,6 @@ void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
         keep(w, work, i + 1, out, width);
         lay_puts(w, &work->step[i], i + 1, out, width);
     }
-    if (to == w->n_steps)
+    if (to == w->in.n_steps)
         ps_forward_ops(w->forward)->move(w->x, work->out, w->reg[PS_X], NULL, (size_t)work->n_out, w->d);
 }

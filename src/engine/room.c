@@ -15,7 +15,7 @@ static void list_blocks(ps_wave *w, ps_block blocks[N_BLOCKS])
     size_t f = sizeof(float), P = w->panel_rows;
     bool used[PS_N_REGS] = {false};
 
-    for (size_t i = 0; i < w->n_steps; i++)
+    for (size_t i = 0; i < w->in.n_steps; i++)
         used[w->program[i].out] = true;
     for (int reg = 0; reg < PS_N_REGS; reg++) {
         size_t rows = P + (reg == PS_K || reg == PS_V ? w->kept.most_rows : 0);
@@ -49,23 +49,10 @@ static size_t gathered_width(const ps_wave *w)
 {
     size_t most = w->d;
 
-    for (size_t i = 0; i < w->n_steps; i++)
-        if (i < w->attend || w->kept.values >> (i + 1) & 1)
+    for (size_t i = 0; i < w->in.n_steps; i++)
+        if (i < w->in.attend || w->kept.values >> (i + 1) & 1)
             most = ps_max(most, ps_program_width(w->config, (enum ps_reg)w->program[i].out));
     return most;
-}
-
-static void resolve_inputs(ps_wave *w)
-{
-    int now[PS_N_REGS] = {[PS_X] = 0};
-
-    for (size_t i = 0; i < w->n_steps; i++) {
-        uint8_t in[PS_MAX_INPUTS];
-        size_t n = ps_step_inputs(&w->program[i], in);
-        for (size_t k = 0; k < n; k++)
-            w->in[i][k] = now[in[k]];
-        now[w->program[i].out] = (int)i + 1;
-    }
 }
 
 static ps_schedule_needs schedule_needs(ps_wave *w, bool alone)
@@ -85,11 +72,9 @@ static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const p
     *w = (ps_wave){.grid = grid, .plan = plan, .config = config, .program = config->family->layer, .rank = rank,
                    .size = plan->size, .L = config->n_layers, .d = (size_t)config->d_model,
                    .panel_rows = ps_wave_panel_rows(grid, plan, rank, panel_rows)};
-    w->n_steps = ps_program_n(w->program);
-    w->attend = ps_program_attend(w->program);
-    resolve_inputs(w);
+    w->in = ps_program_resolve(w->program);
     ps_base_values_init(&w->kept, config, ps_paths_looked_up(grid->paths), base_rows);
-    w->kept.values &= ~(1u << w->in[w->attend][1] | 1u << w->in[w->attend][2]); /* in K's and V's stores */
+    w->kept.values &= ~(1u << w->in.value[w->in.attend][1] | 1u << w->in.value[w->in.attend][2]); /* in K's and V's stores */
     w->scratch_width = gathered_width(w);
     if (ps_base_rows_init(&w->base, grid, err) < 0)
         return -1;

@@ -166,7 +166,7 @@ static void run_panels(ps_wave *w, size_t first, size_t end, size_t from, size_t
     for (size_t i = first; i < end; i++) {
         const ps_work *work = ps_schedule_panel(w->schedule, i, from, to);
         ps_panel_run(w, work, from, to);
-        if (to == w->n_steps && sink->progress)
+        if (to == w->in.n_steps && sink->progress)
             sink->progress(sink->context, work->rows);
     }
 }
@@ -182,7 +182,7 @@ static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const
         if (sink->word)
             *word = sink->word(sink->context, layer);
         if (!(*word & PS_STOP))
-            run_panels(w, 0, panels->n_base, 0, w->attend, sink);
+            run_panels(w, 0, panels->n_base, 0, w->in.attend, sink);
     }
     *word = send_early(w, *word);
     return *word & PS_SAVE ? sink->save(sink->context, layer, w->rows_at, under_way(w, layer), err) : 0;
@@ -199,10 +199,10 @@ static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool 
     *stopped = word & PS_STOP;
     if (*stopped)
         return 0;
-    run_panels(w, 0, panels.n_base, w->attend, w->n_steps, sink);
-    run_panels(w, panels.n_base, late, 0, w->n_steps, sink);
+    run_panels(w, 0, panels.n_base, w->in.attend, w->in.n_steps, sink);
+    run_panels(w, panels.n_base, late, 0, w->in.n_steps, sink);
     send_late(w);
-    run_panels(w, late, end, 0, w->n_steps, sink);
+    run_panels(w, late, end, 0, w->in.n_steps, sink);
     return report_activations(w, layer, sink, err);
 }
 

@@ -43,6 +43,21 @@ size_t ps_step_inputs(const ps_step *step, uint8_t in[PS_MAX_INPUTS])
     return n;
 }
 
+ps_program_inputs ps_program_resolve(const ps_step *program)
+{
+    ps_program_inputs inputs = {.n_steps = ps_program_n(program), .attend = ps_program_attend(program)};
+    int now[PS_N_REGS] = {[PS_X] = 0};
+
+    for (size_t i = 0; i < inputs.n_steps; i++) {
+        uint8_t in[PS_MAX_INPUTS];
+        inputs.n[i] = ps_step_inputs(&program[i], in);
+        for (size_t k = 0; k < inputs.n[i]; k++)
+            inputs.value[i][k] = now[in[k]];
+        now[program[i].out] = (int)i + 1;
+    }
+    return inputs;
+}
+
 static int check_step(const ps_step *step, size_t i, bool written[PS_N_REGS], bool tapped[PS_N_TAPS], ps_err *err)
 {
     uint8_t in[PS_MAX_INPUTS];

@@ -33,25 +33,10 @@ typedef struct builder {
     int32_t T, D;
     bool forced;
     sheet s;
-    int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that a step reads */
-    size_t n_in[PS_MAX_STEPS];
+    ps_program_inputs in;
     uint8_t *entrance;                   /* [T] labels of X before the layer in hand, its edits not done */
     size_t n_stretches, stretches_cap, phases_cap, ends_cap;
 } builder;
-
-/* Which value each input register holds when its step comes. */
-static void resolve_inputs(builder *b)
-{
-    int now[PS_N_REGS] = {[PS_X] = 0};
-
-    for (size_t i = 0; i + 1 < b->n_values; i++) {
-        uint8_t in[PS_MAX_INPUTS];
-        b->n_in[i] = ps_step_inputs(&b->program[i], in);
-        for (size_t k = 0; k < b->n_in[i]; k++)
-            b->in[i][k] = now[in[k]];
-        now[b->program[i].out] = (int)i + 1;
-    }
-}
 
 /* ---- labels ---- */
 
@@ -69,9 +54,9 @@ static void edit_labels(const builder *b, uint8_t *whose, uint8_t *edited, int t
 
 static void label_attention(const builder *b, size_t step, uint8_t *to)
 {
-    const uint8_t *q = b->s.whose + (size_t)b->in[step][0] * (size_t)b->T;
-    const uint8_t *k = b->s.whose + (size_t)b->in[step][1] * (size_t)b->T;
-    const uint8_t *v = b->s.whose + (size_t)b->in[step][2] * (size_t)b->T;
+    const uint8_t *q = b->s.whose + (size_t)b->in.value[step][0] * (size_t)b->T;
+    const uint8_t *k = b->s.whose + (size_t)b->in.value[step][1] * (size_t)b->T;
+    const uint8_t *v = b->s.whose + (size_t)b->in.value[step][2] * (size_t)b->T;
     uint8_t seen = PS_BOTH;
 
     for (int32_t r = 0; r < b->T; r++) {
@@ -84,10 +69,10 @@ static void label_step(const builder *b, size_t step, uint8_t *to)
 {
     size_t T = (size_t)b->T;
 
-    memcpy(to, b->s.whose + (size_t)b->in[step][0] * T, T);
-    for (size_t k = 1; k < b->n_in[step]; k++)
+    memcpy(to, b->s.whose + (size_t)b->in.value[step][0] * T, T);
+    for (size_t k = 1; k < b->in.n[step]; k++)
         for (size_t r = 0; r < T; r++)
-            to[r] &= b->s.whose[(size_t)b->in[step][k] * T + r];
+            to[r] &= b->s.whose[(size_t)b->in.value[step][k] * T + r];
 }
 
 static void label(builder *b, int32_t offset)
@@ -126,12 +111,12 @@ static void trace_step(builder *b, size_t v)
     for (size_t r = 0; r < T; r++) {
         if (!computed(b, v, r))
             continue;
-        for (size_t k = 0; k < (attends ? 1 : b->n_in[i]); k++)
-            b->s.read[(size_t)b->in[i][k] * T + r] = 1;
+        for (size_t k = 0; k < (attends ? 1 : b->in.n[i]); k++)
+            b->s.read[(size_t)b->in.value[i][k] * T + r] = 1;
         seen = r + 1;
     }
-    for (size_t k = 1; attends && k < b->n_in[i]; k++)
-        memset(b->s.read + (size_t)b->in[i][k] * T, 1, seen);
+    for (size_t k = 1; attends && k < b->in.n[i]; k++)
+        memset(b->s.read + (size_t)b->in.value[i][k] * T, 1, seen);
 }
 
 /* From the rows of X that are read behind the layer, back to its entrance.  Behind the model's last layer that is
@@ -286,7 +271,8 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
                   bool forced, ps_err *err)
 {
     ps_path *path = ps_calloc(1, sizeof *path, err);
-    builder b = {.program = program, .path = path, .n_values = ps_program_n(program) + 1, .T = T, .D = D,
+    builder b = {.program = program, .path = path, .n_values = ps_program_n(program) + 1,
+                 .in = ps_program_resolve(program), .T = T, .D = D,
                  .forced = forced};
 
     if (n_edits > PS_MAX_EDITS)
@@ -297,7 +283,6 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
     path->first_row = T;
     path->entry = INT32_MAX;
     take_edits(path, edits, n_edits);
-    resolve_inputs(&b);
     int rc = open_sheet(&b, err) < 0 ? -1 : find_phases(&b, err);
     ps_free(b.s.before);
     if (rc < 0)

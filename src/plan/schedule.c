@@ -36,9 +36,7 @@ typedef struct panel {
 
 struct ps_schedule {
     ps_schedule_needs needs;
-    size_t n_steps, attend;
-    int in[PS_MAX_STEPS][PS_MAX_INPUTS]; /* the values that each step reads */
-    size_t n_in[PS_MAX_STEPS];
+    ps_program_inputs in;
     strand *strands;  /* base runs' (where this rank leads), then the cells */
     size_t n_base, n_strands;
     int32_t n_x_rows;
@@ -74,7 +72,7 @@ static void list_blocks(ps_schedule *s, ps_block blocks[N_BLOCKS])
         {&s->panels, strands + 1, sizeof *s->panels},
         {&s->places, in_panel, sizeof *s->places},
         /* a step has a list for each input, its positions and its put rows; X's rows at the end */
-        {&s->ints, (s->n_steps * (PS_MAX_INPUTS + 1) + 1) * rows, sizeof *s->ints},
+        {&s->ints, (s->in.n_steps * (PS_MAX_INPUTS + 1) + 1) * rows, sizeof *s->ints},
         {&s->puts, PS_MAX_EDITS * rows, sizeof *s->puts},
         {&s->queries, rows, sizeof *s->queries},
         {&s->spans, in_panel * spans, sizeof *s->spans},
@@ -83,22 +81,9 @@ static void list_blocks(ps_schedule *s, ps_block blocks[N_BLOCKS])
     memcpy(blocks, all, sizeof all);
 }
 
-static void resolve_inputs(ps_schedule *s)
-{
-    int now[PS_N_REGS] = {[PS_X] = 0};
-
-    for (size_t i = 0; i < s->n_steps; i++) {
-        uint8_t in[PS_MAX_INPUTS];
-        s->n_in[i] = ps_step_inputs(&s->needs.program[i], in);
-        for (size_t k = 0; k < s->n_in[i]; k++)
-            s->in[i][k] = now[in[k]];
-        now[s->needs.program[i].out] = (int)i + 1;
-    }
-}
-
 static void prepare(ps_schedule *s, const ps_schedule_needs *needs)
 {
-    *s = (ps_schedule){.needs = *needs, .n_steps = ps_program_n(needs->program), .attend = ps_program_attend(needs->program)};
+    *s = (ps_schedule){.needs = *needs, .in = ps_program_resolve(needs->program)};
 }
 
 uint64_t ps_schedule_bytes(const ps_schedule_needs *needs)
@@ -124,7 +109,6 @@ int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *
         ps_schedule_close(s);
         return -1;
     }
-    resolve_inputs(s);
     *out = s;
     return 0;
 }
@@ -220,7 +204,7 @@ static int32_t rows_of(const ps_schedule *s, const strand *t)
 {
     int32_t most = t->phase ? 0 : t->n;
 
-    for (size_t v = 0; t->phase && v <= s->n_steps; v++) {
+    for (size_t v = 0; t->phase && v <= s->in.n_steps; v++) {
         int32_t n = t->phase->n_step[v] + t->phase->n_put[v];
         most = n > most ? n : most;
     }
@@ -253,7 +237,7 @@ static void add_panels(ps_schedule *s, size_t first, size_t end)
 /* Does a strand read base values behind attention in the layer in hand? */
 static bool is_late(const ps_schedule *s, const strand *t)
 {
-    return t->phase && t->phase->looked_up >> (s->attend + 1);
+    return t->phase && t->phase->looked_up >> (s->in.attend + 1);
 }
 
 ps_panels ps_schedule_layer(ps_schedule *s, int32_t layer)
@@ -454,11 +438,11 @@ static void list_positions(void *context, const strand *t, int32_t begin, int32_
 static void list_inputs(ps_schedule *s, const panel *p, size_t i, size_t from)
 {
     ps_step_work *step = &s->work.step[i];
-    size_t n_in = s->needs.program[i].op == PS_OP_ATTEND ? 1 : s->n_in[i], n = (size_t)step->n;
+    size_t n_in = s->needs.program[i].op == PS_OP_ATTEND ? 1 : s->in.n[i], n = (size_t)step->n;
 
     for (size_t k = 0; k < n_in; k++) {
-        listing l = {.schedule = s, .value = (size_t)s->in[i][k], .from = from, .to = take_ints(s, n),
-                     .plain = s->in[i][k] > 0};
+        listing l = {.schedule = s, .value = (size_t)s->in.value[i][k], .from = from, .to = take_ints(s, n),
+                     .plain = s->in.value[i][k] > 0};
         each_range(s, p, i, from, list_input, &l);
         step->in[k] = l.plain ? NULL : l.to;
     }
@@ -561,13 +545,13 @@ static void list_queries(ps_schedule *s, const panel *p, size_t from)
     for (size_t k = 0; k < p->n; k++) {
         const strand *t = strands[k];
         int32_t last = -1, kv[2] = {0, 0};
-        for (begin_at(&c, t, s->attend + 1, from); c.begin < t->T; next_stretch(&c))
+        for (begin_at(&c, t, s->in.attend + 1, from); c.begin < t->T; next_stretch(&c))
             last = is_step(c.stretch->place) ? c.stretch->end - 1 : last;
         if (last < 0)
             continue;
         for (int i = 0; i < 2; i++)
-            kv[i] = add_spans(s, t, (size_t)s->in[s->attend][1 + i], last + 1, from);
-        for (begin_at(&c, t, s->attend + 1, from); c.begin < t->T; next_stretch(&c)) {
+            kv[i] = add_spans(s, t, (size_t)s->in.value[s->in.attend][1 + i], last + 1, from);
+        for (begin_at(&c, t, s->in.attend + 1, from); c.begin < t->T; next_stretch(&c)) {
             if (!is_step(c.stretch->place) || c.stretch->end == c.begin)
                 continue;
             *query++ = (ps_query){n, c.begin, c.stretch->end - c.begin, kv[0], kv[1]};
@@ -607,10 +591,10 @@ const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size
         number_rows(s, p, i);
         list_inputs(s, p, i, from);
         list_puts(s, p, i);
-        if (i == s->attend)
+        if (i == s->in.attend)
             list_queries(s, p, from);
     }
-    if (to == s->n_steps) {
+    if (to == s->in.n_steps) {
         listing l = {.to = take_ints(s, (size_t)s->work.step[to - 1].n)};
         each_range(s, p, to - 1, from, list_x_rows, &l);
         s->work.out = l.to;

@@ -2,7 +2,7 @@
  * run.c - the story of a run.
  *
  *     prepare  rank 0 reads the job, the tokenizer and the config, checks every pair, and what an earlier run has left
- *     share    the others learn where the model is, what is swept, and what of it is done
+ *     share    the other ranks learn where the model is, what is swept, and which cells are done
  *     load     every rank plans waves for which there is memory, reads the weights, and makes room
  *     sweep    wave by wave; rank 0 collects, and keeps the journal
  *     publish  rank 0 works out the scores and writes the file; weights and waves are freed before
@@ -551,7 +551,7 @@ static void release(run *r)
     ps_brief_release(&r->brief);
 }
 
-/* Rank 0: what is to be done, and what of it is done. */
+/* Rank 0: read the job, and what an earlier run has done of it. */
 static int prepare(run *r, ps_err *err)
 {
     const ps_brief *b = &r->brief;
