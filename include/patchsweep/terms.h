@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-/* Where in a layer a state is replaced, in the order in which a layer has them. */
-enum ps_site { PS_RESID_PRE, PS_MLP_OUT, PS_RESID_POST, PS_N_SITES };
+/* Where in a layer a state is replaced.  The numbers stand in journals: new sites go to the end. */
+enum ps_site { PS_RESID_PRE, PS_MLP_OUT, PS_RESID_POST, PS_ATTN_OUT, PS_RESID_MID, PS_N_SITES };
 
 /* denoise: clean states into the corrupt run; noise: corrupt states into the clean run. */
 enum ps_direction { PS_DENOISE, PS_NOISE, PS_N_DIRECTIONS };

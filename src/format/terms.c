@@ -10,6 +10,10 @@ const ps_term ps_sites[PS_N_SITES] = {
                     "blocks.{layer}.hook_mlp_out; model.layers[{layer}].mlp.output"},
     [PS_RESID_POST] = {"resid_post", "residual stream after the layer",
                        "blocks.{layer}.hook_resid_post; model.layers[{layer}].output"},
+    [PS_ATTN_OUT] = {"attn_out", "output of the layer's attention",
+                     "blocks.{layer}.hook_attn_out; model.layers[{layer}].self_attn.output[0]"},
+    [PS_RESID_MID] = {"resid_mid", "residual stream between the layer's attention and its MLP",
+                      "blocks.{layer}.hook_resid_mid; model.layers[{layer}].post_attention_layernorm.input"},
 };
 
 const ps_term ps_directions[PS_N_DIRECTIONS] = {

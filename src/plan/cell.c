@@ -2,7 +2,8 @@
 #include "patchsweep/cell.h"
 
 static const uint8_t taps[PS_N_SITES] = {
-    [PS_RESID_PRE] = PS_TAP_RESID_PRE, [PS_MLP_OUT] = PS_TAP_MLP_OUT, [PS_RESID_POST] = PS_TAP_RESID_POST};
+    [PS_RESID_PRE] = PS_TAP_RESID_PRE, [PS_MLP_OUT] = PS_TAP_MLP_OUT, [PS_RESID_POST] = PS_TAP_RESID_POST,
+    [PS_ATTN_OUT] = PS_TAP_ATTN_OUT, [PS_RESID_MID] = PS_TAP_RESID_MID};
 
 enum ps_which ps_base_of(enum ps_direction direction)
 {

@@ -30,6 +30,13 @@ GOLDEN = Path(__file__).resolve().parent
 MODELS = GOLDEN.parent / "fixtures" / "models"
 
 SITES = ["resid_pre", "mlp_out", "resid_post"]
+# golden file: (fixture, sites); every fixture has one of its own name and SITES.
+MORE = {
+    "base-attention": ("base", ["attn_out", "resid_mid"]),
+    "bias-attention": ("bias", ["attn_out", "resid_mid"]),
+    "five-layer-attention": ("five-layer", ["attn_out", "resid_mid"]),
+    "mqa-f16-sharded-attention": ("mqa-f16-sharded", ["attn_out", "resid_mid"]),
+}
 DIRECTIONS = ["denoise", "noise"]
 METRICS = ["logit_answer", "logit_foil", "logit_diff", "logprob_answer", "kl", "answer_rank"]
 
@@ -75,23 +82,25 @@ def hooked(module, edit, before):
 def place(model, site, layer):
     """The module where a site is, and whether it is what goes in."""
     block = model.model.layers[layer]
-    return (block.mlp if site == "mlp_out" else block), site == "resid_pre"
+    module = {"mlp_out": block.mlp, "attn_out": block.self_attn.o_proj,
+              "resid_mid": block.post_attention_layernorm}.get(site, block)
+    return module, site in ("resid_pre", "resid_mid")
 
 
 def logits_of(model, ids):
     return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
 
 
-def states_of(model, ids):
+def states_of(model, ids, sites):
     """The states at every site, [site][layer] -> [T, d_model], and the logits."""
-    states = {site: [] for site in SITES}
+    states = {site: [] for site in sites}
 
     def keep(site):
         return lambda x: states[site].append(x[0].clone())  # returns None: nothing is changed
 
     with ExitStack() as stack:
         for layer in range(len(model.model.layers)):
-            for site in SITES:
+            for site in sites:
                 module, before = place(model, site, layer)
                 stack.enter_context(hooked(module, keep(site), before))
         logits = logits_of(model, ids)
@@ -105,8 +114,24 @@ def patched(model, base_ids, source, site, layer, position):
         x[0, position] = source[site][layer][position]
         return x
 
+    if site == "resid_mid":
+        return patched_mid(model, base_ids, source, layer, position)
     module, before = place(model, site, layer)
     with hooked(module, edit, before):
+        return logits_of(model, base_ids)
+
+
+def patched_mid(model, base_ids, source, layer, position):
+    """No module has resid_mid as its output, and the residual goes around the norm that has it as its input. So attention's
+    output becomes what makes it of the layer's input."""
+    block, entered = model.model.layers[layer], []
+
+    def edit(x):
+        x = x.clone()
+        x[0, position] = source["resid_mid"][layer][position] - entered[0][0, position]
+        return x
+
+    with hooked(block, lambda x: entered.append(x), True), hooked(block.self_attn.o_proj, edit, False):
         return logits_of(model, base_ids)
 
 
@@ -147,28 +172,28 @@ def make_pair(model, fixture, name, n_tokens, differ):
             "answer_id": answer, "foil_id": foil}
 
 
-def make_job(model, fixture):
+def make_job(model, fixture, sites):
     return {
         "model": f"../fixtures/models/{fixture}",
         "pairs": [make_pair(model, fixture, *pair) for pair in PAIRS[fixture]],
-        "sites": SITES, "directions": DIRECTIONS, "score": "logit", "metrics": METRICS,
+        "sites": sites, "directions": DIRECTIONS, "score": "logit", "metrics": METRICS,
         "activations": ["clean", "corrupt"], "patched_final": True, "precision": "fp32",
     }
 
 
 # ---- files
 
-def arrays_of(model, pair):
+def arrays_of(model, pair, sites):
     """What is kept of a pair: (name, tensor), in the order of the file."""
     ids = {which: pair[f"{which}_ids"] for which in ("clean", "corrupt")}
     states, logits = {}, {}
     for which in ids:
-        states[which], logits[which] = states_of(model, ids[which])
+        states[which], logits[which] = states_of(model, ids[which], {*sites, "resid_post"})
     for which in ids:
         yield f"{which}/logits", logits[which]
     for which in ids:
         yield f"{which}/resid_post", torch.stack(states[which]["resid_post"])
-    for site in SITES:
+    for site in sites:
         yield f"{site}/denoise/logits", sweep(model, ids["corrupt"], states["clean"], site)
         yield f"{site}/noise/logits", sweep(model, ids["clean"], states["corrupt"], site)
 
@@ -185,36 +210,37 @@ def write_json(path, value):
     path.write_text(text + "\n")
 
 
-def write_golden(fixture):
+def write_golden(name):
+    fixture, sites = MORE.get(name, (name, SITES))
     model = AutoModelForCausalLM.from_pretrained(
         MODELS / fixture, dtype=torch.float32, attn_implementation="eager").eval()
-    job = make_job(model, fixture)
+    job = make_job(model, fixture, sites)
     config = model.config
     meta = {
         "fixture": fixture,
         "made_with": {"torch": torch.__version__, "transformers": transformers.__version__},
         "n_layers": config.num_hidden_layers, "d_model": config.hidden_size,
-        "vocab": config.vocab_size, "file": f"{fixture}.f32", "arrays": [],
+        "vocab": config.vocab_size, "file": f"{name}.f32", "arrays": [],
     }
     offset = 0
     with open(GOLDEN / meta["file"], "wb") as out:
         for pair in job["pairs"]:
-            for name, tensor in arrays_of(model, pair):
-                meta["arrays"].append({"name": f"{pair['id']}/{name}", "offset": offset,
+            for array, tensor in arrays_of(model, pair, sites):
+                meta["arrays"].append({"name": f"{pair['id']}/{array}", "offset": offset,
                                        "shape": list(tensor.shape)})
                 out.write(tensor.contiguous().numpy().astype("<f4").tobytes())
                 offset += tensor.numel()
-    write_json(GOLDEN / f"{fixture}.job.json", job)
-    write_json(GOLDEN / f"{fixture}.json", meta)
-    print(f"{4 * offset:8d}  {fixture}")
+    write_json(GOLDEN / f"{name}.job.json", job)
+    write_json(GOLDEN / f"{name}.json", meta)
+    print(f"{4 * offset:8d}  {name}")
 
 
 def main():
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)  # the last bits depend on it
     with torch.no_grad():
-        for fixture in sys.argv[1:] or PAIRS:
-            write_golden(fixture)
+        for name in sys.argv[1:] or [*PAIRS, *MORE]:
+            write_golden(name)
 
 
 if __name__ == "__main__":

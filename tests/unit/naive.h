@@ -19,6 +19,7 @@
 typedef struct naive_run {
     double *resid; /* [L + 1, T, d] */
     double *mlp;   /* [L, T, d] */
+    double *attn, *mid; /* [L, T, d] */
 } naive_run;
 
 typedef struct naive {
@@ -102,12 +103,12 @@ static void naive_mlp(const naive *m, double *y, const double *x, const float *p
     free(up);
 }
 
-/* x[T, d] through attention of one layer, residual added. */
-static void naive_attention(const naive *m, double *x, const float *part[PS_N_ROLES])
+/* out[T, d] = attention of one layer over x[T, d]. */
+static void naive_attention(const naive *m, double *out, const double *x, const float *part[PS_N_ROLES])
 {
     size_t qw = (size_t)m->c->n_heads * (size_t)m->c->head_dim;
     size_t kvw = (size_t)m->c->n_kv_heads * (size_t)m->c->head_dim;
-    double *h = malloc(m->d * sizeof *h), *y = malloc(m->d * sizeof *y);
+    double *h = malloc(m->d * sizeof *h);
     double *q = malloc(m->T * qw * sizeof *q), *a = malloc(m->T * qw * sizeof *a);
     double *k = malloc(m->T * kvw * sizeof *k), *v = malloc(m->T * kvw * sizeof *v);
 
@@ -121,11 +122,9 @@ static void naive_attention(const naive *m, double *x, const float *part[PS_N_RO
     }
     naive_attend(m, a, q, k, v);
     for (size_t t = 0; t < m->T; t++) {
-        naive_linear(y, a + t * qw, part[PS_W_O], part[PS_B_O], m->d, qw);
-        for (size_t i = 0; i < m->d; i++)
-            x[t * m->d + i] += y[i];
+        naive_linear(out + t * m->d, a + t * qw, part[PS_W_O], part[PS_B_O], m->d, qw);
     }
-    free(h), free(y), free(q), free(a), free(k), free(v);
+    free(h), free(q), free(a), free(k), free(v);
 }
 
 /* A tensor of the file as floats, or NULL; the caller frees it. */
@@ -146,7 +145,7 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
                           const naive_run *source, naive_run *keep, double *logits)
 {
     size_t T = m->T, d = m->d, L = (size_t)m->c->n_layers, row = d * sizeof(double);
-    double *x = malloc(T * row), *y = malloc(row);
+    double *x = malloc(T * row), *y = malloc(row), *attn = malloc(T * row);
     float *embedding = malloc(T * d * sizeof *embedding);
 
     ps_weights_embed_rows(m->weights, ids, T, embedding);
@@ -164,7 +163,17 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
         ps_weights_layer(m->weights, (int32_t)l, acquired, &err);
         for (int role = 0; role < PS_N_ROLES; role++)
             part[role] = naive_widened(&acquired[role]);
-        naive_attention(m, x, part);
+        naive_attention(m, attn, x, part);
+        if (t_patch < T && cell->site == PS_ATTN_OUT)
+            memcpy(attn + t_patch * d, source->attn + (l * T + t_patch) * d, row);
+        for (size_t i = 0; i < T * d; i++)
+            x[i] += attn[i];
+        if (t_patch < T && cell->site == PS_RESID_MID)
+            memcpy(x + t_patch * d, source->mid + (l * T + t_patch) * d, row);
+        if (keep) {
+            memcpy(keep->attn + l * T * d, attn, T * row);
+            memcpy(keep->mid + l * T * d, x, T * row);
+        }
         for (size_t t = 0; t < T; t++) {
             naive_mlp(m, y, x + t * d, part);
             if (t == t_patch && cell->site == PS_MLP_OUT)
@@ -188,7 +197,7 @@ static void naive_forward(const naive *m, const int32_t *ids, const ps_cell *cel
         for (size_t i = 0; i < d; i++)
             logits[id] += embedding[i] * y[i];
     }
-    free(x), free(y), free(embedding);
+    free(x), free(y), free(attn), free(embedding);
 }
 
 #endif

@@ -246,8 +246,8 @@ static void test_bad_sets(void)
         {"zzzzzzzzzzz=1", "--set: unknown key 'zzzzzzzzzzz'"},
         {"sites", "--set 'sites': has no '='; write key=value"},
         {"sites=[\"mlp_out\"", "--set sites: 1:"},
-        {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out or "
-                          "resid_post, such as [\""},
+        {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out, "
+                          "resid_post, attn_out or resid_mid, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
         {"precision=fp16", "--set precision: unknown 'fp16'; write fp32 or bf16"},
         {"patched_final=yes",
@@ -285,9 +285,9 @@ static const struct {
     {"{\"model\":\"\"}", "model: is empty"},
     {"{" ONE_PAIR ",\"sites\":[]}", "sites: is empty; write it as in"},
     {"{" ONE_PAIR ",\"sites\":[3]}", "sites[0]: is a number, not a name"},
-    {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"resid_mid\"]}",
-     "sites[1]: unknown 'resid_mid'; write an array of resid_pre, mlp_out or resid_post"},
-    {"{" ONE_PAIR ",\"sites\":[\"attn_out\"]}", "sites[0]: unknown 'attn_out'; write an array of"},
+    {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"embedding\"]}",
+     "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out or resid_mid"},
+    {"{" ONE_PAIR ",\"sites\":[\"pattern\"]}", "sites[0]: unknown 'pattern'; write an array of"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_psot\"]}", "did you mean 'resid_post'"},
     {"{" ONE_PAIR ",\"directions\":[\"both\"]}",
      "directions[0]: unknown 'both'; write an array of denoise or noise"},

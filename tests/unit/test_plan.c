@@ -172,10 +172,9 @@ static void free_cells_are_what_nobody_reads(void)
         for (int32_t l = 0; l < L; l++)
             for (int32_t t = 0; t < T; t++) {
                 const ps_cell cell = {.layer = l, .position = t, .site = (uint8_t)site};
-                bool behind = l == L - 1 && site != PS_RESID_PRE;
-                int wanted = t < D || (behind && t < T - 1)                    ? FREE_BASE
-                             : behind && t == T - 1 && site == PS_RESID_POST ? FREE_SOURCE
-                                                                             : 0;
+                bool behind = l == L - 1 && site != PS_RESID_PRE; /* attention */
+                bool copy = site == PS_RESID_POST || site == PS_RESID_MID;
+                int wanted = t < D || (behind && t < T - 1) ? FREE_BASE : behind && t == T - 1 && copy ? FREE_SOURCE : 0;
                 CHECK_INT(ps_grid_free_cell(grid, &cell, &which), wanted != 0);
                 CHECK(!wanted || which == (wanted == FREE_BASE ? PS_CORRUPT : PS_CLEAN));
             }
@@ -270,7 +269,7 @@ static void cost_is_the_sum_over_rows(void)
     const ps_config c = {.family = &ps_families[0], .n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
                          .d_mlp = 40, .vocab = 100, .tied = true};
 
-    for (unsigned sites = 1; sites < 1u << PS_N_SITES; sites++) {
+    for (unsigned sites = 1; sites < 1u << (PS_RESID_POST + 1); sites++) {
         ps_grid *grid = synthetic(L, 2, T, D, 0, sites);
         ps_plan *plan = world_plan(grid, 3, 0, NULL);
         double wanted = 2 * 2 * 2.0 * c.d_model * c.vocab, rows = 0, keys = 0, n = 0;

@@ -61,6 +61,8 @@ static void run_base(world *w)
             naive_run *run = &w->runs[p][which];
             run->resid = malloc((L + 1) * T * d * sizeof(double));
             run->mlp = malloc(L * T * d * sizeof(double));
+            run->attn = malloc(L * T * d * sizeof(double));
+            run->mid = malloc(L * T * d * sizeof(double));
             w->base_logits[p][which] = malloc((size_t)w->config->vocab * sizeof(double));
             naive_forward(&w->m[p], w->grid->pairs[p].ids[which], NULL, NULL, run,
                           w->base_logits[p][which]);
@@ -100,6 +102,8 @@ static void close_world(world *w)
         for (int which = 0; which < PS_N_WHICH; which++) {
             free(w->runs[p][which].resid);
             free(w->runs[p][which].mlp);
+            free(w->runs[p][which].attn);
+            free(w->runs[p][which].mid);
             free(w->base_logits[p][which]);
         }
         ps_free(w->m[p].frequency);
