@@ -63,6 +63,11 @@ bool ps_grid_asks(const ps_grid *grid, int site, int direction);
 /* Whether a cell of the grid is free: its score is known without computing it.  *which gets the run that it scores as;
  * `which` may be NULL. */
 bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
+/*
+ * Whether another cell of the grid replaces the same state: resid_pre of a layer is resid_post of the one before.  Of
+ * such cells one is computed; *twin gets it, and false is returned for it itself.
+ */
+bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin);
 /* The path of a cell that is computed: forced where the cell is a check, or free.  Borrowed; NULL with *err set where there is
  * no memory for it. */
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err);

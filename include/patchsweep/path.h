@@ -53,6 +53,9 @@ typedef struct ps_edit {
 
 #define PS_MAX_EDITS 4
 
+/* The same edit as one of the tap that stands for the others: resid_post is resid_pre of the next layer. */
+ps_edit ps_edit_canonical(ps_edit edit);
+
 /* Consecutive rows of a value in the same place. */
 typedef struct ps_stretch {
     int32_t end;   /* rows from the end of the stretch before to here */

@@ -38,7 +38,8 @@ typedef struct ps_plan_share {
 typedef struct ps_plan {
     ps_cell *cells;  /* [n_cells] the computed ones: by wave, then entry, then rows (most first) */
     int32_t *owner;  /* [n_cells] the rank of each */
-    size_t n_cells, n_checks, n_free; /* n_checks of the n_cells are checks */
+    size_t n_cells, n_checks; /* n_checks of the n_cells are checks */
+    size_t n_free;   /* cells that need no computing: their score is known, or a twin's */
     ps_plan_wave *waves; /* [n_waves] */
     size_t n_waves;
     int size;
@@ -49,7 +50,7 @@ typedef struct ps_plan {
 
 /* Options of a plan; all zero for a whole new sweep. */
 typedef struct ps_plan_options {
-    bool free_too; /* send cells of known score through the engine as well (for tests) */
+    bool free_too; /* send free cells and twins through the engine as well (for tests) */
     bool checks;   /* add the self-checks of each pair (check.h) */
     const ps_cellset *done;   /* cells that need not be computed.  A pair is left out too once its base runs are done and
                                  none of its cells remains.  NULL: nothing is done yet */

@@ -253,6 +253,29 @@ bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *
     return whose != PS_OWN;
 }
 
+static bool sweeps_layer(const ps_grid *grid, int32_t layer)
+{
+    for (int32_t i = 0; i < grid->n_swept_layers; i++)
+        if (grid->layers[i] == layer)
+            return true;
+    return false;
+}
+
+bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin)
+{
+    ps_edit edit = ps_edit_canonical(ps_cell_edit(cell));
+
+    for (uint8_t site = 0; site < cell->site && !cell->check; site++) {
+        *twin = *cell;
+        twin->site = site;
+        ps_edit other = ps_edit_canonical(ps_cell_edit(twin));
+        twin->layer = cell->layer + edit.offset - other.offset;
+        if (other.tap == edit.tap && ps_grid_asks(grid, site, cell->direction) && sweeps_layer(grid, twin->layer))
+            return true;
+    }
+    return false;
+}
+
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err)
 {
     return path_of(grid, cell, cell->check || ps_grid_free_cell(grid, cell, NULL), err);

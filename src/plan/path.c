@@ -255,16 +255,13 @@ static int open_sheet(builder *b, ps_err *err)
     return 0;
 }
 
-static void take_edits(ps_path *path, const ps_edit *edits, size_t n)
+ps_edit ps_edit_canonical(ps_edit edit)
 {
-    for (size_t i = 0; i < n; i++) {
-        ps_edit edit = edits[i];
-        if (edit.tap == PS_TAP_RESID_POST) {
-            edit.tap = PS_TAP_RESID_PRE;
-            edit.offset++;
-        }
-        path->edits[path->n_edits++] = edit;
+    if (edit.tap == PS_TAP_RESID_POST) {
+        edit.tap = PS_TAP_RESID_PRE;
+        edit.offset++;
     }
+    return edit;
 }
 
 int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, const ps_edit *edits, size_t n_edits,
@@ -282,7 +279,8 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
     path->T = T;
     path->first_row = T;
     path->entry = INT32_MAX;
-    take_edits(path, edits, n_edits);
+    for (size_t i = 0; i < n_edits; i++)
+        path->edits[path->n_edits++] = ps_edit_canonical(edits[i]);
     int rc = open_sheet(&b, err) < 0 ? -1 : find_phases(&b, err);
     ps_free(b.s.before);
     if (rc < 0)

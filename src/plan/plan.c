@@ -52,8 +52,9 @@ static int append(builder *b, const ps_cell *cell)
 static int add_cell(void *context, const ps_cell *cell)
 {
     builder *b = context;
+    ps_cell twin;
 
-    if (ps_grid_free_cell(b->grid, cell, NULL)) {
+    if (ps_grid_free_cell(b->grid, cell, NULL) || ps_grid_twin(b->grid, cell, &twin)) {
         b->plan->n_free += !b->flight;
         if (!b->options.free_too)
             return 0;

@@ -151,7 +151,8 @@ int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_directio
                 continue;
             memcpy(row, k->base + (size_t)which * k->d, k->d * sizeof *row);
         } else {
-            uint64_t at = k->finals[ps_grid_key(k->grid, &cell)];
+            ps_cell twin;
+            uint64_t at = k->finals[ps_grid_key(k->grid, ps_grid_twin(k->grid, &cell, &twin) ? &twin : &cell)];
             if (!at)
                 continue;
             if (ps_ledger_pread(k->ledger, row, k->d * sizeof *row, at, err) < 0)

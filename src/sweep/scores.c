@@ -80,23 +80,37 @@ void ps_scores_release(ps_scores *s)
     ps_free(s->done);
 }
 
+static size_t place_of(const ps_scores *s, const ps_cell *cell)
+{
+    return (size_t)cell->layer * (size_t)s->grid->pairs[cell->pair].n_positions + (size_t)cell->position;
+}
+
 void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_METRICS])
 {
-    size_t T = (size_t)s->grid->pairs[cell->pair].n_positions;
-    size_t at = (size_t)cell->layer * T + (size_t)cell->position;
-
     for (int m = 0; m < PS_N_METRICS; m++)
         if (kept(s) >> m & 1)
-            metric_table(s, cell->pair, cell->site, cell->direction, m)[at] = values[m];
+            metric_table(s, cell->pair, cell->site, cell->direction, m)[place_of(s, cell)] = values[m];
+}
+
+/* The values of the cell that was computed for both. */
+static void copy_values(ps_scores *s, const ps_cell *to, const ps_cell *from)
+{
+    for (int m = 0; m < PS_N_METRICS; m++)
+        if (kept(s) >> m & 1)
+            metric_table(s, to->pair, to->site, to->direction, m)[place_of(s, to)] =
+                metric_table(s, from->pair, from->site, from->direction, m)[place_of(s, from)];
 }
 
 static int fill(void *context, const ps_cell *cell)
 {
     ps_scores *s = context;
     enum ps_which which;
+    ps_cell twin;
 
     if (ps_grid_free_cell(s->grid, cell, &which))
         ps_scores_put(s, cell, s->base[cell->pair][which].values);
+    else if (ps_grid_twin(s->grid, cell, &twin))
+        copy_values(s, cell, &twin);
     return 0;
 }
 

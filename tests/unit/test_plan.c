@@ -31,7 +31,8 @@ typedef struct count {
 static int seen_once(void *context, const ps_cell *cell)
 {
     count *c = context;
-    bool live = !ps_grid_free_cell(c->grid, cell, NULL);
+    ps_cell twin;
+    bool live = !ps_grid_free_cell(c->grid, cell, NULL) && !ps_grid_twin(c->grid, cell, &twin);
     size_t n = 0;
 
     for (size_t i = 0; i < c->plan->n_cells; i++) {
@@ -187,6 +188,32 @@ static void free_cells_are_what_nobody_reads(void)
     ps_grid_free(grid);
 }
 
+/* resid_pre of a layer and resid_post of the one before are one cell where both are swept, and two where only one is. */
+static void twins_are_computed_once(void)
+{
+    enum { L = 5 };
+    static const int32_t T = 7, D = 2;
+    static const struct { unsigned sites; size_t computed; } cases[] = {
+        {1u << PS_RESID_PRE, L * 5}, {1u << PS_RESID_POST, (L - 1) * 5}, {1u << PS_RESID_PRE | 1u << PS_RESID_POST, L * 5}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ps_grid *grid = synthetic(L, 1, &T, &D, 0, cases[i].sites);
+        ps_plan *plan = world_plan(grid, 1, 0, NULL);
+        size_t sites = i < 2 ? 1 : 2;
+        CHECK_INT(plan->n_cells, cases[i].computed);
+        CHECK_INT(plan->n_cells + plan->n_free, sites * L * (size_t)T);
+        ps_plan_free(plan);
+        ps_grid_free(grid);
+    }
+    const ps_cell post = {.layer = 1, .position = 3, .site = PS_RESID_POST}, last = {.layer = L - 1, .position = 3, .site = PS_RESID_POST};
+    ps_grid *grid = synthetic(L, 1, &T, &D, 0, 1u << PS_RESID_PRE | 1u << PS_RESID_POST);
+    ps_cell twin;
+    CHECK(ps_grid_twin(grid, &post, &twin) && twin.site == PS_RESID_PRE && twin.layer == 2 && twin.position == 3);
+    CHECK(!ps_grid_twin(grid, &last, &twin));
+    CHECK(!ps_grid_twin(grid, &(ps_cell){.layer = 2, .position = 3, .site = PS_RESID_PRE}, &twin));
+    ps_grid_free(grid);
+}
+
 /* A prefix that pairs have in common is carried once a wave. */
 static void shared_prefixes_count_once(void)
 {
@@ -305,6 +332,7 @@ int main(void)
     RUN(each_cell_once);
     RUN(goes_on_where_it_was);
     RUN(free_cells_are_what_nobody_reads);
+    RUN(twins_are_computed_once);
     RUN(shared_prefixes_count_once);
     RUN(ranks_are_balanced);
     RUN(useful_ranks_are_named);
