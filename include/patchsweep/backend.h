@@ -8,7 +8,7 @@
  *
  * For every operation:
  *   - It cannot fail: the backend takes its memory when it is opened.
- *   - rows == 0, n == 0 or n_runs == 0 is fine and does nothing.
+ *   - rows == 0, n == 0 or n_queries == 0 is fine and does nothing.
  *   - An output overlaps no input, except where it says "in place".  Inputs may overlap each other.
  *   - Arguments are borrowed for the call.
  *   - Call it from one thread at a time: a backend has one scratch memory.  It starts threads of its own.

@@ -45,12 +45,11 @@ typedef struct ps_grid {
     int32_t *nodes;      /* storage of the pairs' */
     int32_t n_nodes;     /* different prefixes */
     int64_t n_keys;
-    const ps_step *program;
     ps_paths *paths;     /* of the cells; grows as they are asked for */
 } ps_grid;
 
 /* A grid over a model of n_layers layers of `program`, which is borrowed.  PS_EINPUT where the job's layers or positions do not
- * fit the model or a pair. */
+ * fit the model or a pair, or where a layer has no such site. */
 int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
                   ps_err *err);
 /* Collective.  Broadcast rank 0's *grid; on other ranks *grid becomes a new grid. */

@@ -59,7 +59,6 @@ ps_edit ps_edit_canonical(ps_edit edit);
 /* Consecutive rows of a value in the same place. */
 typedef struct ps_stretch {
     int32_t end;   /* rows from the end of the stretch before to here */
-    uint8_t whose; /* enum ps_whose */
     uint8_t place; /* enum ps_place */
 } ps_stretch;
 
@@ -81,6 +80,8 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
                   bool forced, ps_err *err);
 void ps_path_free(ps_path *path);
 
+/* Phases after the last of which nothing changes any more. */
+int32_t ps_path_n_phases(const ps_path *path);
 /* The phase of the layer `offset` layers behind the cell's, which is the model's last where `last`.  Borrowed. */
 const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
 /* The stretches of a value of a phase: the last ends at T.  Borrowed. */

@@ -93,6 +93,12 @@ typedef struct ps_strand_rows {
 size_t ps_schedule_n_strands(const ps_schedule *schedule); /* base runs' first, in the order of base rows, then the cells' */
 ps_strand_rows ps_schedule_strand(const ps_schedule *schedule, size_t i);
 
+/* Whether a layer's phase reads base values behind attention, the step `attend`, of the very layer. */
+static inline bool ps_schedule_is_late(const ps_phase *phase, size_t attend)
+{
+    return phase->looked_up >> (attend + 1);
+}
+
 /* Make the panels of `layer`: those of base runs alone (none where `alone`), then all others, of which the last n_late
  * read base values behind the attention of this very layer. */
 typedef struct ps_panels {

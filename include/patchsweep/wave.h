@@ -1,9 +1,8 @@
 /*
  * wave.h - the engine: all cells of a wave go through the layers together.
  *
- * In a causal model, patching (l, t) changes nothing below boundary l and nothing before t.  So a
- * cell enters at its layer with copies of base rows, carries only rows t .. T-1, and reads the base
- * run's keys and values before t.  A wave walks the layers once; each layer's weights meet all live
+ * In a causal model, patching (l, t) changes nothing below layer l and nothing before t.  So a
+ * cell enters at its layer, carries only rows t .. T-1 at most, and reads the base run's values elsewhere.  A wave walks the layers once; each layer's weights meet all live
  * rows of all cells in tall products, a panel at a time.  Exact: no row is approximated.
  */
 #ifndef PATCHSWEEP_WAVE_H
@@ -93,8 +92,8 @@ void ps_wave_close(ps_wave *wave);
 
 /* Bytes that ps_wave_open() allocates, by what they are for. */
 typedef struct ps_wave_bytes {
-    uint64_t panel; /* the rows of one product */
-    uint64_t base;  /* the base runs' rows, on every rank */
+    uint64_t panel; /* the rows of one product, and the base runs' keys and values */
+    uint64_t base;  /* the base runs' other rows that cells read, on every rank */
     uint64_t rows;  /* this rank's rows in flight, and what they end in */
     uint64_t head;  /* final rows on their way through the LM head */
 } ps_wave_bytes;

@@ -1,4 +1,4 @@
-/* base_values.c - two blocks, laid out anew for every wave so that each travels in one piece. */
+/* base_values.c - a block of early values and one of late ones, laid out anew for every wave so that each is sent as one. */
 #include "base_values.h"
 
 #include <string.h>
@@ -100,6 +100,11 @@ unsigned ps_base_values_send_early(ps_base_values *k, unsigned word, ps_comm *co
     ps_comm_bcast(comm, k->early, (WORD_FLOATS + k->n_rows * early) * sizeof(float), 0);
     memcpy(&word, k->early, sizeof word);
     return word;
+}
+
+void ps_base_values_send_x(ps_base_values *k, ps_comm *comm)
+{
+    ps_comm_bcast(comm, k->at[0], k->n_rows * width_of(k, 0) * sizeof(float), 0);
 }
 
 void ps_base_values_send_late(ps_base_values *k, ps_comm *comm)

@@ -35,6 +35,8 @@ uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_value
 void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
 /* Collective.  Send rank 0's early values and its word.  Returns the word. */
 unsigned ps_base_values_send_early(ps_base_values *kept, unsigned word, ps_comm *comm);
+/* Collective.  Send rank 0's X alone. */
+void ps_base_values_send_x(ps_base_values *kept, ps_comm *comm);
 /* Collective.  Send rank 0's late values; nothing where none are kept. */
 void ps_base_values_send_late(ps_base_values *kept, ps_comm *comm);
 

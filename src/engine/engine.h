@@ -39,10 +39,11 @@ struct ps_wave {
     const ps_cell **cells;  /* [most.cells] this rank's, as they are carried */
     ps_carried *carried;    /* [most.cells] */
     size_t n_cells;
+    bool *late;             /* [L] some rank's cells read base values behind attention in that layer */
     ps_cell shared;         /* the cell that all ranks compute, where there are several; kept apart from the plan's */
     float *x;               /* [most.x_rows, d] own rows of X; on rank 0 the base rows first */
     float *reg[PS_N_REGS];  /* [panel_rows, width] one panel's; K and V have the base rows in front */
-    float *scratch[PS_MAX_INPUTS]; /* [panel_rows, scratch_width] inputs gathered from several places */
+    float *scratch[2];      /* [panel_rows, scratch_width] inputs gathered from several places */
     size_t scratch_width;
     ps_rows *rows_at;       /* [most.strands] what is saved or restored, and where it is */
     /* at the end */

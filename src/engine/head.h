@@ -4,8 +4,8 @@
  * Package-private.  The base runs' last rows go through the head beside the cells', in front of them, so
  * that KL has its reference and each rank computes with the same panel.
  */
-#ifndef PATCHSWEEP_SWEEP_HEAD_H
-#define PATCHSWEEP_SWEEP_HEAD_H
+#ifndef PATCHSWEEP_ENGINE_HEAD_H
+#define PATCHSWEEP_ENGINE_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
 #include "patchsweep/minmax.h"
 
 /* Of the blocks: a panel's, and those of the rows in flight and of what they end in. */
-enum { PANEL_BLOCKS = PS_N_REGS + PS_MAX_INPUTS, ROWS_BLOCKS = 7, N_BLOCKS = PANEL_BLOCKS + ROWS_BLOCKS };
+enum { PANEL_BLOCKS = PS_N_REGS + 2, ROWS_BLOCKS = 8, N_BLOCKS = PANEL_BLOCKS + ROWS_BLOCKS };
 
 static void list_blocks(ps_wave *w, ps_block blocks[N_BLOCKS])
 {
@@ -21,12 +21,13 @@ static void list_blocks(ps_wave *w, ps_block blocks[N_BLOCKS])
         size_t rows = P + (reg == PS_K || reg == PS_V ? w->kept.most_rows : 0);
         blocks[reg] = (ps_block){&w->reg[reg], used[reg] ? rows * ps_program_width(w->config, (enum ps_reg)reg) : 0, f};
     }
-    for (int i = 0; i < PS_MAX_INPUTS; i++) /* attention gathers its queries alone, no other step has three inputs */
-        blocks[PS_N_REGS + i] = (ps_block){&w->scratch[i], i < 2 ? P * w->scratch_width : 0, f};
+    for (int i = 0; i < 2; i++)
+        blocks[PS_N_REGS + i] = (ps_block){&w->scratch[i], P * w->scratch_width, f};
     const ps_block rows[ROWS_BLOCKS] = {
         {&w->x, n->x_rows * w->d, f},
         {&w->cells, n->cells, sizeof *w->cells},
         {&w->carried, n->cells, sizeof *w->carried},
+        {&w->late, (size_t)w->L, sizeof *w->late},
         {&w->rows_at, n->strands, sizeof *w->rows_at},
         {&w->final, n->finals * w->d, f},
         {&w->final_pair, n->finals, sizeof *w->final_pair},

@@ -34,12 +34,25 @@ static int carry(ps_wave *w, const ps_cell *cell, ps_err *err)
     return 0;
 }
 
+/* Note the layers in which a cell, of whatever rank, reads base values behind attention. */
+static int note_late(ps_wave *w, const ps_cell *cell, ps_err *err)
+{
+    const ps_path *path = ps_grid_path(w->grid, cell, err);
+
+    for (int32_t layer = cell->layer; path && layer < w->L && layer - cell->layer < ps_path_n_phases(path); layer++)
+        w->late[layer] = w->late[layer] || ps_schedule_is_late(ps_path_phase(path, layer - cell->layer, layer == w->L - 1),
+                                                               w->in.attend);
+    return path ? 0 : -1;
+}
+
 /* This rank's cells, and behind them the one that all ranks compute, which enters where the wave starts: nothing saves it. */
 static int carry_cells(ps_wave *w, ps_err *err)
 {
     w->n_cells = 0;
+    memset(w->late, 0, (size_t)w->L * sizeof *w->late);
     for (size_t i = w->now->first_cell; i < w->now->first_cell + w->now->n_cells; i++)
-        if (w->plan->owner[i] == w->rank && carry(w, &w->plan->cells[i], err) < 0)
+        if (note_late(w, &w->plan->cells[i], err) < 0 ||
+            (w->plan->owner[i] == w->rank && carry(w, &w->plan->cells[i], err) < 0))
             return -1;
     w->shared = ps_check_of_ranks(w->now->first_pair, w->now->start, w->grid);
     return w->size > 1 ? carry(w, &w->shared, err) : 0;
@@ -201,7 +214,8 @@ static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool 
         return 0;
     run_panels(w, 0, panels.n_base, w->in.attend, w->in.n_steps, sink);
     run_panels(w, panels.n_base, late, 0, w->in.n_steps, sink);
-    send_late(w);
+    if (w->late[layer])
+        send_late(w);
     run_panels(w, late, end, 0, w->in.n_steps, sink);
     return report_activations(w, layer, sink, err);
 }
@@ -255,7 +269,7 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
             return 0;
     }
     keep_base_rows(w);
-    send_early(w, PS_GO_ON);
+    ps_base_values_send_x(&w->kept, w->comm);
     size_t n = gather_finals(w);
     const ps_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
                                .n_pairs = wave->n_pairs, .baselines = w->rank == 0};

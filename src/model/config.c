@@ -286,6 +286,8 @@ static int read_family(ps_config *config, const ps_node *root, ps_err *err)
         return ps_json_is(type, PS_JSON_STRING)
                    ? unknown_family("model_type", ps_json_string(type), err)
                    : ps_err_set(err, PS_EINPUT, "neither 'architectures' nor 'model_type' is given; is this the config.json of a model?");
+    if (ps_program_check(config->family->layer, err) < 0)
+        return -1;
     if (!absent(type) && strcmp(ps_json_string(type), config->family->model_type))
         return ps_err_set(err, PS_EINPUT, "key 'model_type' is '%.100s', which does not fit the architecture %s",
                           ps_json_string(type), config->family->architecture);

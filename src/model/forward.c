@@ -126,9 +126,9 @@ int ps_forward_layer(ps_forward *f, int32_t layer, ps_err *err)
     return ps_weights_layer(f->weights, layer, f->part, err);
 }
 
-static void norm(const ps_forward *f, float *h, const float *x, const float *w, size_t rows)
+static void norm(const ps_forward *f, float *h, const float *x, const float *w, size_t rows, size_t width)
 {
-    f->backend->ops.norm(h, x, w, (float)f->config->norm_eps, rows, f->d);
+    f->backend->ops.norm(h, x, w, (float)f->config->norm_eps, rows, width);
 }
 
 /* The rows where the step leaves its output, for operations that work in place. */
@@ -147,7 +147,7 @@ void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
 
     switch (step->op) {
     case PS_OP_NORM:
-        norm(f, r->out, r->in, f->part[step->weight].data, r->n);
+        norm(f, r->out, r->in, f->part[step->weight].data, r->n, width);
         return;
     case PS_OP_LINEAR:
         op->matmul(f->backend, r->out, r->in, &f->part[step->weight], step->bias ? f->part[step->bias].data : NULL, r->n);
@@ -187,7 +187,7 @@ static void round_row(float *h, enum ps_dtype type, size_t d)
 
 void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t rows)
 {
-    norm(f, h, x, ps_weights_final_norm(f->weights), rows);
+    norm(f, h, x, ps_weights_final_norm(f->weights), rows, f->d);
     if (f->backend->operand == PS_DTYPE_F32)
         return;
 #pragma omp parallel for

@@ -58,7 +58,24 @@ ps_program_inputs ps_program_resolve(const ps_step *program)
     return inputs;
 }
 
-static int check_step(const ps_step *step, size_t i, bool written[PS_N_REGS], bool tapped[PS_N_TAPS], ps_err *err)
+/* A matrix product reads all of a row for each of its outputs, attention the rows of others; GLU works in its first input. */
+static bool may_overwrite(const ps_step *step)
+{
+    switch (step->op) {
+    case PS_OP_LINEAR:
+        return step->out != step->in;
+    case PS_OP_ATTEND:
+        return step->out != PS_Q && step->out != PS_K && step->out != PS_V;
+    case PS_OP_GLU:
+        return step->out != step->in2;
+    default:
+        return true;
+    }
+}
+
+/* `behind`: attention came before. */
+static int check_step(const ps_step *step, size_t i, bool behind, bool written[PS_N_REGS], bool tapped[PS_N_TAPS],
+                      ps_err *err)
 {
     uint8_t in[PS_MAX_INPUTS];
     size_t n = ps_step_inputs(step, in);
@@ -68,6 +85,10 @@ static int check_step(const ps_step *step, size_t i, bool written[PS_N_REGS], bo
     for (size_t k = 0; k < n; k++)
         if (in[k] >= PS_N_REGS || !written[in[k]])
             return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program reads a register that no step wrote", i);
+    if (!may_overwrite(step))
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes to a register that it still reads", i);
+    if ((step->out == PS_K || step->out == PS_V) && (behind || step->op == PS_OP_ATTEND))
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes keys or values that attention has read", i);
     if (step->tap && tapped[step->tap])
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
     written[step->out] = true;
@@ -83,12 +104,12 @@ int ps_program_check(const ps_step *program, ps_err *err)
     if (n == 0 || n > PS_MAX_STEPS || program[n - 1].out != PS_X)
         return ps_err_set(err, PS_EINPUT, "a layer's program of %zu steps does not end with a step to X", n);
     for (size_t i = 0; i < n; i++) {
-        attends += program[i].op == PS_OP_ATTEND;
-        if (check_step(&program[i], i, written, tapped, err) < 0)
+        if (check_step(&program[i], i, attends > 0, written, tapped, err) < 0)
             return -1;
+        attends += program[i].op == PS_OP_ATTEND;
     }
-    if (attends > 1)
-        return ps_err_set(err, PS_EINPUT, "a layer's program has %zu attentions, and one is the most", attends);
+    if (attends != 1)
+        return ps_err_set(err, PS_EINPUT, "a layer's program has %zu attentions, and must have one", attends);
     return 0;
 }
 

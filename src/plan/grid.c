@@ -129,7 +129,7 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *pro
     *grid = (ps_grid){.n_layers = at[0], .sites = (unsigned)at[1], .directions = (unsigned)at[2],
                       .metrics = (unsigned)at[3], .activations = (unsigned)at[4],
                       .patched_final = at[5] != 0, .precision = (enum ps_precision)at[6],
-                      .n_pairs = at[7], .n_swept_layers = at[8], .layers = p, .program = program};
+                      .n_pairs = at[7], .n_swept_layers = at[8], .layers = p};
     grid->pairs = ps_calloc((size_t)grid->n_pairs, sizeof *grid->pairs, err);
     if (!grid->pairs) {
         ps_free(grid);
@@ -154,6 +154,17 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *pro
     return 0;
 }
 
+/* Not every layer has every value. */
+static int check_sites(const ps_job *job, const ps_step *program, ps_err *err)
+{
+    for (uint8_t site = 0; site < PS_N_SITES; site++) {
+        enum ps_tap tap = (enum ps_tap)ps_cell_edit(&(ps_cell){.site = site}).tap;
+        if (job->sites >> site & 1 && tap != PS_TAP_RESID_PRE && ps_program_tap(program, tap) < 0)
+            return ps_err_set(err, PS_EINPUT, "sites: this model's layers have no '%s'; leave it out", ps_sites[site].name);
+    }
+    return 0;
+}
+
 int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
                   ps_err *err)
 {
@@ -162,7 +173,8 @@ int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const 
     size_t n = 0;
     int rc = -1;
 
-    if (ps_index_list_resolve(&job->layers, n_layers, "layers", &layers, &n, err) < 0)
+    if (check_sites(job, program, err) < 0 ||
+        ps_index_list_resolve(&job->layers, n_layers, "layers", &layers, &n, err) < 0)
         return -1;
     int32_t head[HEAD] = {n_layers, (int32_t)job->sites, (int32_t)job->directions,
                           (int32_t)job->metrics, (int32_t)job->activations, job->patched_final,
@@ -278,7 +290,12 @@ bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin)
 
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err)
 {
-    return path_of(grid, cell, cell->check || ps_grid_free_cell(grid, cell, NULL), err);
+    bool shared = cell->position < grid->pairs[cell->pair].first_difference;
+    const ps_path *path = cell->check || shared ? NULL : path_of(grid, cell, false, err);
+
+    if (path && ps_path_end(path, grid->n_layers - 1 - cell->layer) == PS_OWN)
+        return path;
+    return path || cell->check || shared ? path_of(grid, cell, true, err) : NULL;
 }
 
 static const ps_path *made_path(const ps_grid *grid, const ps_cell *cell)

@@ -167,13 +167,14 @@ static int compress(builder *b, ps_phase *phase, size_t v, ps_err *err)
     phase->first[v] = (int32_t)first;
     phase->n_step[v] = phase->n_put[v] = 0;
     for (size_t r = 0; r < (size_t)b->T; r++) {
-        ps_stretch s = {(int32_t)r + 1, b->s.whose[v * (size_t)b->T + r], (uint8_t)place_of(b, v, r)};
+        ps_stretch s = {(int32_t)r + 1, (uint8_t)place_of(b, v, r)};
         ps_stretch *open = b->n_stretches > first ? &path->stretches[b->n_stretches - 1] : NULL;
         phase->n_step[v] += s.place == PS_AT_STEP || s.place == PS_AT_STEP_PUT;
         phase->n_put[v] += s.place == PS_AT_PUT;
-        if (s.place != PS_NOWHERE && s.place != PS_AT_X && s.place != PS_AT_STEP)
+        /* what is behind the layer is read by the next one, as its value 0 */
+        if (v + 1 < b->n_values && s.place != PS_NOWHERE && s.place != PS_AT_X && s.place != PS_AT_STEP)
             phase->looked_up |= 1u << v;
-        if (open && open->whose == s.whose && open->place == s.place) {
+        if (open && open->place == s.place) {
             open->end = s.end;
             continue;
         }
@@ -223,6 +224,19 @@ static int add_phase(builder *b, int32_t p, ps_err *err)
     return 0;
 }
 
+/* There are many paths, and each is kept as long as its grid: give back the room to grow. */
+static int fit(builder *b, ps_err *err)
+{
+    ps_path *path = b->path;
+    ps_phase *phases = ps_realloc(path->phases, 2 * (size_t)path->n_phases, sizeof *phases, err);
+    path->phases = phases ? phases : path->phases;
+    struct end *ends = ps_realloc(path->ends, (size_t)path->n_phases, sizeof *ends, err);
+    path->ends = ends ? ends : path->ends;
+    ps_stretch *stretches = ps_realloc(path->stretches, b->n_stretches, sizeof *stretches, err);
+    path->stretches = stretches ? stretches : path->stretches;
+    return phases && ends && stretches ? 0 : -1;
+}
+
 /* Work phases out until one repeats: behind the last edit, where X comes out as it went in. */
 static int find_phases(builder *b, ps_err *err)
 {
@@ -237,7 +251,7 @@ static int find_phases(builder *b, ps_err *err)
             ps_grow(&path->ends, (size_t)p, &b->ends_cap, sizeof *path->ends, err) < 0 || add_phase(b, p, err) < 0)
             return -1;
         if (p > last_edit && !memcmp(b->s.before, b->entrance, T))
-            return 0;
+            return fit(b, err);
     }
 }
 
@@ -274,6 +288,9 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
 
     if (n_edits > PS_MAX_EDITS)
         PS_BUG("%zu edits of a cell", n_edits);
+    for (size_t i = 0; i < n_edits; i++)
+        if (edits[i].head >= 0 && ps_edit_canonical(edits[i]).tap == PS_TAP_RESID_PRE)
+            PS_BUG("an edit of a head's columns where there are no heads");
     if (!path)
         return -1;
     path->T = T;
@@ -301,6 +318,11 @@ void ps_path_free(ps_path *path)
 }
 
 /* ---- asking ---- */
+
+int32_t ps_path_n_phases(const ps_path *path)
+{
+    return path->n_phases;
+}
 
 static int32_t phase_at(const ps_path *path, int32_t offset)
 {

@@ -77,15 +77,20 @@ static int grow(ps_paths *paths, ps_err *err)
 
 const ps_path *ps_paths_get(ps_paths *paths, int32_t T, int32_t D, const ps_cell *cell, bool forced, ps_err *err)
 {
-    const key k = {T, D, cell->site, cell->position, forced};
+    /* Where the runs part matters to a row that is the source's throughout, at D: it stays so while it sees what both share.
+     * Elsewhere rows before D are looked up in the base run, as they would be without D. */
+    const key k = {T, !forced && cell->position == D ? D : 0, cell->site, cell->position, forced};
     const ps_edit edit = ps_cell_edit(cell);
-
-    if (2 * paths->n >= paths->n_slots && grow(paths, err) < 0)
-        return NULL;
     slot *at = find(paths->slots, paths->n_slots, &k);
+
     if (at->path)
         return at->path;
-    if (ps_path_build(&at->path, paths->program, T, D, &edit, 1, forced, err) < 0)
+    if (2 * paths->n >= paths->n_slots) {
+        if (grow(paths, err) < 0)
+            return NULL;
+        at = find(paths->slots, paths->n_slots, &k);
+    }
+    if (ps_path_build(&at->path, paths->program, T, k.D, &edit, 1, forced, err) < 0)
         return NULL;
     at->key = k;
     paths->n++;

@@ -4,8 +4,8 @@
  * Package-private.  In a causal model the state of a position depends on the tokens up to it and on
  * nothing else.  A node stands for one prefix, whichever pair's runs have it.
  */
-#ifndef PATCHSWEEP_SWEEP_PREFIX_H
-#define PATCHSWEEP_SWEEP_PREFIX_H
+#ifndef PATCHSWEEP_PLAN_PREFIX_H
+#define PATCHSWEEP_PLAN_PREFIX_H
 
 #include <stddef.h>
 #include <stdint.h>

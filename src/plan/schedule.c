@@ -142,8 +142,8 @@ static void add_base_run(void *context, int32_t pair, enum ps_which which, int32
 
     if (s->needs.leads)
         add_strand(s, (strand){.pair = pair, .T = T, .base = which, .source = which, .first = first, .n = T - first,
-                               .of_x = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_X}},
-                               .of_step = {{first, PS_BASE, PS_AT_BASE}, {T, PS_OWN, PS_AT_STEP}}});
+                               .of_x = {{first, PS_AT_BASE}, {T, PS_AT_X}},
+                               .of_step = {{first, PS_AT_BASE}, {T, PS_AT_STEP}}});
 }
 
 static void add_cell(ps_schedule *s, const ps_carried *c)
@@ -237,7 +237,7 @@ static void add_panels(ps_schedule *s, size_t first, size_t end)
 /* Does a strand read base values behind attention in the layer in hand? */
 static bool is_late(const ps_schedule *s, const strand *t)
 {
-    return t->phase && t->phase->looked_up >> (s->in.attend + 1);
+    return t->phase && ps_schedule_is_late(t->phase, s->in.attend);
 }
 
 ps_panels ps_schedule_layer(ps_schedule *s, int32_t layer)
@@ -295,7 +295,7 @@ typedef struct cursor {
 /* `from`: the first step of the panel in hand. What a first part of a base panel computed are base rows by now. */
 static void begin_at(cursor *c, const strand *t, size_t value, size_t from)
 {
-    *c = (cursor){.strand = t, .value = value, .whole = {t->T, PS_BASE, PS_AT_BASE}};
+    *c = (cursor){.strand = t, .value = value, .whole = {t->T, PS_AT_BASE}};
     c->stretch = t->phase      ? ps_path_stretches(t->cell->path, t->phase, value)
                  : value == 0  ? t->of_x
                  : value > from ? t->of_step

@@ -12,7 +12,7 @@
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
 
-/* Tokens of pair p: no two pairs begin alike. */
+/* Tokens of pair p: no two clean runs begin alike. */
 static void make_ids(int32_t *clean, int32_t *corrupt, const ps_config *c, int32_t p, int32_t T, int32_t D)
 {
     for (int32_t t = 0; t < T; t++) {

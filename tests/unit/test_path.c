@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "patchsweep/family.h"
 #include "patchsweep/path.h"
 #include "programs.h"
 
@@ -162,7 +163,8 @@ static void one_row_at_every_tap(void)
                             for (int32_t t = 0; t < T; t++)
                                 for (int32_t head = -1; head < 1; head++) {
                                     const ps_edit edit = {(uint8_t)tap, 0, t, 1, head};
-                                    if (tap != PS_TAP_RESID_PRE && ps_program_tap(programs[p], (enum ps_tap)tap) < 0)
+                                    bool of_x = tap == PS_TAP_RESID_PRE || tap == PS_TAP_RESID_POST;
+                                    if ((head >= 0 && of_x) || (tap != PS_TAP_RESID_PRE && ps_program_tap(programs[p], (enum ps_tap)tap) < 0))
                                         continue;
                                     check_cell(programs[p], L, T, D, layer, &edit, 1, &n, &wrong);
                                 }
@@ -199,8 +201,14 @@ static void programs_are_checked(void)
     static const ps_step elsewhere[] = {{PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
     static const ps_step twice[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V},
                                     {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {0}};
+    static const ps_step in_place[] = {{PS_OP_LINEAR, PS_X, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
     ps_err err = PS_ERR_INIT;
 
+    for (const ps_family *f = ps_families; f->architecture; f++)
+        CHECK(ps_program_check(f->layer, &err) == 0);
+    CHECK_ERR(ps_program_check(in_place, &err), err, PS_EINPUT, "still reads");
+    CHECK_ERR(ps_program_check((const ps_step[]){{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, 0}, {0}}, &err), err, PS_EINPUT,
+              "0 attentions");
     for (size_t p = 0; p < N_PROGRAMS; p++)
         CHECK(ps_program_check(programs[p], &err) == 0);
     CHECK_ERR(ps_program_check(unread, &err), err, PS_EINPUT, "step 0");

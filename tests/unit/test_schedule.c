@@ -421,8 +421,42 @@ static void schedules_are_whole_passes(void)
     CHECK_INT(wrong, 0);
 }
 
+/* Only a cell that takes a value from behind attention waits for it, in its own layer and no other. */
+static void few_cells_are_late(void)
+{
+    static const struct { uint8_t tap; bool late; } cases[] = {
+        {PS_TAP_RESID_PRE, false}, {PS_TAP_RESID_POST, false}, {PS_TAP_Q, false}, {PS_TAP_V, false},
+        {PS_TAP_RESID_MID, false}, /* its row is then the source's behind the layer too */
+        {PS_TAP_Z, true}, {PS_TAP_ATTN_OUT, true}, {PS_TAP_MLP_OUT, true}};
+    static world w;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int32_t layer = 0; layer < MAX_L - 1; layer++) {
+            const ps_edit edit = {.tap = cases[i].tap, .first = 4, .n = 1, .head = -1};
+            ps_err err = PS_ERR_INIT;
+            w = (world){.program = llama, .L = MAX_L, .size = 2, .n_cells = 2};
+            w.grid = (ps_grid){.n_layers = MAX_L, .pairs = w.pairs, .n_pairs = 1, .n_nodes = 16};
+            w.pairs[0] = (ps_grid_pair){.n_positions = 8, .first_difference = 3, .nodes = {w.nodes[0][0], w.nodes[0][1]}};
+            for (int32_t t = 0; t < 8; t++)
+                w.nodes[0][0][t] = t, w.nodes[0][1][t] = t < 3 ? t : 8 + t;
+            for (int k = 0; k < 2; k++) {
+                CHECK(ps_path_build(&w.cells[k].path, llama, 8, 3, &edit, 1, false, &err) == 0);
+                w.cells[k].carried = (ps_carried){.path = w.cells[k].path, .layer = layer, .base = PS_CORRUPT};
+            }
+            open_rank(&w, 0, 64);
+            open_rank(&w, 1, 64);
+            for (int32_t l = 0; l < MAX_L; l++)
+                CHECK_INT(ps_schedule_layer(w.ranks[1].schedule, l).n_late, cases[i].late && l == layer);
+            for (int k = 0; k < 2; k++) {
+                close_rank(&w.ranks[k]);
+                ps_path_free(w.cells[k].path);
+            }
+        }
+}
+
 int main(void)
 {
+    RUN(few_cells_are_late);
     RUN(schedules_are_whole_passes);
     return check_done();
 }
