@@ -100,7 +100,8 @@ static int write_holder(int fd, const char *path, ps_err *err)
         return -1;
     if (ftruncate(fd, n) < 0) /* the line is read up to its end: what was longer does no harm until then */
         return ps_err_errno(err, "cannot write '%s'", path);
-    return ps_file_sync(fd, path, err);
+    /* What stands beside the lock is known for ours by it: after a power cut it must not be there without the lock. */
+    return ps_file_sync(fd, path, err) < 0 ? -1 : ps_file_sync_entry(path, err);
 }
 
 static bool on_this_host(const holder *h)

@@ -55,6 +55,8 @@ int ps_h5_fail(ps_err *err, int code, const char *fmt, ...)
         int no = 0;
         sscanf(number, "errno = %d", &no);
         words += strlen("error message = '");
+        if (ps_file_open_code(no) == PS_EFAIL) /* the machine's failure, not the file's */
+            code = PS_EFAIL;
         if (ps_file_full(no))
             hint = "; free some space, or write to another disk with -o";
         return ps_err_set(err, code, "%s: %.*s%s", what, (int)strcspn(words, "'"), words, hint);

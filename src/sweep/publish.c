@@ -358,8 +358,11 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     if (rc < 0 && err->code == PS_ESTOPPED)
         rc = stop(&d);
     rc = close_all(&d, rc, err);
-    if (rc < 0 && d.ours)
+    if (rc < 0 && d.ours) {
+        ps_err ignored = PS_ERR_INIT;
         unlink(publication->brief->part);
+        ps_file_sync_entry(publication->brief->part, &ignored); /* it must be gone before the lock that made it ours */
+    }
     ps_kept_close(d.kept);
     return rc == 0 || err->code == PS_ESTOPPED ? rc : ps_err_prefix(err, "result '%s'", publication->brief->output);
 }
