@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "patchsweep/cell.h"
 #include "patchsweep/grid.h"
@@ -36,7 +37,8 @@ typedef struct ps_agreement {
     int32_t n_ranks;
     int32_t odd;       /* the rank whose values are not the others', or -1 */
     double difference; /* its largest */
-    char host[64];     /* the odd rank's */
+    char host[63];     /* the odd rank's */
+    uint8_t blind;     /* 1: a metric is finite neither on rank 0 nor on another, of which nothing can be said */
 } ps_agreement;
 
 /* How the checks of a run came out. */

@@ -19,7 +19,8 @@
  * Run this program with argv (argv[0] is its name, NULL behind the last) and wait for it; its output goes into
  * *output (and what it says on stderr nowhere), or where this process's goes where `output` is NULL.  Returns its exit status; -1 with PS_EINPUT
  * where it crashed or made no progress, which is blamed on the file at `path`; -2 where no child can be had: do it here.
- * A signal that someone sent it (as SIGTERM) ends this process too.
+ * A signal that someone sent it (as SIGTERM) is raised here too: it ends this process, or where stop.h catches it returns
+ * -1 with PS_ESTOPPED.  -1 with PS_EFAIL where it was killed (SIGKILL), as where memory runs out.
  */
 int ps_child_run(const char *const *argv, const char *path, int limit, ps_text *output, ps_err *err);
 

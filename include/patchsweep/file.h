@@ -57,6 +57,8 @@ char *ps_path_dir(const char *path, ps_err *err);
  * remedy, or PS_EFAIL.  A file that has the name already is the user's: PS_EINPUT.  Leaves no file behind.
  */
 int ps_file_part_begin(char **part, const char *path, ps_err *err);
+/* As rename(2), but EEXIST where anything stands at `to`. */
+int ps_file_rename_new(const char *from, const char *to);
 /*
  * fsync `part`, rename it to `path`, fsync the folder.  PS_EINPUT where something other than a regular file stands at
  * `path`, or anything at all without `replace`; `part` is left.

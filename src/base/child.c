@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/stop.h"
 
 #define MARK "PS_CHILD" /* in the environment of a child: the seconds it has */
 
@@ -92,7 +93,7 @@ static void read_all(int from, ps_text *output)
             ps_text_add(output, block, (size_t)n);
 }
 
-/* A child that ended by a signal: its own fault, or someone's wish. */
+/* A child that ended by a signal: its own fault, or someone's wish, which then holds for us as well. */
 static int judge(int signal_number, const char *path, ps_err *err)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
@@ -103,11 +104,11 @@ static int judge(int signal_number, const char *path, ps_err *err)
         if (signal_number == own[i])
             return ps_err_set(err, PS_EINPUT, "'%s' is damaged: the HDF5 library crashes when it reads it (%s)", path,
                               strsignal(signal_number));
-    if (signal_number != SIGKILL) {
-        signal(signal_number, SIG_DFL);
+    if (signal_number != SIGKILL && !ps_stop_signal())
         raise(signal_number);
-    }
-    return ps_err_set(err, PS_EFAIL, "the process that read '%s' was killed", path);
+    if (ps_stop_signal())
+        return ps_err_set(err, PS_ESTOPPED, "stopped by %s while '%s' was read", ps_stop_name(ps_stop_signal()), path);
+    return ps_err_set(err, PS_EFAIL, "cannot read '%s': the process that read it was killed", path);
 }
 
 int ps_child_run(const char *const *argv, const char *path, int limit, ps_text *output, ps_err *err)

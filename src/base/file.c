@@ -202,7 +202,7 @@ int ps_file_sync_entry(const char *path, ps_err *err)
 }
 
 /* Some file systems and kernels know no RENAME_NOREPLACE: then a look has to do. */
-static int rename_new(const char *from, const char *to)
+int ps_file_rename_new(const char *from, const char *to)
 {
     struct stat st;
 
@@ -221,7 +221,7 @@ int ps_file_part_commit(const char *part, const char *path, bool replace, ps_err
 {
     if (sync_path(part, err) < 0 || ps_place_taken(path, 0, err) < 0)
         return -1;
-    if ((replace ? rename(part, path) : rename_new(part, path)) == 0)
+    if ((replace ? rename(part, path) : ps_file_rename_new(part, path)) == 0)
         return ps_file_sync_entry(path, err);
     if (errno == EEXIST)
         return ps_err_set(err, PS_EINPUT, "'%s' came to be while this run was under way, and is not replaced; move it away",

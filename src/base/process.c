@@ -4,19 +4,37 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "patchsweep/err.h"
 #include "patchsweep/log.h"
 
+static bool no_stdout; /* it was closed */
+
 void ps_process_begin(void)
 {
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        no_stdout = no_stdout || fd == STDOUT_FILENO;
+        if (open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) /* what is written to stdout fails */
             _Exit(PS_EFAIL); /* no /dev/null, and no place to say so */
+    }
     signal(SIGXFSZ, SIG_IGN);
+}
+
+void ps_process_without_stdout(void)
+{
+    int fd = no_stdout ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    dup2(fd, STDOUT_FILENO);
+    close(fd);
 }
 
 int ps_process_end(int status)

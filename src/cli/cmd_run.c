@@ -8,6 +8,7 @@
 #include "patchsweep/job.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/process.h"
 #include "patchsweep/run.h"
 #include "patchsweep/text.h"
 
@@ -36,6 +37,7 @@ static int run_all(const ps_run_options *options)
     ps_err err = PS_ERR_INIT;
     ps_comm *comm;
 
+    ps_process_without_stdout(); /* the result is a file */
     if (ps_comm_open(&comm, &err) < 0)
         return ps_fail(&err);
     ps_log_set_rank(ps_comm_rank(comm), ps_comm_size(comm));

@@ -11,10 +11,10 @@
 #include "h5_library.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "patchsweep/child.h"
@@ -30,6 +30,7 @@
 #define FREE_BYTES (2 << 20)      /* that the library keeps of each kind of block it has freed */
 #define TEXT_BUFFER ((size_t)16 << 10)
 #define META_BLOCK ((hsize_t)64 << 10)
+#define FREE_SPACE "; free some space, or write to another disk with -o"
 #define CACHE_BYTES ((size_t)256 << 10) /* of metadata as in the file; in memory it takes some 20 times that */
 
 /* ---- errors ---- */
@@ -58,7 +59,7 @@ int ps_h5_fail(ps_err *err, int code, const char *fmt, ...)
         if (ps_file_open_code(no) == PS_EFAIL) /* the machine's failure, not the file's */
             code = PS_EFAIL;
         if (ps_file_full(no))
-            hint = "; free some space, or write to another disk with -o";
+            hint = FREE_SPACE;
         return ps_err_set(err, code, "%s: %.*s%s", what, (int)strcspn(words, "'"), words, hint);
     }
     return ps_err_set(err, code, "%s: %s", what, deepest);
@@ -199,22 +200,31 @@ static void track_order(hid_t create)
     H5Pset_obj_track_times(create, false); /* equal results are equal bytes */
 }
 
+/* Take a name that is free.  (HDF5 would first open what stands there, as a FIFO, and not say whether a file is its own.) */
+static int reserve(const char *path, ps_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+    if (fd < 0)
+        return ps_err_set(err, PS_EFAIL, "cannot create '%s': %s%s", path, strerror(errno), ps_file_full(errno) ? FREE_SPACE : "");
+    close(fd);
+    return 0;
+}
+
 int ps_h5_file_create(ps_h5 *file, const char *path, ps_err *err)
 {
-    struct stat st;
-
+    *file = PS_H5_NONE;
+    if (reserve(path, err) < 0)
+        return -1;
     start();
     hid_t create = H5Pcreate(H5P_FILE_CREATE), access = file_access();
     H5Pset_link_creation_order(create, ORDER);
     track_order(create);
     H5Pset_istore_k(create, CHUNK_TREE);
-    bool there = lstat(path, &st) == 0; /* HDF5 would say so, but first open it, as a FIFO may be */
-    hid_t id = there ? -1 : H5Fcreate(path, H5F_ACC_EXCL, create, access);
+    hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     int rc = 0;
 
-    if (there)
-        rc = ps_err_set(err, PS_EFAIL, "cannot create '%s': %s", path, strerror(EEXIST));
-    else if (id < 0) {
+    if (id < 0) {
         rc = ps_h5_fail(err, PS_EFAIL, "cannot create '%s'", path);
         unlink(path);
     }

@@ -98,8 +98,10 @@ void ps_check_compare(ps_checks *checks, const ps_grid *grid, const ps_cell *che
 void ps_check_count(ps_checks *checks, const ps_agreement *agreement)
 {
     checks->n++;
-    if (agreement->odd < 0)
+    if (agreement->odd < 0) {
+        checks->n_blind += agreement->blind;
         return;
+    }
     checks->worst = fmax(checks->worst, agreement->difference);
     if (!checks->odd.n_ranks)
         checks->odd = *agreement;

@@ -62,6 +62,12 @@ static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
     }
     if (b->complete)
         return 0;
+    if (why.code == PS_ESTOPPED)
+        ps_info("%s", why.text);
+    if (why.code == PS_ESTOPPED || why.code == PS_EFAIL) { /* nothing is known of the file */
+        *err = why;
+        return -1;
+    }
     return ps_err_set(err, PS_EINPUT, "'%s' exists and is not a result of this job%s%s; name another "
                       "with -o, or use --force to replace it", b->output, why.code ? ": " : "", why.text);
 }

@@ -166,7 +166,8 @@ int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_directio
 /* One layer of a base run on its way into rows. */
 typedef struct taking {
     const ps_kept *kept;
-    int32_t next, n_positions;
+    int32_t pair, layer, next, n_positions;
+    enum ps_which which;
     float *rows;
 } taking;
 
@@ -175,7 +176,8 @@ static int take_piece(void *context, const ps_record_view *v, ps_err *err)
     taking *t = context;
     size_t d = t->kept->d;
 
-    if (v->type != PS_RECORD_ACTIVATIONS || v->first != t->next)
+    if (v->type != PS_RECORD_ACTIVATIONS || v->pair != t->pair || v->which != t->which || v->layer != t->layer ||
+        v->first != t->next)
         return ps_err_set(err, PS_EFAIL, "the journal does not hold a layer's activations in one go");
     ps_widen(t->rows + (size_t)v->first * d, v->rows, v->dtype, (size_t)v->n * d);
     t->next += v->n;
@@ -185,7 +187,8 @@ static int take_piece(void *context, const ps_record_view *v, ps_err *err)
 int ps_kept_activations(ps_kept *k, int32_t pair, enum ps_which which, int32_t layer, float *rows, ps_err *err)
 {
     uint64_t at = *layer_place(k, pair, which, layer);
-    taking t = {k, 0, k->grid->pairs[pair].n_positions, rows};
+    taking t = {.kept = k, .pair = pair, .layer = layer, .which = which, .n_positions = k->grid->pairs[pair].n_positions,
+                .rows = rows};
 
     if (!at)
         return 0;

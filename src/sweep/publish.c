@@ -37,6 +37,9 @@ typedef struct draft {
     bool moved;           /* at least one step was made in this session */
     bool ours;            /* the part file: nothing stood there */
     double began;
+    ps_unfinished sealed; /* the part file as it was taken up, while nothing has been written into it; bytes 0 otherwise */
+    int64_t begun_at;     /* bytes of the part file when it was opened for writing */
+    double takes_to_read; /* seconds that reading all of a file took which was taken up */
     ps_results *results;  /* being written, or NULL */
     ps_result_file *back; /* being read back, or NULL */
     ps_kept *kept;
@@ -45,12 +48,14 @@ typedef struct draft {
 
 /* ---- stopping ---- */
 
-/* The file that is being written grows as the pairs do: what closing it takes grows with it. */
+/* Seconds to close a file that is being written: this session's bytes go to the disk, and all are read for the checksum. */
 static double closing_seconds(const draft *d)
 {
     struct stat st;
 
-    return stat(d->p->brief->part, &st) < 0 ? 0 : (double)st.st_size / DISK_BYTES_PER_SECOND;
+    if (!d->results || stat(d->p->brief->part, &st) < 0 || st.st_size < d->begun_at)
+        return 0;
+    return (double)(st.st_size - d->begun_at) / DISK_BYTES_PER_SECOND + d->takes_to_read;
 }
 
 /* -1 with PS_ESTOPPED when it is time; a deadline leaves time for one step in every session, so that all end some day. */
@@ -65,8 +70,8 @@ static int check_stop(void *context, ps_err *err)
     return ps_err_set(err, PS_ESTOPPED, "stopped");
 }
 
-/* Size and checksum of a file, which is synced. */
-static int seal_file(const char *path, ps_unfinished *u, ps_err *err)
+/* Size and checksum of a file, which is synced.  With `taking_up`, -1 with PS_ESTOPPED when it is time to stop. */
+static int seal_file(const char *path, ps_unfinished *u, draft *taking_up, ps_err *err)
 {
     enum { BLOCK = 1 << 20 };
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -82,9 +87,11 @@ static int seal_file(const char *path, ps_unfinished *u, ps_err *err)
     u->bytes = rc == 0 ? (uint64_t)st.st_size : 0;
     for (uint64_t at = 0; rc == 0 && at < u->bytes; at += BLOCK) {
         size_t n = u->bytes - at < BLOCK ? (size_t)(u->bytes - at) : BLOCK;
-        rc = ps_file_pread(fd, block, n, at, path, err);
+        rc = taking_up && check_stop(taking_up, err) < 0 ? -1 : ps_file_pread(fd, block, n, at, path, err);
         if (rc == 0)
             u->crc = ps_crc32c(u->crc, block, n);
+        if (rc == 0 && taking_up)
+            ps_progress_add(&taking_up->progress, (int64_t)n);
     }
     ps_free(block);
     if (fd >= 0)
@@ -92,9 +99,9 @@ static int seal_file(const char *path, ps_unfinished *u, ps_err *err)
     return rc;
 }
 
-static int move(const char *from, const char *to, ps_err *err)
+static int move(const char *from, const char *to, int (*rename_it)(const char *from, const char *to), ps_err *err)
 {
-    if (rename(from, to) < 0)
+    if (rename_it(from, to) < 0)
         return ps_err_errno(err, "cannot rename '%s' to '%s'", from, to);
     return ps_file_sync_entry(to, err) < 0 || ps_file_sync_entry(from, err) < 0 ? -1 : 0;
 }
@@ -112,11 +119,12 @@ static int close_all(draft *d, int rc, ps_err *err)
 static int set_aside(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
-    ps_unfinished u = {.layout = LAYOUT, .step = d->step};
+    ps_unfinished u = {.layout = LAYOUT, .step = d->step, .bytes = d->sealed.bytes, .crc = d->sealed.crc};
     char *place = ps_path_join(b->rows_dir, KEPT, err);
     int rc = -1;
 
-    if (place && close_all(d, 0, err) == 0 && seal_file(b->part, &u, err) == 0 && move(b->part, place, err) == 0) {
+    if (place && close_all(d, 0, err) == 0 && (u.bytes || seal_file(b->part, &u, NULL, err) == 0) &&
+        move(b->part, place, rename, err) == 0) {
         d->ours = false; /* nothing is there any more */
         rc = ps_ledger_add_unfinished(d->p->ledger, &u, err);
     }
@@ -130,8 +138,9 @@ static int stop(draft *d)
     int32_t n = d->n_pairs, step = d->step;
     bool writing = step <= n;
 
-    ps_info("stopped by %s while the result is %s: %d of %d pairs are; run the same command line again to resume",
-            d->p->watch->why, writing ? "written" : "read back", (int)(writing ? step : step - n - 1), (int)n);
+    ps_info("stopped by %s while %s: %d of %d pairs are %s; run the same command line again to resume", d->p->watch->why,
+            writing ? "writing the result" : "reading the result back", (int)(writing ? step : step - n - 1), (int)n,
+            writing ? "written" : "checked");
     if (d->ours && set_aside(d, &why) < 0)
         ps_warn("the unfinished result is not kept, and will be begun anew: %s", why.text);
     return -1;
@@ -139,31 +148,54 @@ static int stop(draft *d)
 
 /* ---- beginning ---- */
 
-/* An unfinished file that is as it was left is put into its place: 1.  0: there is none.  It is no failure. */
-static int take_up(draft *d)
+/* Is the file at `place` as the journal knows it?  If not, *why says why. */
+static bool is_as_left(draft *d, const char *place, const ps_unfinished *u, ps_err *why)
+{
+    ps_unfinished seen = {.bytes = 0};
+    double began = ps_seconds();
+
+    if (u->layout != LAYOUT || u->step > 2 * d->n_pairs + 1) {
+        ps_err_set(why, PS_EINPUT, "another patchsweep began it");
+        return false;
+    }
+    d->step = u->step;
+    ps_progress_begin(&d->progress, "check the unfinished result", NULL, (int64_t)u->bytes, 1, 0, d->p->quiet);
+    if (seal_file(place, &seen, d, why) < 0)
+        return false;
+    ps_progress_end(&d->progress);
+    d->takes_to_read = ps_seconds() - began;
+    bool same = seen.bytes == u->bytes && seen.crc == u->crc;
+    if (!same)
+        ps_err_set(why, PS_EINPUT, "it has changed since");
+    return same;
+}
+
+/*
+ * An unfinished file that is as it was left is put into its place: 1.  0: there is none that can be used, which is no
+ * failure.  -1 where it is time to stop: it stays where it is.
+ */
+static int take_up(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
-    ps_unfinished u = ps_ledger_unfinished(d->p->ledger), seen = {.bytes = 0};
+    ps_unfinished u = ps_ledger_unfinished(d->p->ledger);
     ps_err why = PS_ERR_INIT;
-    bool same = false;
 
     if (!u.bytes)
         return 0;
     char *place = ps_path_join(b->rows_dir, KEPT, &why);
-    if (u.layout != LAYOUT || u.step > 2 * d->n_pairs + 1)
-        ps_err_set(&why, PS_EINPUT, "another patchsweep began it");
-    else if (place && seal_file(place, &seen, &why) == 0) {
-        same = seen.bytes == u.bytes && seen.crc == u.crc;
-        if (!same)
-            ps_err_set(&why, PS_EINPUT, "it has changed since");
-    }
-    int found = same && move(place, b->part, &why) == 0;
-    if (found)
-        d->step = u.step;
-    else
-        ps_warn("the unfinished result of an earlier run cannot be used (%s): writing it anew", why.text);
+    int found = place && is_as_left(d, place, &u, &why) && move(place, b->part, ps_file_rename_new, &why) == 0;
     ps_free(place);
-    return found;
+    if (found) {
+        d->sealed = u;
+        return 1;
+    }
+    if (why.code == PS_ESTOPPED) {
+        *err = why;
+        return -1;
+    }
+    d->step = 0;
+    ps_warn("the unfinished result of an earlier run cannot be used (%s): writing it anew", why.text);
+    return 0;
 }
 
 static int create(draft *d, ps_err *err)
@@ -184,18 +216,31 @@ static int create(draft *d, ps_err *err)
                              sizeof attrs / sizeof *attrs, err);
 }
 
+/* Open the part file to write on.  From here it is not what was sealed. */
+static int reopen(draft *d, ps_err *err)
+{
+    const ps_brief *b = d->p->brief;
+    struct stat st;
+
+    d->sealed.bytes = 0;
+    d->begun_at = stat(b->part, &st) < 0 ? 0 : (int64_t)st.st_size;
+    return ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err);
+}
+
 static int begin(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
 
     ps_scores_fill_free(ps_ledger_scores(d->p->ledger));
-    int found = take_up(d);
+    int found = take_up(d, err);
+    if (found < 0)
+        return -1;
     d->ours = found;
     if ((!found || d->step < d->n_pairs) &&
         ps_kept_open(&d->kept, d->p->ledger, b->grid, (size_t)b->config->d_model, check_stop, d, err) < 0)
         return -1;
     if (found && d->step <= d->n_pairs)
-        return ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err);
+        return reopen(d, err);
     if (!found && create(d, err) < 0)
         return -1;
     d->ours = true;
@@ -301,8 +346,7 @@ static int finish(draft *d, ps_err *err)
     const ps_publication *p = d->p;
     const ps_brief *b = p->brief;
 
-    if (check_group(d, "run", err) < 0 || close_all(d, 0, err) < 0 ||
-        ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err) < 0)
+    if (check_group(d, "run", err) < 0 || close_all(d, 0, err) < 0 || reopen(d, err) < 0)
         return -1;
     const ps_attr attrs[] = {
         {"history", p->history, 0, false},

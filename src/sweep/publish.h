@@ -34,7 +34,7 @@ typedef struct ps_publication {
  * Work out the scores, say a line of each grid, write the file pair by pair, close it, read it back, and give it its name.
  *
  * PS_ESTOPPED where a signal or the watch's deadline says so: the unfinished file is closed, synced and kept in the
- * brief's rows_dir, and the journal knows how far it came.  The next call on that journal resumes there; where the
+ * brief's rows_dir, and the journal knows how far it came.  A file that is just being checked stays as it is.  The next call on that journal resumes there; where the
  * file is not as it was left, it says so and begins anew.
  */
 int ps_publish(const ps_publication *publication, ps_err *err);

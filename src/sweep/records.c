@@ -265,6 +265,7 @@ static bool view_agreement(ps_record_view *v, const source *s)
         return false;
     memcpy(a, s->payload, sizeof *a);
     return a->n_ranks > 1 && a->odd >= -1 && a->odd < a->n_ranks && a->cell.check == PS_CHECK_RANKS &&
+           a->blind <= 1 &&
            (!s->grid || ps_grid_key(s->grid, &a->cell) >= 0) && memchr(a->host, '\0', sizeof a->host);
 }
 

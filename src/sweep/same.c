@@ -165,7 +165,7 @@ bool ps_same_text(ps_comm *comm, const char *text)
 
 typedef struct outcome {
     double values[PS_N_METRICS];
-    char host[64];
+    char host[sizeof ((ps_agreement *)0)->host];
 } outcome;
 
 static int take_outcome(void *context, int rank, const void *block, size_t bytes, ps_err *err)
@@ -179,20 +179,21 @@ static int take_outcome(void *context, int rank, const void *block, size_t bytes
     return 0;
 }
 
-/* The rank whose values are not the others', or -1. */
-static int odd_one(const outcome *all, int size, const ps_grid *grid, int32_t pair, double limit, double *difference)
+/* Compare all with rank 0's. */
+static void judge(ps_agreement *a, const outcome *all, int size, const ps_grid *grid, int32_t pair, double limit)
 {
     int first = -1, n = 0;
+    bool blind = false;
 
     for (int rank = 1; rank < size; rank++) {
-        bool blind = false;
         double d = ps_check_difference(grid, pair, all[rank].values, all[0].values, &blind);
         if (d <= limit)
             continue;
-        *difference = d > *difference ? d : *difference;
+        a->difference = d > a->difference ? d : a->difference;
         first = n++ ? first : rank;
     }
-    return 2 * n > size ? 0 : first;
+    a->odd = 2 * n > size ? 0 : first;
+    a->blind = blind;
 }
 
 int ps_same_values(ps_comm *comm, const ps_grid *grid, const ps_cell *cell, const double values[PS_N_METRICS], double limit,
@@ -202,7 +203,7 @@ int ps_same_values(ps_comm *comm, const ps_grid *grid, const ps_cell *cell, cons
     outcome mine = {.host = ""}, *all = NULL;
 
     memcpy(mine.values, values, sizeof mine.values);
-    snprintf(mine.host, sizeof mine.host, "%.63s", ps_comm_host(comm));
+    snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, ps_comm_host(comm));
     if (ps_comm_rank(comm) == 0)
         all = ps_malloc((size_t)size, sizeof *all, err);
     int rc = ps_comm_gather(comm, &mine, sizeof mine, take_outcome, all, err); /* without memory too: the others send */
@@ -210,7 +211,7 @@ int ps_same_values(ps_comm *comm, const ps_grid *grid, const ps_cell *cell, cons
     if (all && rc == 0) {
         agreement->cell = *cell;
         agreement->n_ranks = size;
-        agreement->odd = odd_one(all, size, grid, cell->pair, limit, &agreement->difference);
+        judge(agreement, all, size, grid, cell->pair, limit);
         memcpy(agreement->host, all[agreement->odd < 0 ? 0 : agreement->odd].host, sizeof agreement->host);
     }
     ps_free(all);

@@ -35,7 +35,8 @@ bool ps_same_text(ps_comm *comm, const char *text);
 
 /*
  * Collective.  Compare each rank's `values` of `cell`.  On rank 0 *agreement says whether all are within `limit` of rank 0's,
- * and if not, which rank is alone: rank 0 where most others differ from it, else the first that does.
+ * and if not, which rank is alone: rank 0 where most others differ from it, else the first that does; and whether a value
+ * is finite on no rank, so that comparing tells nothing.
  */
 int ps_same_values(ps_comm *comm, const ps_grid *grid, const ps_cell *cell, const double values[PS_N_METRICS], double limit,
                    ps_agreement *agreement, ps_err *err);

@@ -15,13 +15,14 @@
 #include "patchsweep/place.h"
 
 static const char part_magic[8] = "psrows1\n";
+#define LAYOUT 1 /* of the rows that a cell carries; a build that carries others has another number, the first ones had 0 */
 
 #define BLOCK ((size_t)4 << 20) /* bytes read or written at once */
 
 typedef struct head {
     char magic[8];
     uint32_t layer, d_model, n_entries, index_crc;
-    uint64_t pad;
+    uint32_t layout, pad;
 } head;
 
 /* A strand: in the index of a part, and in the table over all parts. */
@@ -42,7 +43,7 @@ struct ps_snapshot {
     size_t d;
     entry *entries; /* [n] of all parts: cells by their key, then base rows */
     size_t n, n_cells;
-    int32_t *base[PS_N_ROWS_KINDS]; /* [n_nodes] entry that has the prefix's row, or -1 */
+    int32_t *base; /* [n_nodes] entry that has the prefix's row of a base run, or -1 */
 };
 
 /*
@@ -139,7 +140,8 @@ static int put_index(writer *w, uint32_t *crc, const ps_rows *rows, size_t n, si
 
 static int put_part(writer *w, int32_t layer, const ps_rows *rows, size_t n, size_t d, ps_err *err)
 {
-    head h = {.layer = (uint32_t)layer, .d_model = (uint32_t)d, .n_entries = (uint32_t)n};
+    head h = {.layer = (uint32_t)layer, .d_model = (uint32_t)d, .n_entries = (uint32_t)n,
+              .layout = LAYOUT};
 
     memcpy(h.magic, part_magic, sizeof h.magic);
     put_index(NULL, &h.index_crc, rows, n, d, err);
@@ -280,14 +282,32 @@ void ps_snapshot_remove(const char *folder)
 
 /* ---- reading ---- */
 
-/* Whether the entry fits the grid, and its rows lie in a file of `size` bytes. */
-static bool fits(const entry *e, const ps_grid *grid, size_t d, uint64_t size)
+static ps_cell cell_of(const entry *e)
 {
-    const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
-                          .direction = e->direction, .check = e->check};
+    return (ps_cell){.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
+                     .direction = e->direction, .check = e->check};
+}
+
+/* Whether the rows are those that the engine carries of the cell before `layer`: none where it has not entered yet. */
+static bool fits_cell(const entry *e, const ps_grid *grid, int32_t layer)
+{
+    const ps_cell cell = cell_of(e);
+    ps_err none = PS_ERR_INIT;
+
+    if (!ps_grid_path(grid, &cell, &none))
+        return false;
+    int32_t n = ps_grid_cell_entry(grid, &cell) < layer ? ps_grid_cell_rows(grid, &cell) : 0;
+    return e->n == n && (n == 0 || e->first == grid->pairs[e->pair].n_positions - n);
+}
+
+/* Whether the entry fits the grid before `layer`, and its rows lie in a file of `size` bytes. */
+static bool fits(const entry *e, const ps_grid *grid, int32_t layer, size_t d, uint64_t size)
+{
+    const ps_cell cell = cell_of(e);
 
     if (ps_grid_key(grid, &cell) < 0 || e->kind >= PS_N_ROWS_KINDS || e->n < 0 || e->first < 0 ||
-        e->first > grid->pairs[e->pair].n_positions - e->n)
+        e->first > grid->pairs[e->pair].n_positions - e->n ||
+        (e->kind == PS_ROWS_CELL && !fits_cell(e, grid, layer)))
         return false;
     return e->offset <= size && (uint64_t)e->n * d * sizeof(float) <= size - e->offset;
 }
@@ -303,13 +323,15 @@ static int check_index(const char *bytes, size_t n, uint64_t size, const ps_grid
     memcpy(&h, bytes, sizeof h);
     if (memcmp(h.magic, part_magic, sizeof h.magic) || h.d_model != d || h.layer > (uint32_t)grid->n_layers)
         return ps_err_set(err, PS_EINPUT, "it is not a snapshot of this sweep");
+    if (h.layout != LAYOUT)
+        return ps_err_set(err, PS_EINPUT, "another version of patchsweep saved them");
     if (h.n_entries > (n - sizeof h) / sizeof(entry) ||
         ps_crc32c(0, bytes + sizeof h, h.n_entries * sizeof(entry)) != h.index_crc)
         return ps_err_set(err, PS_EINPUT, "its index is damaged");
     for (size_t i = 0; i < h.n_entries; i++) {
         entry e;
         memcpy(&e, bytes + sizeof h + i * sizeof e, sizeof e);
-        if (!fits(&e, grid, d, size))
+        if (!fits(&e, grid, (int32_t)h.layer, d, size))
             return ps_err_set(err, PS_EINPUT, "its entry %zu is not a strand of this sweep", i);
     }
     *n_entries = h.n_entries;
@@ -408,8 +430,7 @@ static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int 
 
 static int64_t key_of(const ps_grid *grid, const entry *e)
 {
-    const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
-                          .direction = e->direction, .check = e->check};
+    const ps_cell cell = cell_of(e);
 
     return e->kind == PS_ROWS_CELL ? ps_grid_key(grid, &cell) : INT64_MAX;
 }
@@ -444,22 +465,20 @@ static int sort_entries(ps_snapshot *s, ps_err *err)
     return 0;
 }
 
-/* Find the entry that holds the row of each prefix, for base runs and their branches. */
+/* Find the entry that holds the base run's row of each prefix. */
 static int find_base_rows(ps_snapshot *s, ps_err *err)
 {
     size_t nodes = (size_t)s->grid->n_nodes;
 
-    for (int kind = PS_ROWS_BASE; kind < PS_N_ROWS_KINDS; kind++) {
-        s->base[kind] = ps_malloc(nodes, sizeof **s->base, err);
-        if (!s->base[kind])
-            return -1;
-        memset(s->base[kind], 0xff, nodes * sizeof **s->base);
-    }
+    s->base = ps_malloc(nodes, sizeof *s->base, err);
+    if (!s->base)
+        return -1;
+    memset(s->base, 0xff, nodes * sizeof *s->base);
     for (size_t i = s->n_cells; i < s->n; i++) {
         const entry *e = &s->entries[i];
         const int32_t *node = s->grid->pairs[e->pair].nodes[e->direction];
         for (int32_t t = e->first; t < e->first + e->n; t++)
-            s->base[e->kind][node[t]] = (int32_t)i;
+            s->base[node[t]] = (int32_t)i;
     }
     return 0;
 }
@@ -519,8 +538,7 @@ void ps_snapshot_close(ps_snapshot *s)
 {
     if (!s)
         return;
-    for (int kind = 0; kind < PS_N_ROWS_KINDS; kind++)
-        ps_free(s->base[kind]);
+    ps_free(s->base);
     ps_free(s->entries);
     ps_free(s->folder);
     ps_free(s);
@@ -539,9 +557,7 @@ int ps_snapshot_generation(const ps_snapshot *s)
 void ps_snapshot_cells(const ps_snapshot *s, ps_cellset *set)
 {
     for (size_t i = 0; i < s->n_cells; i++) {
-        const entry *e = &s->entries[i];
-        const ps_cell cell = {.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
-                              .direction = e->direction, .check = e->check};
+        const ps_cell cell = cell_of(&s->entries[i]);
         ps_cellset_add(set, &cell);
     }
 }
@@ -591,7 +607,7 @@ static int load_base(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *
     const int32_t *node = s->grid->pairs[r->cell.pair].nodes[r->cell.direction];
 
     for (int32_t i = 0; i < r->n;) {
-        int32_t at = s->base[r->kind][node[r->first + i]], n = 1;
+        int32_t at = s->base[node[r->first + i]], n = 1;
         if (at < 0)
             return ps_err_set(err, PS_EFAIL, "the snapshot has no base run of pair %d at position %d",
                               (int)r->cell.pair, (int)(r->first + i));

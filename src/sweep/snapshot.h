@@ -54,7 +54,7 @@ typedef struct ps_snapshot ps_snapshot;
 /*
  * Collective.  Open the snapshot that `id` and parts[id->n_parts] describe (rank 0's count), for reading on every rank.
  * Every rank must see every part; each part is read whole by one rank and compared with its checksum.  A failure on one
- * rank is returned on all.  PS_EINPUT where a part is damaged.
+ * rank is returned on all.  PS_EINPUT where a part is damaged, or holds other rows than this build carries.
  */
 int ps_snapshot_open(ps_snapshot **out, const char *folder, const ps_snapshot_id *id,
                      const ps_snapshot_part *parts, const ps_grid *grid, size_t d_model, ps_comm *comm, ps_err *err);

@@ -160,6 +160,55 @@ class Descriptors(Case):
         self.closed(SERIAL)
 
 
+class Reader(Case):
+    """A run looks at the result that is there in a process of its own, which others may end."""
+
+    def end_reader(self, number):
+        """A run whose reader is sent a signal; tried until that comes in time."""
+        for _ in range(50):
+            process = subprocess.Popen([harness.PATCHSWEEP, "run", JOB, "-q", "-o", self.out], cwd=harness.ROOT, env=ENV,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.addCleanup(process.stderr.close)
+            children, sent = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children"), False
+            while process.poll() is None and not sent:
+                try:
+                    for child in children.read_text(encoding="ascii").split():
+                        if b"--identity" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+                            os.kill(int(child), number)
+                            sent = True
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+            said = process.stderr.read()
+            if process.wait() != 0:
+                return process.returncode, said
+        return self.fail("the reader was never met")
+
+    @unittest.skipUnless(pathlib.Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists(), "/proc does not list children")
+    def test_ended(self):
+        done = self.go("run", JOB, "-q", "-o", self.out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        status, said = self.end_reader(signal.SIGTERM)
+        self.assertEqual(status, STOPPED, said)
+        self.assertIn("stopped by SIGTERM while", said)
+        status, said = self.end_reader(signal.SIGKILL)
+        self.assertEqual(status, 1, said)
+        self.assertIn("was killed", said)
+        self.assertNotIn("--force", said)
+        self.assert_whole()
+
+
+class ClosedStdout(Case):
+    """A command whose output is its purpose fails, in one line; so does one that a child process does."""
+
+    def test_fails(self):
+        done = self.go("run", JOB, "-q", "-o", self.out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for command in ("--help", f"tokenize --model {MODEL} abc", f"show --csv {self.out}", f"inspect {self.out}"):
+            done = self.go("-c", f"exec {harness.PATCHSWEEP} {command} >&-", program="bash")
+            self.assertEqual(done.returncode, 1, (command, done.stderr))
+            self.error(done)
+
+
 class Stdout(Case):
     """A full one: every command fails, in one line."""
 

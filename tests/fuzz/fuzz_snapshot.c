@@ -1,5 +1,5 @@
 /*
- * fuzz_snapshot.c - one rank's part of a snapshot.  Its checksums are made right, magic and width too unless the first byte
+ * fuzz_snapshot.c - one rank's part of a snapshot.  Its checksums are made right, magic, width and layout too unless the first byte
  * is odd: what is left is the index.  A part that passes is opened, and everything that a wave may want of it is loaded.
  */
 #include "../../src/sweep/snapshot.h"
@@ -10,7 +10,7 @@ enum { HEAD = 32, ENTRY = 40 };
 
 static void mend(uint8_t *file, size_t n)
 {
-    const uint32_t width = FUZZ_D;
+    const uint32_t width = FUZZ_D, layout = 1;
     uint32_t entries;
 
     if (n < HEAD)
@@ -22,6 +22,7 @@ static void mend(uint8_t *file, size_t n)
     memcpy(file + 16, &entries, 4);
     uint32_t crc = ps_crc32c(0, file + HEAD, (size_t)entries * ENTRY);
     memcpy(file + 20, &crc, 4);
+    memcpy(file + 24, &layout, 4);
 }
 
 static void load(const ps_snapshot *s, enum ps_rows_kind kind, ps_cell cell, int32_t first)

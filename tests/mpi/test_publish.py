@@ -61,21 +61,28 @@ class Publish(unittest.TestCase):
                                    env=harness.environment(ranks, OMP_NUM_THREADS="1"))
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), process.stderr.close()))
         part = self.folder / "o.h5.part"
-        while process.poll() is None and not (part.exists() and part.stat().st_size > 200000):
+        while process.poll() is None and self.size(part) < 200000:
             time.sleep(0.002)
         process.send_signal(number)
         said = process.stderr.read()
         self.assertEqual(process.wait(timeout=100), STOPPED, said)
-        self.assertIn(f"stopped by {number.name} while the result is", said)
+        self.assertIn(f"stopped by {number.name} while ", said)
         self.assertFalse(self.out.exists() or part.exists())
         self.assertTrue(self.kept.exists())
         return self.progress(said)
 
+    def size(self, path):
+        """Bytes of a file, 0 where there is none: a run tries that it can write its name, and removes it at once."""
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def progress(self, said):
         """How far it says that it came: pairs written, or as many read back."""
-        found = re.search(rf"result is (written|read back): (\d+) of {PAIRS} pairs", said)
+        found = re.search(rf"while (writing the result|reading the result back): (\d+) of {PAIRS} pairs are (written|checked);", said)
         self.assertTrue(found, said)
-        return int(found[2]) + (PAIRS if found[1] == "read back" else 0)
+        return int(found[2]) + (PAIRS if found[3] == "checked" else 0)
 
     def assert_done(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -135,6 +142,23 @@ class Publish(unittest.TestCase):
             self.assertIn("cannot be used", done.stderr)
             self.assert_done(done)
             self.out.unlink()
+
+    def test_signal_while_checking(self):
+        """What was left is checked before it is used.  A signal by then leaves it where it is, untouched."""
+        step = self.interrupt()
+        before = self.kept.stat()
+        process = subprocess.Popen([harness.PATCHSWEEP, "run", self.job, "-o", self.out, *OPTIONS], cwd=harness.ROOT,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=harness.environment(), bufsize=0,
+                                   pipesize=4096)  # less than the table of pairs
+        self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), process.stderr.close()))
+        process.stderr.read(1)  # it writes the table, and waits for the pipe: signals are caught, the check is to come
+        process.send_signal(signal.SIGUSR1)
+        said = process.stderr.read().decode()
+        self.assertEqual(process.wait(timeout=100), STOPPED, said)
+        self.assertEqual(self.progress(said), step)
+        after = self.kept.stat()
+        self.assertEqual((after.st_ino, after.st_ctime_ns), (before.st_ino, before.st_ctime_ns))  # it was not renamed
+        self.assert_done(self.go())
 
     def test_killed_while_resuming(self):
         """What a kill leaves of a file that was taken up again is not trusted."""

@@ -334,17 +334,18 @@ class Checks(Case):
                     "BF16": b"\x80\x7f"}[dtype]
         data[at:at + len(infinite)] = infinite
         path.write_bytes(data)
-        done = self.go("--set", f"model={model}", job=harness.ROOT / "jobs" / "similarity.json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("not finite", done.stderr)
-        self.assertIn("layer", done.stderr)
-        self.assertIn("weights", done.stderr)
-        self.assertNotIn("failed", done.stderr)
-        with h5py.File(self.out) as file:
-            run = file["run"].attrs
-            self.assertGreater(run["values_not_finite"], 100)
-            self.assertEqual((run["checks_failed"], run["checks_blind"]), (0, run["checks"]))
-            self.assertIn("not finite", run["warning"])
+        for ranks in (0, 2):  # two compare their values too
+            done = self.go("--set", f"model={model}", "--force", job=harness.ROOT / "jobs" / "similarity.json", ranks=ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("not finite", done.stderr)
+            self.assertIn("layer", done.stderr)
+            self.assertIn("weights", done.stderr)
+            self.assertNotIn("failed", done.stderr)
+            with h5py.File(self.out) as file:
+                run = file["run"].attrs
+                self.assertGreater(run["values_not_finite"], 100)
+                self.assertEqual((run["checks_failed"], run["checks_blind"]), (0, run["checks"]))
+                self.assertIn("not finite", run["warning"])
         self.assertIn("not finite", harness.run("show", self.out).stderr)
 
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../check.h"
+#include "patchsweep/stop.h"
 
 static void spin(double seconds)
 {
@@ -30,7 +31,11 @@ static int be_child(const char *what)
     else if (!strcmp(what, "crash")) {
         signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
         raise(SIGSEGV);
-    } else if (!strcmp(what, "hang"))
+    } else if (!strcmp(what, "killed"))
+        raise(SIGKILL);
+    else if (!strcmp(what, "stopped"))
+        raise(SIGUSR1);
+    else if (!strcmp(what, "hang"))
         for (;;)
             ;
     else if (!strcmp(what, "sleep"))
@@ -76,6 +81,17 @@ static void test_crash(void)
     CHECK_ERR(run("crash", NULL, &err), err, PS_EINPUT, "'some.h5' is damaged: the HDF5 library crashes");
 }
 
+/* What others did to it is no fault of the file, and a signal that this process waits for is its own to answer. */
+static void test_ended_by_others(void)
+{
+    ps_err err;
+
+    CHECK_ERR(run("killed", NULL, &err), err, PS_EFAIL, "was killed");
+    ps_stop_catch();
+    CHECK_ERR(run("stopped", NULL, &err), err, PS_ESTOPPED, "stopped by SIGUSR1");
+    CHECK_INT(ps_stop_signal(), SIGUSR1);
+}
+
 /* Processor time counts, from the last progress on. */
 static void test_hang(void)
 {
@@ -93,5 +109,6 @@ int main(int argc, char **argv)
     RUN(test_status_and_output);
     RUN(test_crash);
     RUN(test_hang);
+    RUN(test_ended_by_others);
     return check_done();
 }

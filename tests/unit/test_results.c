@@ -6,14 +6,18 @@
  */
 #include "patchsweep/results.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../check.h"
+#include "patchsweep/file.h"
 #include "patchsweep/mem.h"
 
 /* The contracts' texts are char *; nobody writes to these. */
@@ -318,6 +322,41 @@ static void test_refuses(void)
     unlink(other);
 }
 
+/* A file that is not ours stays, even if it came just after someone looked and saw none. */
+static bool blind;
+
+int lstat(const char *restrict name, struct stat *restrict st)
+{
+    if (blind) {
+        errno = ENOENT;
+        return -1;
+    }
+    return fstatat(AT_FDCWD, name, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static void test_leaves_others_files(void)
+{
+    ps_err err = PS_ERR_INIT;
+    ps_results *results;
+    char other[300], text[8] = "";
+
+    snprintf(other, sizeof other, "%s.other", path);
+    FILE *f = fopen(other, "w");
+    CHECK(f && fputs("mine", f) >= 0 && fclose(f) == 0);
+    blind = true;
+    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "cannot create");
+    blind = false;
+    f = fopen(other, "r");
+    CHECK(f && fread(text, 1, sizeof text - 1, f) == 4 && fclose(f) == 0);
+    CHECK_STR(text, "mine");
+    char another[320];
+    snprintf(another, sizeof another, "%s2", other);
+    f = fopen(another, "w");
+    CHECK(f && fclose(f) == 0);
+    CHECK(ps_file_rename_new(another, other) == -1 && errno == EEXIST);
+    CHECK(unlink(other) == 0 && ps_file_rename_new(another, other) == 0 && unlink(other) == 0);
+}
+
 /* A disk that is full, played by a limit on the size of files. */
 static void fill_disk(const char *name)
 {
@@ -403,6 +442,7 @@ int main(int argc, char **argv)
     RUN(test_attributes);
     RUN(test_grid);
     RUN(test_refuses);
+    RUN(test_leaves_others_files);
     RUN(test_full_disk);
     RUN(test_cut_short);
     if (!keep) {

@@ -88,7 +88,7 @@ static void check_outcome(const ps_ledger *l)
 {
     const ps_checks *c = ps_ledger_checks(l);
 
-    CHECK(c->n == 3 && c->n_failed == 2 && c->worst == 4.5 && c->failed.layer == 1);
+    CHECK(c->n == 4 && c->n_blind == 1 && c->n_failed == 2 && c->worst == 4.5 && c->failed.layer == 1);
     CHECK(c->odd.n_ranks == 3 && c->odd.odd == 2 && c->odd.difference == 0.25);
     CHECK_STR(c->odd.host, "node-c");
 }
@@ -100,12 +100,13 @@ static void a_journal_keeps_agreements(void)
         {.cell = ps_check_of_ranks(0, 0, grid), .n_ranks = 3, .odd = -1, .host = "node-a"},
         {.cell = ps_check_of_ranks(0, 1, grid), .n_ranks = 3, .odd = 2, .difference = 0.25, .host = "node-c"},
         {.cell = ps_check_of_ranks(1, 0, grid), .n_ranks = 3, .odd = 0, .difference = 4.5, .host = "node-a"},
+        {.cell = ps_check_of_ranks(1, 1, grid), .n_ranks = 3, .odd = -1, .host = "node-a", .blind = 1},
     };
     ps_err err = PS_ERR_INIT;
     ps_ledger *l = open_ledger();
 
     CHECK(ps_ledger_begin(l, table, "first", &err) == 0);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         CHECK(ps_ledger_add_agreement(l, &all[i], &err) == 0);
     CHECK(ps_ledger_sync(l, &err) == 0);
     check_outcome(l);
@@ -115,8 +116,28 @@ static void a_journal_keeps_agreements(void)
     ps_ledger_close(l);
     ps_summary s;
     CHECK(ps_summary_read(&s, path, &err) == 0);
-    CHECK(s.n_checks == 3 && s.n_cells == 0);
+    CHECK(s.n_checks == 4 && s.n_cells == 0);
     ps_summary_release(&s);
+}
+
+/* That is counted as blind: nothing was compared. */
+static void ranks_that_see_no_finite_value(void)
+{
+    const struct {
+        double value;
+        size_t n_blind;
+    } cases[] = {{5, 0}, {NAN, 1}, {INFINITY, 1}};
+    ps_cell cell = ps_check_of_ranks(0, 0, grid);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ps_checks checks = {.n = 0};
+        bool blind = false;
+        double values[PS_N_METRICS] = {cases[i].value};
+        CHECK(ps_check_difference(grid, 0, values, values, &blind) == 0);
+        const ps_agreement a = {.cell = cell, .n_ranks = 2, .odd = -1, .blind = blind};
+        ps_check_count(&checks, &a);
+        CHECK(checks.n == 1 && checks.n_failed == 0 && checks.n_blind == cases[i].n_blind);
+    }
 }
 
 /* The tensors that were loaded are those that the journal began with, or its next run is none. */
@@ -150,6 +171,7 @@ int main(void)
     RUN(tables_are_compared);
     RUN(values_that_are_not_finite);
     RUN(ranks_share_a_cell);
+    RUN(ranks_that_see_no_finite_value);
     RUN(a_journal_keeps_agreements);
     RUN(a_journal_keeps_weights);
     unlink(path);

@@ -10,6 +10,7 @@
 #include "../check.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/check.h"
+#include "patchsweep/crc.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/wave.h"
@@ -190,6 +191,80 @@ static void damage_is_seen(void)
     close_world(&w);
 }
 
+/* A part as snapshot.c writes it. */
+enum { HEAD_BYTES = 32, ENTRY_BYTES = 40, AT_N_ENTRIES = 16, AT_INDEX_CRC = 20, AT_LAYOUT = 24 };
+enum { AT_CHECK = 14, AT_KIND = 15, AT_FIRST = 16, AT_N = 20 }; /* of an entry */
+
+static int32_t number_at(const char *bytes)
+{
+    int32_t n;
+
+    memcpy(&n, bytes, sizeof n);
+    return n;
+}
+
+static void add_at(char *bytes, int32_t more)
+{
+    const int32_t n = number_at(bytes) + more;
+
+    memcpy(bytes, &n, sizeof n);
+}
+
+static void older_layout(char *bytes)
+{
+    add_at(bytes + AT_LAYOUT, -1);
+}
+
+/* As a build did that began the self-checks of a kind a row later. */
+static void fewer_rows(char *bytes)
+{
+    char *e = bytes + HEAD_BYTES;
+    size_t n = (size_t)number_at(bytes + AT_N_ENTRIES) * ENTRY_BYTES;
+
+    while (e < bytes + HEAD_BYTES + n && (e[AT_CHECK] != PS_CHECK_SELF || number_at(e + AT_N) == 0))
+        e += ENTRY_BYTES;
+    CHECK(e < bytes + HEAD_BYTES + n && e[AT_KIND] == PS_ROWS_CELL);
+    add_at(e + AT_FIRST, 1);
+    add_at(e + AT_N, -1);
+    const uint32_t crc = ps_crc32c(0, bytes + HEAD_BYTES, n);
+    memcpy(bytes + AT_INDEX_CRC, &crc, sizeof crc);
+}
+
+/* Rows of which a build with other rules carries others are refused before the sweep, although all checksums are right. */
+static void other_builds_are_refused(void)
+{
+    static const struct {
+        void (*change)(char *bytes);
+        const char *why;
+    } cases[] = {{older_layout, "another version of patchsweep"}, {fewer_rows, "is not a strand of this sweep"}};
+    const ps_plan_options fresh = {.checks = true};
+    ps_err err = PS_ERR_INIT;
+    char path[128];
+    world w;
+
+    open_world(&w);
+    snprintf(path, sizeof path, "%s/0.0", folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        w.save_at = w.config->n_layers - 1;
+        run(&w, 1 << 20, &fresh, w.again);
+        const ps_snapshot_id id = {.layer = w.save_at, .n_parts = 1};
+        char *bytes = malloc(w.part.bytes);
+        FILE *f = fopen(path, "r+b");
+        CHECK(bytes && f && fread(bytes, 1, w.part.bytes, f) == w.part.bytes);
+        cases[i].change(bytes);
+        rewind(f);
+        CHECK(fwrite(bytes, 1, w.part.bytes, f) == w.part.bytes && fclose(f) == 0);
+        w.part.crc = ps_crc32c(0, bytes, w.part.bytes);
+        free(bytes);
+        CHECK_ERR(ps_snapshot_open(&w.snapshot, folder, &id, &w.part, w.grid, (size_t)w.config->d_model, comm, &err), err,
+                  PS_EINPUT, cases[i].why);
+        run(&w, 1 << 20, &fresh, w.again); /* the part is ours all the same, and is overwritten */
+    }
+    ps_snapshot_remove(folder);
+    CHECK(mkdir(folder, 0700) == 0);
+    close_world(&w);
+}
+
 /* ---- checks ---- */
 
 static void checks_are_cells_of_known_score(void)
@@ -240,6 +315,7 @@ int main(void)
         return 1;
     RUN(same_bits_from_every_layer);
     RUN(damage_is_seen);
+    RUN(other_builds_are_refused);
     RUN(checks_are_cells_of_known_score);
     RUN(checks_fail_where_values_differ);
     ps_snapshot_remove(folder);

@@ -44,7 +44,7 @@ static void failing_fstat_is_told(void)
 {
     float state[2 * D_MODEL] = {1, 2, 3, 4};
     const ps_rows rows = {.cell = {.position = 2, .site = PS_RESID_POST}, .first = 2, .n = 2, .rows = state};
-    ps_snapshot_id id = {.layer = 1, .n_parts = 1};
+    ps_snapshot_id id = {.layer = 2, .n_parts = 1};
     ps_snapshot_part *parts = NULL;
     ps_snapshot *snapshot = NULL;
     ps_err err = PS_ERR_INIT;
