@@ -29,8 +29,8 @@ typedef int ps_lock_settle(void *context, bool dead, ps_err *err);
  *   - A living holder on this host has `patience` seconds to end (a killed mpirun's ranks take one second).
  *   - A holder that died is replaced.  So is one of an earlier start of the same Slurm job, even without flock().
  *   - Any other holder is PS_EINPUT, which names the holder and the remedy.
- *   - A file that is no lock of ours is PS_EINPUT and left as it is.  Ours is a file that is empty, has a holder's line
- *     or the beginning of one, or is shorter than 512 bytes and no text: a power cut may leave that of a line.
+ *   - A file that is no lock of ours is PS_EINPUT and left as it is.  Ours is a file that is empty, has a holder's line,
+ *     or holds the beginning of one with NULs behind it, or NULs alone: a power cut may leave that of a line.
  * Waiting and replacing are announced on stderr.  `settle` may be NULL.
  */
 int ps_lock_take(ps_lock **out, const char *output, double patience, ps_lock_settle *settle, void *context, ps_err *err);

@@ -4,6 +4,7 @@
 #ifndef PATCHSWEEP_SUMMARY_H
 #define PATCHSWEEP_SUMMARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ typedef struct ps_summary {
     char *identity, *session;     /* "field: value" lines; the last session's lines */
     size_t n_sessions, n_pairs, n_cells, n_checks, n_activations, n_snapshots;
     int32_t layer;                /* of the last snapshot */
+    bool replaces;                /* begun with --force */
 } ps_summary;
 
 /* Read journal `path` up to its first bad frame.  PS_EINPUT where it is no journal, or has a record of unknown type. */

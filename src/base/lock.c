@@ -17,7 +17,6 @@
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/place.h"
-#include "patchsweep/utf8.h"
 
 #define MOST_BYTES 512 /* of the line in a lock file */
 
@@ -64,13 +63,15 @@ static bool started_over(const holder *h)
            atoi(own + id + (own[id] == '+')) > atoi(h->job + id + (h->job[id] == '+'));
 }
 
-/* Can this be left of a line whose writing was cut short, by a kill or a power cut?  Its beginning, or what is no text. */
+/* Can this be left of a line whose writing was cut short?  Nothing, or its beginning, with NULs behind it. */
 static bool spoilt(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)text[i] < ' ' && !strchr("\t\r\n", text[i])) || !text[i])
-            return true;
-    return n == 0 || ps_utf8_check(text, n) < n || (!strncmp(text, "host ", 5) && !strchr(text, '\n'));
+    size_t used = strnlen(text, n);
+
+    for (size_t i = used; i < n; i++)
+        if (text[i])
+            return false;
+    return !strncmp(text, "host ", used < 5 ? used : 5) && !memchr(text, '\n', used);
 }
 
 /* *ours: the file has a holder's line, or what may be left of one. */
@@ -171,6 +172,14 @@ static void tell_taken(const ps_lock *lock, const holder *who)
                 lock->path);
 }
 
+static void tell_waiting(const ps_lock *lock, const holder *who, double patience)
+{
+    if (*who->host)
+        ps_info("process %ld on this host still holds '%s'; waiting up to %.0f s", who->pid, lock->path, patience);
+    else
+        ps_info("another run still holds '%s'; waiting up to %.0f s", lock->path, patience);
+}
+
 /* The lock is held, and the file still says who held it before. */
 static int settle_in(ps_lock *lock, const holder *before, ps_lock_settle *settle, void *context, ps_err *err)
 {
@@ -201,7 +210,7 @@ static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *co
         if (got == HELD && ((*who.host && !on_this_host(&who)) || ps_seconds() - start > patience))
             return refuse(lock, &who, err);
         if (got == HELD && !said)
-            ps_info("process %ld on this host still holds '%s'; waiting up to %.0f s", who.pid, lock->path, patience);
+            tell_waiting(lock, &who, patience);
         said = said || got == HELD;
         usleep(100000);
     }

@@ -14,6 +14,7 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/place.h"
 #include "patchsweep/results.h"
+#include "patchsweep/summary.h"
 
 #define LOCK_PATIENCE 15 /* seconds: a killed mpirun's ranks are gone by then */
 
@@ -44,6 +45,28 @@ static bool readable(const char *path, ps_err *why)
     return rc == 0 || rc == -2; /* -2: no process is to be had */
 }
 
+static bool same_job(const ps_brief *b, const char *identity, ps_err *why)
+{
+    return ps_identity_compare(ps_identity_of_job(identity), ps_identity_of_job(ps_text_str(&b->identity)), why) == 0;
+}
+
+/* The journal beside an output that is there: another job's, or of a run of this job that was begun with --force. */
+static void look_at_journal(ps_brief *b)
+{
+    ps_err why = PS_ERR_INIT;
+    ps_summary s;
+
+    if (!ps_file_kind(b->journal))
+        return;
+    if (ps_summary_read(&s, b->journal, &why) < 0) {
+        b->other_journal = true;
+        return;
+    }
+    b->other_journal = s.identity && !same_job(b, s.identity, &why);
+    b->replace = s.identity && !b->other_journal && s.replaces;
+    ps_summary_release(&s);
+}
+
 /* A file that stands where the output goes: this job's result, or another's. */
 static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
@@ -52,10 +75,12 @@ static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 
     if (o->force || !ps_file_kind(b->output))
         return 0;
+    look_at_journal(b);
+    if (b->replace) /* resume what --force began */
+        return 0;
     if (readable(b->output, &why) && ps_result_open(&file, b->output, &ignored) == 0) {
         char *text = ps_result_attr(file, "/", "identity");
-        b->complete = text && ps_identity_compare(ps_identity_of_job(text),
-                                                  ps_identity_of_job(ps_text_str(&b->identity)), &why) == 0;
+        b->complete = text && same_job(b, text, &why);
         ps_free(text);
         ps_verdict_read(&b->verdict, file);
         ps_result_close(file);

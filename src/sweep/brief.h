@@ -34,6 +34,7 @@ typedef struct ps_brief {
     bool complete;           /* it holds this job's result already */
     ps_verdict verdict;      /* what that result says of itself */
     bool replace;            /* what stands at the output's name may be replaced */
+    bool other_journal;      /* the journal beside it is another job's, or cannot be read */
 } ps_brief;
 
 /* Rank 0.  *brief is zero; what was read of it stays there on failure too. */

@@ -1,4 +1,4 @@
-/* ledger.c - records in, state out: what is replayed and what comes in go the same way. */
+/* ledger.c - records in, state out.  Replayed records and new ones pass through the same functions. */
 #include "ledger.h"
 
 #include <math.h>
@@ -17,6 +17,7 @@ struct ps_ledger {
     const ps_grid *grid;
     size_t d;
     enum ps_dtype activation_dtype;
+    bool replaces;       /* it starts over, and may replace what stands at the output's name */
     ps_journal *journal; /* once begun */
     uint64_t good;       /* bytes of the one that was there; 0: none */
     char *identity;      /* its */
@@ -123,6 +124,8 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
         return ps_err_set(err, PS_EINPUT, "it does not begin as a journal of a run does");
     if (type == PS_RECORD_IDENTITY)
         return keep_text(&l->identity, payload, bytes, err) < 0 ? -1 : check_identity(l, err);
+    if (type == PS_RECORD_REPLACES)
+        return 0;
     if (type == PS_RECORD_WEIGHTS)
         return keep_text(&l->weights, payload, bytes, err);
     if (type == PS_RECORD_SESSION)
@@ -169,6 +172,7 @@ int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, cons
     l->grid = grid;
     l->d = d_model;
     l->activation_dtype = activation_dtype;
+    l->replaces = start_over;
     if (ps_scores_init(&l->scores, grid, err) < 0 || ps_cellset_open(&l->done, grid, err) < 0 ||
         (!start_over && ps_file_kind(path) && read_journal(l, err) < 0)) {
         ps_ledger_close(l);
@@ -204,7 +208,8 @@ int ps_ledger_begin(ps_ledger *l, const char *weights, const char *session, ps_e
         return -1;
     if (l->good ? ps_journal_open(&l->journal, l->path, l->good, err) < 0
                 : ps_journal_create(&l->journal, l->path, err) < 0 ||
-                      note(l, PS_RECORD_IDENTITY, l->own_identity, err) < 0)
+                      note(l, PS_RECORD_IDENTITY, l->own_identity, err) < 0 ||
+                      (l->replaces && note(l, PS_RECORD_REPLACES, "", err) < 0))
         return -1;
     if ((weights && !l->weights && note(l, PS_RECORD_WEIGHTS, weights, err) < 0) || note(l, PS_RECORD_SESSION, session, err) < 0)
         return -1;
@@ -340,7 +345,7 @@ static int visit_record(void *context, uint32_t type, const void *payload, size_
     ps_record_view v;
 
     if (type == PS_RECORD_IDENTITY || type == PS_RECORD_SESSION || type == PS_RECORD_SNAPSHOT || type == PS_RECORD_WEIGHTS ||
-        type == PS_RECORD_UNFINISHED)
+        type == PS_RECORD_UNFINISHED || type == PS_RECORD_REPLACES)
         return 0;
     if (ps_record_view_of(&v, type, payload, bytes, r->ledger->grid, r->ledger->d, err) < 0)
         return -1;

@@ -27,7 +27,8 @@ typedef struct ps_ledger ps_ledger;
  * Open the ledger of a run of `grid` and read the journal at `path`, if there is one.  Nothing is written yet.
  * A torn tail is ignored with a warning.  PS_EINPUT where the journal is damaged in the middle (the message has the
  * offset) or belongs to another run: every line of `identity` but the program's is compared, and the field that differs is
- * named.  `start_over`: ignore the journal.  `path`, `grid` and `identity` are borrowed.
+ * named.  `start_over`: ignore the journal, and note in
+ * the new one that it may replace what stands at the output's name (--force).  `path`, `grid` and `identity` are borrowed.
  */
 int ps_ledger_open(ps_ledger **out, const char *path, const char *identity, const ps_grid *grid, size_t d_model,
                    enum ps_dtype activation_dtype, bool start_over, ps_err *err);

@@ -29,7 +29,8 @@ enum ps_record {
     PS_RECORD_SNAPSHOT,     /* of a wave: size and checksum of every rank's file */
     PS_RECORD_WEIGHTS,      /* text: a checksum for each tensor (ps_weights_sums) */
     PS_RECORD_RANKS,        /* what the ranks made of the same cell */
-    PS_RECORD_UNFINISHED    /* size and checksum of a result file whose writing was stopped */
+    PS_RECORD_UNFINISHED,   /* size and checksum of a result file whose writing was stopped */
+    PS_RECORD_REPLACES      /* empty: the run was begun with --force, and may replace what stands at the output's name */
 };
 
 /* A result file that was closed before it was complete. */

@@ -9,7 +9,7 @@
  *
  * Up to the end of load a failure on one rank becomes everyone's (ps_comm_agree); in the sweep it
  * prints its line and aborts the job, because the others are waiting in a broadcast.  What was finished by then is in the
- * journal, and the same command line goes on from there.
+ * journal, and the same command line resumes from there.
  */
 #include "patchsweep/run.h"
 
@@ -88,7 +88,7 @@ static void share_string(run *r, char **s)
     *s = block;
 }
 
-/* Collective.  What of the grid is done: on rank 0 the ledger's. */
+/* Collective.  Share which cells are done; rank 0 knows from the ledger. */
 static int share_done(run *r, ps_err *err)
 {
     if (r->rank == 0)
@@ -231,7 +231,7 @@ static int begin_ledger(run *r, ps_err *err)
     return rc;
 }
 
-/* Of an earlier run: what is done, and what goes on from where it was. */
+/* Report which cells an earlier run finished, and which wave resumes at which layer. */
 static void describe_resumed(const run *r)
 {
     size_t n = 0;
@@ -411,9 +411,9 @@ static int keep(run *r, const ps_plan_wave *wave, const ps_wave_values *v, ps_er
 static int stopped(const run *r, ps_err *err)
 {
     if (r->rank == 0)
-        ps_info("stopped by %s in wave %zu of %zu: %zu cells are done%s; run the same command line again to go on",
+        ps_info("stopped by %s in wave %zu of %zu: %zu cells are done%s; run the same command line again%s to resume",
                 r->watch.why, r->at_wave + 1, r->plan->n_waves, ps_cellset_count(r->done),
-                r->saved ? ", the rows in flight are saved" : "");
+                r->saved ? ", the rows in flight are saved" : "", r->options->force ? " without --force" : "");
     return ps_err_set(err, PS_ESTOPPED, "stopped");
 }
 
@@ -563,7 +563,7 @@ static int prepare(run *r, ps_err *err)
     if (ps_ledger_open(&r->ledger, b->journal, ps_text_str(&b->identity), b->grid, (size_t)b->config->d_model,
                        b->job->activation_dtype, r->options->force, err) == 0)
         return 0;
-    return ps_err_prefix(err, "cannot go on with '%s'", b->output);
+    return ps_err_prefix(err, "cannot resume '%s'", b->output);
 }
 
 /* Collective.  Everything that may fail without anyone waiting. */
@@ -637,7 +637,10 @@ static int work(run *r, ps_err *err)
 static int conclude(run *r, ps_err *err)
 {
     if (r->rank == 0) {
-        clear(r); /* of a complete one too: who published it may have been killed before */
+        if (r->brief.complete && r->brief.other_journal)
+            ps_warn("'%s' is another job's, and is left as it is", r->brief.journal);
+        else
+            clear(r); /* of a complete one too: who published it may have been killed before */
         ps_verdict_tell(r->brief.complete ? &r->brief.verdict : &r->verdict, r->brief.output, err);
     }
     return ps_comm_agree(r->comm, err);

@@ -244,8 +244,23 @@ uint64_t ps_snapshot_save_bytes(void)
     return ps_blocks_bytes(&block, 1);
 }
 
-/* Remove the files of `folder` that are named as parts are and begin as one, or do not. */
-static void remove_parts(const char *folder, bool ours)
+/* Is this what a power cut leaves of a part: NULs only, nothing, or less than the magic? */
+static bool is_remnant(int fd)
+{
+    char bytes[4096];
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+
+    if (n >= 0 && n < (ssize_t)sizeof part_magic && !memcmp(bytes, part_magic, (size_t)n))
+        return true;
+    for (off_t at = 0; n > 0; at += n, n = pread(fd, bytes, sizeof bytes, at))
+        for (ssize_t i = 0; i < n; i++)
+            if (bytes[i])
+                return false;
+    return n == 0;
+}
+
+/* Remove the files of `folder` that have the name of a part and that `ours` accepts. */
+static void remove_parts(const char *folder, bool (*ours)(int fd))
 {
     DIR *dir = opendir(folder);
     struct dirent *d;
@@ -256,7 +271,7 @@ static void remove_parts(const char *folder, bool ours)
         if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
             continue;
         int fd = ps_place_open(dirfd(dir), d->d_name, O_RDONLY, d->d_name, &ignored);
-        if (fd >= 0 && is_part(fd) == ours)
+        if (fd >= 0 && ours(fd))
             unlinkat(dirfd(dir), d->d_name, 0);
         if (fd >= 0)
             close(fd);
@@ -267,7 +282,7 @@ static void remove_parts(const char *folder, bool ours)
 
 void ps_snapshot_tidy(const char *folder)
 {
-    remove_parts(folder, false);
+    remove_parts(folder, is_remnant);
 }
 
 void ps_snapshot_remove(const char *folder)
@@ -276,7 +291,7 @@ void ps_snapshot_remove(const char *folder)
 
     if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
         return;
-    remove_parts(folder, true);
+    remove_parts(folder, is_part);
     rmdir(folder);
 }
 

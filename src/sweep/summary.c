@@ -16,7 +16,8 @@ static int count(void *context, uint32_t type, const void *payload, size_t bytes
         s->n_sessions += type == PS_RECORD_SESSION;
         return *text ? 0 : -1;
     }
-    if (type == PS_RECORD_WEIGHTS)
+    s->replaces = s->replaces || type == PS_RECORD_REPLACES;
+    if (type == PS_RECORD_WEIGHTS || type == PS_RECORD_REPLACES)
         return 0;
     if (ps_record_view_of(&v, type, payload, bytes, NULL, 0, err) < 0)
         return -1;

@@ -253,19 +253,60 @@ class Beside(Case):
 
     def test_what_a_power_cut_leaves(self):
         """Of a lock's line, of a journal's first bytes and of a snapshot: no text, or nothing."""
-        for lock in (b"", bytes(60), bytes(range(200, 256)), b"host thi"):
+        for lock in (b"", bytes(60), b"ho" + bytes(58), b"host thi"):
             self.beside(".lock").write_bytes(lock)
             self.assert_done(self.go("--force"))
         self.beside(".lock").write_text(f"host {socket.gethostname()} pid {2 ** 22 + 1} job - since 2026-01-02T03:04:05Z\n")
         self.beside(".journal").write_bytes(b"\x01\x02\x03\x04\x05\x06\x07\x08")
         self.beside(".rows").mkdir()
-        (self.beside(".rows") / "0.0").write_bytes(b"garbage!garbage!")
+        (self.beside(".rows") / "0.0").write_bytes(bytes(16))
         self.assert_done(self.go("--force"))
         self.out.unlink()
         for begun in (b"", b"psj", b"psjrnl1\n"):  # of a run that could not go on, which let go of its lock
             self.beside(".journal").write_bytes(begun)
             self.assert_done(self.go())
             self.out.unlink()
+
+
+class Other(Case):
+    """Another job's result or journal."""
+
+    def other(self):
+        return self.folder / "other.json"
+
+    def setUp(self):
+        super().setUp()
+        harness.write_json(self.other(), {**good_job(), "layers": [1]})
+        self.assertEqual(self.go().returncode, 0)
+
+    def go_other(self, *options):
+        return harness.run("run", self.other(), "-q", "-o", self.out, *options, timeout=60, cwd=self.folder, env=ALONE)
+
+    def test_forced_run_is_resumed(self):
+        done = self.go_other("--force", "--max-hours", "0.000001")
+        self.assertEqual(done.returncode, STOPPED, done.stderr)
+        self.assertIn("again without --force to resume", done.stderr)
+        done = self.go_other()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("resuming", done.stderr)
+        self.assertIn("already", self.go_other().stderr)
+
+    def test_journal_of_another_job_stays(self):
+        done = self.go_other("--force", "--max-hours", "0.000001")
+        self.assertEqual(done.returncode, STOPPED, done.stderr)
+        done = self.go()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("another job's", done.stderr)
+        self.assertTrue(self.beside(".journal").exists())
+
+    def test_foreign_binary_lock_and_rows(self):
+        self.beside(".lock").write_bytes(bytes(range(200, 256)))
+        self.assert_refused(self.go(), "o.h5.lock")
+        self.beside(".lock").write_text(f"host {socket.gethostname()} pid {2 ** 22 + 1} job - since 2026-01-02T03:04:05Z\n")
+        self.beside(".rows").mkdir()
+        (self.beside(".rows") / "2024.12").write_text(PRECIOUS)
+        self.assertEqual(self.go().returncode, 0)
+        self.assertEqual((self.beside(".rows") / "2024.12").read_text(), PRECIOUS)
 
 
 class Journal(Case):
