@@ -1,8 +1,8 @@
 /*
  * claim.h - an output and the names beside it, for one run alone.
  *
- * The user may have files of his own named `<output>.part`, `.lock`, `.journal` or `.rows`.  They are neither removed nor
- * changed: the run is refused.  What is ours is known
+ * The user may have files of his own named `<output>.part`, `.lock`, `.journal` or `.rows`.  They are not
+ * changed: a lock, part or journal that is not ours stops the run, and an empty one is taken to be ours.  What is ours is known
  *   - by its content: lock, journal and the parts of snapshots begin with a line or a magic of ours
  *   - by the lock: a holder's line is written only after these names were found to be free or ours.  So whatever
  *     stands there beside a dead holder's lock is that holder's: its unfinished result, or what a power cut has left.

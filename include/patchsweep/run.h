@@ -29,7 +29,7 @@ typedef struct ps_run_options {
 #define PS_SAVE_MINUTES 10 /* the default */
 
 /*
- * Collective.  Run the sweep, or go on with one that was interrupted: what it keeps until it is done stands beside
+ * Collective.  Run the sweep, or resume one that was interrupted: what it keeps until it is done stands beside
  * the output, `<output>.journal` and `<output>.rows/`.  0: done, or the output holds this job's complete result already.
  * -1: *err is set, on all ranks alike where the failure came before the sweep; later ones abort the job.  PS_ESTOPPED: a
  * signal or the time said so, and all that was done is kept.  PS_EFAIL is returned too where the result is there, but

@@ -44,7 +44,12 @@ bool ps_binding_asked_by_variable(const char *variable)
 bool ps_binding_asked_by_word(const char *word)
 {
     static const char *const known[] = {"bind-to", "cpu-set", "cpu-list", "rankfile", "rf", "cpus-per-proc", "cpus-per-rank"};
-    const char *option = word + strspn(word, "-");
+    static const char *const binders[] = {"taskset", "numactl", "hwloc-bind"};
+    const char *option = word + strspn(word, "-"), *slash = strrchr(word, '/');
+
+    for (size_t i = 0; i < sizeof binders / sizeof *binders; i++)
+        if (!strcmp(slash ? slash + 1 : word, binders[i]))
+            return true;
 
     for (size_t i = 0; i < sizeof known / sizeof *known && option > word; i++) {
         size_t n = strlen(known[i]);

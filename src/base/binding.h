@@ -3,7 +3,8 @@
  *
  * Package-private.  Open MPI's launcher binds ranks without being asked: to one core each where there are one or two, to a
  * package each where there are more.  Whoever else binds a process (an option of mpirun, srun, taskset, numactl) does
- * so on purpose.
+ * so on purpose.  Inside mpirun's command line taskset, numactl and hwloc-bind are recognised; one in a wrapper script is not
+ * seen.
  */
 #ifndef PATCHSWEEP_BASE_BINDING_H
 #define PATCHSWEEP_BASE_BINDING_H
@@ -19,7 +20,7 @@ typedef struct ps_binding {
     bool asked;      /* a binding was asked for, as far as this process can see */
 } ps_binding;
 
-/* Find all of it out.  The affinity mask is as before on return. */
+/* Fill in all fields.  The affinity mask is as before on return. */
 void ps_binding_read(ps_binding *out);
 /*
  * Start OpenMP's threads, n of them, and bind every thread of this process to `cpus`: also where OMP_PROC_BIND made OpenMP

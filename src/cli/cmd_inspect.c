@@ -403,29 +403,30 @@ static size_t stem(const char *path, const char *suffix)
     return n > tail && !strcmp(path + n - tail, suffix) ? n - tail : 0;
 }
 
-/* Cut off the bad end, under the lock of the journal's output: no run may be writing it. */
-static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
+/* Take the lock of the journal's output: no run may be writing it while it is scanned and cut. */
+static int take_output_of(ps_lock **lock, const char *path, ps_err *err)
 {
     size_t n = stem(path, ps_beside_suffix[PS_JOURNAL]);
-    ps_lock *lock = NULL;
-
-    if (s->journal.state == PS_JOURNAL_WHOLE)
-        return 0;
     char *output = n ? ps_strndup(path, n, err) : ps_strdup(path, err);
-    if (!output)
-        return -1;
-    int rc = ps_claim_output(&lock, output, 0, err);
-    if (rc == 0)
-        rc = ps_journal_cut(path, s->journal.good, err);
-    if (rc == 0)
-        ps_answer_count(a, "cut_bytes", s->journal.size - s->journal.good);
-    ps_lock_release(lock);
+    int rc = output ? ps_claim_output(lock, output, 0, err) : -1;
+
     ps_free(output);
     return rc;
 }
 
+/* Cut off the bad end. */
+static int repair(ps_answer *a, const char *path, const ps_summary *s, ps_err *err)
+{
+    if (s->journal.state == PS_JOURNAL_WHOLE)
+        return 0;
+    if (ps_journal_cut(path, s->journal.good, err) < 0)
+        return -1;
+    ps_answer_count(a, "cut_bytes", s->journal.size - s->journal.good);
+    return 0;
+}
+
 /* Damage is reported in the answer, and is a failure too unless it was repaired. */
-static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_err *err)
+static int describe_journal(ps_answer *a, const options *o, const char *path, ps_err *err)
 {
     ps_summary s;
 
@@ -438,6 +439,17 @@ static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_
         rc = ps_err_set(err, PS_EINPUT, "journal '%s' is damaged at byte %" PRIu64 ", before its end; --repair cuts it there, "
                         "and the run that resumes from it computes the rest again", path, s.journal.good);
     ps_summary_release(&s);
+    return rc;
+}
+
+static int inspect_journal(ps_answer *a, const options *o, const char *path, ps_err *err)
+{
+    ps_lock *lock = NULL;
+
+    if (o->repair && take_output_of(&lock, path, err) < 0)
+        return -1;
+    int rc = describe_journal(a, o, path, err);
+    ps_lock_release(lock);
     return rc;
 }
 

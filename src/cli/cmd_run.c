@@ -70,7 +70,7 @@ int cmd_run(int argc, char **argv)
         {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
         {0, "force", PS_OPT_FLAG, &options.force, NULL,
          "replace a regular file that is no result of this job, and start over where a\n"
-         "run was interrupted"},
+         "run was interrupted; to resume a run begun with it, leave it out"},
         {0, "max-hours", PS_OPT_AMOUNT, &options.max_hours, "H",
          "stop before H hours have gone, saving what there is (default: before\n"
          "Slurm ends the job, where it says when)"},
@@ -95,7 +95,8 @@ int cmd_run(int argc, char **argv)
         "leave one HDF5 file.  A complete result of the same job is left as it is.  The same\n"
         "command line resumes a run that was stopped or killed, whatever the number of ranks:\n"
         "until the result is there, FILE.journal and FILE.rows/ keep what is done.  Files of your own\n"
-        "named FILE.lock, .part, .journal or .rows are never touched: the run is refused.\n"
+        "named FILE.lock, .part or .journal are not changed: one that is not ours stops the run,\n"
+        "an empty one is taken to be ours.  In FILE.rows only files that begin as snapshots go.\n"
         "SIGUSR1, SIGTERM, SIGINT and SIGHUP stop it before the next layer, a second one at once.",
         opts,
         "examples:\n"

@@ -35,7 +35,7 @@ static int help(void)
     for (size_t i = 0; i < N_COMMANDS; i++)
         printf("  %-9s %s\n", commands[i].name, commands[i].help);
     printf("\n'patchsweep <command> --help' explains a command; 'patchsweep run --keys' the job file.\n"
-           "exit status: 0 done, 1 failed, 2 bad usage, job or model, 75 stopped early: run again to go on\n");
+           "exit status: 0 done, 1 failed, 2 bad usage, job or model, 75 stopped early: run again to resume\n");
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* session.c - three lines, and what the last three were. */
+/* session.c - Write a session's three lines; warn where they differ from the last session's. */
 #include "session.h"
 
 #include <string.h>

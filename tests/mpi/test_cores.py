@@ -69,6 +69,10 @@ class Cores(unittest.TestCase):
         self.expect(self.go("mpirun", "-n", "1", "--map-by", "slot:PE=2"), 1, 2, 2, *["idle"] * (CORES > 2))
 
     @unittest.skipUnless(OPENMPI, "another MPI binds by other rules")
+    def test_taskset_inside_is_kept(self):
+        self.expect(self.go("mpirun", "-n", "1", "taskset", "-c", str(min(os.sched_getaffinity(0)))), 1, 1, 1, "idle")
+
+    @unittest.skipUnless(OPENMPI, "another MPI binds by other rules")
     def test_launcher_that_is_bound_itself(self):
         """The job has no more than mpirun has."""
         seen = self.go("taskset", "-c", str(max(os.sched_getaffinity(0))), "mpirun", "-n", "1")
