@@ -69,6 +69,9 @@ static int tell(const comparison *c, int rank, const char *host, const ps_sum *o
     if (!strcmp(theirs->crc, MISSING))
         return ps_err_set(err, PS_EINPUT, "rank %d on %s: there is no '%s' in '%s', but rank 0 on %s has one; all ranks must read "
                           "the same model: copy it to %s", rank, host, name, c->model_dir, c->host, host);
+    if (!strcmp(ours->crc, MISSING))
+        return ps_err_set(err, PS_EINPUT, "rank 0 on %s: there is no '%s' in '%s', but rank %d on %s has one; all ranks must read "
+                          "the same model: copy it to %s", c->host, name, c->model_dir, rank, host, c->host);
     if (*file)
         snprintf(place, sizeof place, " in '%s'", file);
     if (n > 1)
