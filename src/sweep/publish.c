@@ -138,9 +138,9 @@ static int stop(draft *d)
     int32_t n = d->n_pairs, step = d->step;
     bool writing = step <= n;
 
-    ps_info("stopped by %s while %s: %d of %d pairs are %s; run the same command line again to resume", d->p->watch->why,
+    ps_info("stopped by %s while %s: %d of %d pairs are %s; run the same command line again%s to resume", d->p->watch->why,
             writing ? "writing the result" : "reading the result back", (int)(writing ? step : step - n - 1), (int)n,
-            writing ? "written" : "checked");
+            writing ? "written" : "checked", d->p->brief->replace ? " without --force" : "");
     if (d->ours && set_aside(d, &why) < 0)
         ps_warn("the unfinished result is not kept, and will be begun anew: %s", why.text);
     return -1;
