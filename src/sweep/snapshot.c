@@ -244,19 +244,20 @@ uint64_t ps_snapshot_save_bytes(void)
     return ps_blocks_bytes(&block, 1);
 }
 
-/* Is this what a power cut leaves of a part: NULs only, nothing, or less than the magic? */
+/* Is this what a power cut leaves of a part? Less than the magic, or NULs where its first block was not written. */
 static bool is_remnant(int fd)
 {
-    char bytes[4096];
+    static const char nothing[sizeof part_magic];
+    char bytes[sizeof part_magic];
     ssize_t n = pread(fd, bytes, sizeof bytes, 0);
 
-    if (n >= 0 && n < (ssize_t)sizeof part_magic && !memcmp(bytes, part_magic, (size_t)n))
-        return true;
-    for (off_t at = 0; n > 0; at += n, n = pread(fd, bytes, sizeof bytes, at))
-        for (ssize_t i = 0; i < n; i++)
-            if (bytes[i])
-                return false;
-    return n == 0;
+    return n >= 0 && (!memcmp(bytes, nothing, (size_t)n) ||
+                      (n < (ssize_t)sizeof bytes && !memcmp(bytes, part_magic, (size_t)n)));
+}
+
+static bool is_part_or_remnant(int fd)
+{
+    return is_part(fd) || is_remnant(fd);
 }
 
 /* Remove the files of `folder` that have the name of a part and that `ours` accepts. */
@@ -291,7 +292,7 @@ void ps_snapshot_remove(const char *folder)
 
     if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
         return;
-    remove_parts(folder, is_part);
+    remove_parts(folder, is_part_or_remnant);
     rmdir(folder);
 }
 
