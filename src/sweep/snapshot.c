@@ -244,24 +244,8 @@ uint64_t ps_snapshot_save_bytes(void)
     return ps_blocks_bytes(&block, 1);
 }
 
-/* Is this what a power cut leaves of a part? Less than the magic, or NULs where its first block was not written. */
-static bool is_remnant(int fd)
-{
-    static const char nothing[sizeof part_magic];
-    char bytes[sizeof part_magic];
-    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
-
-    return n >= 0 && (!memcmp(bytes, nothing, (size_t)n) ||
-                      (n < (ssize_t)sizeof bytes && !memcmp(bytes, part_magic, (size_t)n)));
-}
-
-static bool is_part_or_remnant(int fd)
-{
-    return is_part(fd) || is_remnant(fd);
-}
-
-/* Remove the files of `folder` that have the name of a part and that `ours` accepts. */
-static void remove_parts(const char *folder, bool (*ours)(int fd))
+/* Remove the files of `folder` that are named as parts are and begin as one, or do not. */
+static void remove_parts(const char *folder, bool ours)
 {
     DIR *dir = opendir(folder);
     struct dirent *d;
@@ -272,7 +256,7 @@ static void remove_parts(const char *folder, bool (*ours)(int fd))
         if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
             continue;
         int fd = ps_place_open(dirfd(dir), d->d_name, O_RDONLY, d->d_name, &ignored);
-        if (fd >= 0 && ours(fd))
+        if (fd >= 0 && is_part(fd) == ours)
             unlinkat(dirfd(dir), d->d_name, 0);
         if (fd >= 0)
             close(fd);
@@ -283,7 +267,7 @@ static void remove_parts(const char *folder, bool (*ours)(int fd))
 
 void ps_snapshot_tidy(const char *folder)
 {
-    remove_parts(folder, is_remnant);
+    remove_parts(folder, false);
 }
 
 void ps_snapshot_remove(const char *folder)
@@ -292,7 +276,7 @@ void ps_snapshot_remove(const char *folder)
 
     if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
         return;
-    remove_parts(folder, is_part_or_remnant);
+    remove_parts(folder, true);
     rmdir(folder);
 }
 

@@ -46,8 +46,7 @@ uint64_t ps_snapshot_save_bytes(void); /* that a rank needs while it saves */
  * bytes: the user's own files stay.  Fine where there is no such folder.
  */
 void ps_snapshot_remove(const char *folder);
-/* Remove what a power cut has left of a dead run's parts: files with their names that are empty, all NUL, or shorter than the
- * magic and begin as it does. */
+/* Remove files that have the names of parts and do not begin as parts: what a power cut has left of a dead run's. */
 void ps_snapshot_tidy(const char *folder);
 
 typedef struct ps_snapshot ps_snapshot;

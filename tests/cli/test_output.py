@@ -299,14 +299,11 @@ class Other(Case):
         self.assertIn("another job's", done.stderr)
         self.assertTrue(self.beside(".journal").exists())
 
-    def test_foreign_binary_lock_and_rows(self):
+    def test_foreign_binary_lock(self):
         self.beside(".lock").write_bytes(bytes(range(200, 256)))
         self.assert_refused(self.go(), "o.h5.lock")
         self.beside(".lock").write_text(f"host {socket.gethostname()} pid {2 ** 22 + 1} job - since 2026-01-02T03:04:05Z\n")
-        self.beside(".rows").mkdir()
-        (self.beside(".rows") / "2024.12").write_text(PRECIOUS)
         self.assertEqual(self.go().returncode, 0)
-        self.assertEqual((self.beside(".rows") / "2024.12").read_text(), PRECIOUS)
 
 
 class Journal(Case):
