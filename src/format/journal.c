@@ -147,7 +147,7 @@ static int scan(reader *r, ps_journal_visit *visit, void *context, ps_journal_re
 int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps_journal_report *report,
                     ps_err *err)
 {
-    reader r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .path = path};
+    reader r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW), .path = path};
     struct stat st;
     int rc = -1;
 
