@@ -59,6 +59,8 @@ void ps_grid_free(ps_grid *grid);
 int32_t ps_grid_max_positions(const ps_grid *grid);
 /* Whether that site is swept in that direction. */
 bool ps_grid_asks(const ps_grid *grid, int site, int direction);
+/* Whether that layer is swept. */
+bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer);
 /* Whether a cell of the grid is free: its score is known without computing it.  *which gets the run that it scores as;
  * `which` may be NULL. */
 bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);

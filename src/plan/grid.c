@@ -265,7 +265,7 @@ bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *
     return whose != PS_OWN;
 }
 
-static bool sweeps_layer(const ps_grid *grid, int32_t layer)
+bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer)
 {
     for (int32_t i = 0; i < grid->n_swept_layers; i++)
         if (grid->layers[i] == layer)
@@ -282,7 +282,7 @@ bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin)
         twin->site = site;
         ps_edit other = ps_edit_canonical(ps_cell_edit(twin));
         twin->layer = cell->layer + edit.offset - other.offset;
-        if (other.tap == edit.tap && ps_grid_asks(grid, site, cell->direction) && sweeps_layer(grid, twin->layer))
+        if (other.tap == edit.tap && ps_grid_asks(grid, site, cell->direction) && ps_grid_sweeps_layer(grid, twin->layer))
             return true;
     }
     return false;

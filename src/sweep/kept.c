@@ -122,21 +122,13 @@ static int take_pair(ps_kept *k, int32_t pair, ps_err *err)
     return 0;
 }
 
-static bool sweeps_layer(const ps_grid *grid, int32_t layer)
-{
-    for (int32_t i = 0; i < grid->n_swept_layers; i++)
-        if (grid->layers[i] == layer)
-            return true;
-    return false;
-}
-
 int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_direction direction, int32_t layer,
                    float *rows, ps_err *err)
 {
     const ps_grid_pair *p = &k->grid->pairs[pair];
     int some = 0;
 
-    if (!sweeps_layer(k->grid, layer))
+    if (!ps_grid_sweeps_layer(k->grid, layer))
         return 0;
     if (take_pair(k, pair, err) < 0)
         return -1;
