@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """unicode_ranges.py - where the `tokenizers` package's Unicode differs from our libraries'.
 
-    python scripts/unicode_ranges.py > src/format/unicode_ranges.h
+    python scripts/unicode_ranges.py > src/tokenizer/unicode_ranges.h
 
 PCRE2 10.42 (Debian 12) and Python 3.11's unicodedata have the tables of Unicode 14, utf8proc 2.8 of 15.  The
 package's three engines have their own: Oniguruma for patterns, Rust's for digits and \\w, and an older one

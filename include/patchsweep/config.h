@@ -19,6 +19,11 @@ extern const char *const ps_rope_types[PS_N_ROPE_TYPES]; /* as in config.json */
 
 typedef struct ps_family ps_family; /* family.h */
 
+/* What differs from layer to layer. */
+typedef struct ps_layer_kind {
+    int32_t window; /* a row sees so many keys, its own among them; 0: all */
+} ps_layer_kind;
+
 typedef struct ps_config {
     const ps_family *family; /* the row of the table that fits `architectures` */
     int32_t n_layers;   /* L */
@@ -33,6 +38,12 @@ typedef struct ps_config {
     bool attention_bias; /* q, k, v and o have biases */
     bool mlp_bias;
     double norm_eps;
+    int32_t rotary_dim;      /* the first dimensions of a head that are rotated, even; 0: none are */
+    bool learned_positions;  /* an embedding of the position is added to the token's */
+    double embed_scale;      /* of the embeddings; 1 */
+    double attention_scale;  /* of q.k: 1 / sqrt(head_dim) in most families */
+    double attention_softcap, logit_softcap; /* c: x becomes c tanh(x / c); 0: x stays */
+    ps_layer_kind *layers;   /* [n_layers] */
     struct {
         enum ps_rope_type type;
         double theta, factor, low_freq_factor, high_freq_factor, original_max_positions;

@@ -22,12 +22,14 @@ enum ps_reg { PS_X, PS_H, PS_Q, PS_K, PS_V, PS_A, PS_Y, PS_Z, PS_G, PS_U, PS_N_R
 
 enum ps_op {
     PS_OP_END,
-    PS_OP_NORM,   /* out = norm(in) */
-    PS_OP_LINEAR, /* out = in W^T + b */
-    PS_OP_ROPE,   /* out = in, rotated by its position */
-    PS_OP_ATTEND, /* out = attention of row q over the rows of K and V up to its position */
-    PS_OP_GLU,    /* out = act(in) * in2 */
-    PS_OP_ADD,    /* out = in + in2 */
+    PS_OP_NORM,      /* out = norm(in), of the family's kind */
+    PS_OP_HEAD_NORM, /* out = norm(in), head by head */
+    PS_OP_LINEAR,    /* out = in W^T + b */
+    PS_OP_ROPE,      /* out = in, rotated by its position */
+    PS_OP_ATTEND,    /* out = attention of row q over the rows of K and V up to its position */
+    PS_OP_ACT,       /* out = act(in), the family's activation */
+    PS_OP_GLU,       /* out = act(in) * in2 */
+    PS_OP_ADD,       /* out = in + in2 */
     PS_N_OPS
 };
 

@@ -178,7 +178,7 @@ static int read_number(double *value, const ps_node *node, double low, double hi
 static int read_key(ps_config *config, const struct key *key, const ps_node *node, ps_err *err)
 {
     void *field = (char *)config + key->offset;
-    double value;
+    double value = 0;
 
     switch (key->kind) {
     case INTEGER:
@@ -407,7 +407,7 @@ static bool same_rope(const ps_config *a, const ps_config *b)
 static int read_original(ps_config *config, const ps_node *root, ps_err *err)
 {
     const ps_node *outer = ps_json_get(root, "original_max_position_embeddings");
-    double *inner = &config->rope.original_max_positions, value;
+    double *inner = &config->rope.original_max_positions, value = 0;
 
     if (config->rope.type != PS_ROPE_LLAMA3)
         return 0;
@@ -450,6 +450,16 @@ static int read_rope(ps_config *config, const ps_node *root, ps_err *err)
 
 /* ---- the whole ---- */
 
+/* Kinds of layers, and what has a value of its own in some families. */
+static int fill_layers(ps_config *config, ps_err *err)
+{
+    config->rotary_dim = config->head_dim;
+    config->embed_scale = 1;
+    config->attention_scale = 1 / sqrt(config->head_dim);
+    config->layers = ps_calloc((size_t)config->n_layers, sizeof *config->layers, err);
+    return config->layers ? 0 : -1;
+}
+
 /* What follows from several keys. */
 static int derive(ps_config *config, ps_err *err)
 {
@@ -468,7 +478,7 @@ static int derive(ps_config *config, ps_err *err)
     if ((int64_t)config->n_heads * config->head_dim > 1 << 24)
         return ps_err_set(err, PS_EINPUT, "key 'head_dim' is %d, which for %d heads makes a width past 2^24",
                           config->head_dim, config->n_heads);
-    return 0;
+    return fill_layers(config, err);
 }
 
 static int parse(ps_config *config, size_t n, ps_err *err)
@@ -520,6 +530,7 @@ void ps_config_free(ps_config *config)
 {
     if (!config)
         return;
+    ps_free(config->layers);
     ps_free(config->text);
     ps_free(config);
 }

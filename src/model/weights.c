@@ -56,13 +56,14 @@ static bool wanted(const ps_config *c, int role)
     case PS_W_HEAD:
         return !c->tied;
     default:
-        return true;
+        return c->family->tensor[role] != NULL;
     }
 }
 
 static bool per_layer(int role)
 {
-    return role != PS_W_EMBED && role != PS_W_FINAL_NORM && role != PS_W_HEAD;
+    return role != PS_W_EMBED && role != PS_W_POSITIONS && role != PS_W_FINAL_NORM && role != PS_B_FINAL_NORM &&
+           role != PS_W_HEAD;
 }
 
 /* "[2048, 512]", as the file's header has it. */

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../src/format/unicode.h"
+#include "../../src/tokenizer/unicode.h"
 #include "../check.h"
 #include "patchsweep/json.h"
 #include "patchsweep/text.h"

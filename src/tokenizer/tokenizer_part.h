@@ -4,8 +4,8 @@
  * Shared by the five files that read parts: the path for messages
  * ("pre_tokenizer.pretokenizers[1].type"), and getters that refuse what they do not know.
  */
-#ifndef PATCHSWEEP_FORMAT_TOKENIZER_PART_H
-#define PATCHSWEEP_FORMAT_TOKENIZER_PART_H
+#ifndef PATCHSWEEP_TOKENIZER_TOKENIZER_PART_H
+#define PATCHSWEEP_TOKENIZER_TOKENIZER_PART_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * The 188 bytes that are printable in Latin-1 stand for themselves; the 68 others are numbered from
  * U+0100 on, in order, so that a space is U+0120 and a newline U+010A.
  */
-#ifndef PATCHSWEEP_FORMAT_BYTE_LEVEL_H
-#define PATCHSWEEP_FORMAT_BYTE_LEVEL_H
+#ifndef PATCHSWEEP_TOKENIZER_BYTE_LEVEL_H
+#define PATCHSWEEP_TOKENIZER_BYTE_LEVEL_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  * Package-private.
  */
-#ifndef PATCHSWEEP_FORMAT_NORMALIZER_H
-#define PATCHSWEEP_FORMAT_NORMALIZER_H
+#ifndef PATCHSWEEP_TOKENIZER_NORMALIZER_H
+#define PATCHSWEEP_TOKENIZER_NORMALIZER_H
 
 #include "aligned.h"
 #include "tokenizer_part.h"

@@ -4,8 +4,8 @@
  * The place of a pair in the list is its rank.  A pair that is in the list
  * twice has its last place, as in the `tokenizers` package.
  */
-#ifndef PATCHSWEEP_FORMAT_MERGES_H
-#define PATCHSWEEP_FORMAT_MERGES_H
+#ifndef PATCHSWEEP_TOKENIZER_MERGES_H
+#define PATCHSWEEP_TOKENIZER_MERGES_H
 
 #include <stdint.h>
 

@@ -4,8 +4,8 @@
  * Package-private.  Split (with the patterns that the supported families use), Digits, ByteLevel,
  * Metaspace, or a sequence of them.
  */
-#ifndef PATCHSWEEP_FORMAT_PRETOKEN_H
-#define PATCHSWEEP_FORMAT_PRETOKEN_H
+#ifndef PATCHSWEEP_TOKENIZER_PRETOKEN_H
+#define PATCHSWEEP_TOKENIZER_PRETOKEN_H
 
 #include "aligned.h"
 #include "tokenizer_part.h"

@@ -5,8 +5,8 @@
  * range of the original bytes.  So each byte carries the range of the original characters that it
  * comes from; all bytes of one character carry the same range.
  */
-#ifndef PATCHSWEEP_FORMAT_ALIGNED_H
-#define PATCHSWEEP_FORMAT_ALIGNED_H
+#ifndef PATCHSWEEP_TOKENIZER_ALIGNED_H
+#define PATCHSWEEP_TOKENIZER_ALIGNED_H
 
 #include <stddef.h>
 #include <stdint.h>

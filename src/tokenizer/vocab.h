@@ -4,8 +4,8 @@
  * Strings live in one arena; a hash table finds them.  128,256 entries take a few
  * milliseconds to fill.
  */
-#ifndef PATCHSWEEP_FORMAT_VOCAB_H
-#define PATCHSWEEP_FORMAT_VOCAB_H
+#ifndef PATCHSWEEP_TOKENIZER_VOCAB_H
+#define PATCHSWEEP_TOKENIZER_VOCAB_H
 
 #include <stddef.h>
 #include <stdint.h>

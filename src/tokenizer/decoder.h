@@ -3,8 +3,8 @@
  *
  * Package-private.  ByteLevel, Metaspace, or a sequence of Replace, ByteFallback, Fuse and Strip.
  */
-#ifndef PATCHSWEEP_FORMAT_DECODER_H
-#define PATCHSWEEP_FORMAT_DECODER_H
+#ifndef PATCHSWEEP_TOKENIZER_DECODER_H
+#define PATCHSWEEP_TOKENIZER_DECODER_H
 
 #include "patchsweep/text.h"
 #include "tokenizer_part.h"

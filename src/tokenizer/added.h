@@ -4,8 +4,8 @@
  * Package-private.  They are found first: those with normalized = false in the text as it is, the others in
  * the normalized form of the remaining text.
  */
-#ifndef PATCHSWEEP_FORMAT_ADDED_H
-#define PATCHSWEEP_FORMAT_ADDED_H
+#ifndef PATCHSWEEP_TOKENIZER_ADDED_H
+#define PATCHSWEEP_TOKENIZER_ADDED_H
 
 #include <stdbool.h>
 

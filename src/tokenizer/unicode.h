@@ -3,8 +3,8 @@
  *
  * Package-private.  Tables are utf8proc's; unicode.c alone includes it.
  */
-#ifndef PATCHSWEEP_FORMAT_UNICODE_H
-#define PATCHSWEEP_FORMAT_UNICODE_H
+#ifndef PATCHSWEEP_TOKENIZER_UNICODE_H
+#define PATCHSWEEP_TOKENIZER_UNICODE_H
 
 #include <stdbool.h>
 #include <stdint.h>

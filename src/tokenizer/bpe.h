@@ -5,8 +5,8 @@
  * pair is in the list.  A heap holds the candidates: a piece of n
  * characters costs O(n log n), whatever its text.
  */
-#ifndef PATCHSWEEP_FORMAT_BPE_H
-#define PATCHSWEEP_FORMAT_BPE_H
+#ifndef PATCHSWEEP_TOKENIZER_BPE_H
+#define PATCHSWEEP_TOKENIZER_BPE_H
 
 #include <stddef.h>
 #include <stdint.h>
