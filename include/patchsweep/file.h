@@ -1,9 +1,5 @@
 /*
- * file.h - whole files in, whole files out.
- *
- * A file that others read is never written in place: it grows beside its final
- * name (".part" behind it), is fsynced, renamed over the old one, and the folder
- * is fsynced.  Whoever is killed in between leaves the old file as it was.
+ * file.h - files read whole, bytes written and flushed, paths put together.
  */
 #ifndef PATCHSWEEP_FILE_H
 #define PATCHSWEEP_FILE_H
@@ -51,18 +47,7 @@ char *ps_path_join(const char *dir, const char *name, ps_err *err);
 /* The folder of `path` ("." where it has none). Owned by the caller. */
 char *ps_path_dir(const char *path, ps_err *err);
 
-/*
- * The name to write `path` under until it is complete (owned by the caller).  The caller creates the file with O_EXCL.
- * Checks now that it can be written there, so that hours of work do not end in "permission denied": PS_EINPUT with the
- * remedy, or PS_EFAIL.  A file that has the name already is the user's: PS_EINPUT.  Leaves no file behind.
- */
-int ps_file_part_begin(char **part, const char *path, ps_err *err);
 /* As rename(2), but EEXIST where anything stands at `to`. */
 int ps_file_rename_new(const char *from, const char *to);
-/*
- * fsync `part`, rename it to `path`, fsync the folder.  PS_EINPUT where something other than a regular file stands at
- * `path`, or anything at all without `replace`; `part` is left.
- */
-int ps_file_part_commit(const char *part, const char *path, bool replace, ps_err *err);
 
 #endif

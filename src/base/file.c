@@ -1,4 +1,4 @@
-/* file.c - reading with a bound, publishing with fsync and rename. */
+/* file.c - reading with a bound, writing in full. */
 #include "patchsweep/file.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "patchsweep/mem.h"
-#include "patchsweep/place.h"
 
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
 {
@@ -153,37 +152,6 @@ char *ps_path_dir(const char *path, ps_err *err)
     return ps_strndup(path, slash == path ? 1 : (size_t)(slash - path), err);
 }
 
-int ps_file_part_begin(char **part, const char *path, ps_err *err)
-{
-    if (ps_place_check(path, ps_beside_suffix[PS_PART], err) < 0)
-        return -1;
-    char *name = ps_beside(path, PS_PART, err);
-    int there = name ? ps_place_taken(name, 0, err) : -1;
-    if (there > 0)
-        ps_err_set(err, PS_EINPUT, "'%s' is there already, and '%s' is written under that name first; move it away, or "
-                   "name another file with -o", name, path);
-    int fd = there == 0 ? ps_place_open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, name, err) : -1;
-    if (fd < 0) {
-        ps_free(name);
-        return -1;
-    }
-    close(fd);
-    unlink(name);
-    *part = name;
-    return 0;
-}
-
-static int sync_path(const char *path, ps_err *err)
-{
-    int fd = ps_place_open(AT_FDCWD, path, O_RDWR, path, err);
-
-    if (fd < 0)
-        return -1;
-    int rc = ps_file_sync(fd, path, err);
-    close(fd);
-    return rc;
-}
-
 int ps_file_sync_entry(const char *path, ps_err *err)
 {
     char *dir = ps_path_dir(path, err);
@@ -215,16 +183,4 @@ int ps_file_rename_new(const char *from, const char *to)
         return -1;
     }
     return rename(from, to);
-}
-
-int ps_file_part_commit(const char *part, const char *path, bool replace, ps_err *err)
-{
-    if (sync_path(part, err) < 0 || ps_place_taken(path, 0, err) < 0)
-        return -1;
-    if ((replace ? rename(part, path) : ps_file_rename_new(part, path)) == 0)
-        return ps_file_sync_entry(path, err);
-    if (errno == EEXIST)
-        return ps_err_set(err, PS_EINPUT, "'%s' came to be while this run was under way, and is not replaced; move it away",
-                          path);
-    return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
 }

@@ -10,9 +10,9 @@
 #include "doubt.h"
 #include "heatmap.h"
 #include "opt.h"
-#include "patchsweep/file.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/part.h"
 #include "plot.h"
 
 typedef struct plot {
@@ -33,7 +33,7 @@ static int write_file(const char *path, const ps_text *svg, ps_err *err)
     char *part = NULL;
     int rc = -1;
 
-    if (ps_file_part_begin(&part, path, err) < 0)
+    if (ps_part_begin(&part, path, err) < 0)
         return -1;
     FILE *stream = fopen(part, "wbx");
     if (!stream)
@@ -43,7 +43,7 @@ static int write_file(const char *path, const ps_text *svg, ps_err *err)
         if (fclose(stream) != 0 && rc == 0)
             rc = ps_err_errno(err, "cannot write '%s'", path);
         if (rc == 0)
-            rc = ps_file_part_commit(part, path, true, err);
+            rc = ps_part_commit(part, path, true, err);
         if (rc < 0)
             unlink(part);
     }

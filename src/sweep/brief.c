@@ -12,6 +12,7 @@
 #include "patchsweep/hub.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/part.h"
 #include "patchsweep/place.h"
 #include "patchsweep/results.h"
 #include "patchsweep/summary.h"
@@ -163,7 +164,7 @@ int ps_brief_read(ps_brief *b, const ps_run_options *o, ps_err *err)
     if (ps_job_read(&b->job, o->job, o->overrides, o->n_overrides, err) < 0 || take_output(b, o, err) < 0)
         return -1;
     b->backend_name = ps_strdup(b->job->backend, err);
-    if (!b->backend_name || ps_file_part_begin(&b->part, b->output, err) < 0 ||
+    if (!b->backend_name || ps_part_begin(&b->part, b->output, err) < 0 ||
         read_model_and_pairs(b, o, err) < 0 || check_output(b, o, err) < 0)
         return -1;
     if (!b->complete && !o->quiet)

@@ -22,6 +22,7 @@
 #include "patchsweep/host.h"
 #include "patchsweep/log.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/part.h"
 #include "patchsweep/progress.h"
 #include "patchsweep/stop.h"
 #include "report.h"
@@ -358,7 +359,7 @@ static int finish(draft *d, ps_err *err)
     if (ps_results_put_attrs(d->results, attrs, sizeof attrs / sizeof *attrs, err) < 0 ||
         ps_results_seal(d->results, err) < 0 || close_all(d, 0, err) < 0)
         return -1;
-    return ps_file_part_commit(b->part, b->output, b->replace, err);
+    return ps_part_commit(b->part, b->output, b->replace, err);
 }
 
 /* ---- the whole ---- */
