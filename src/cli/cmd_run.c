@@ -95,8 +95,8 @@ int cmd_run(int argc, char **argv)
         "leave one HDF5 file.  A complete result of the same job is left as it is.  The same\n"
         "command line resumes a run that was stopped or killed, whatever the number of ranks:\n"
         "until the result is there, FILE.journal and FILE.rows/ keep what is done.  Files of your own\n"
-        "named FILE.lock, .part or .journal are not changed: one that is not ours stops the run,\n"
-        "an empty one is taken to be ours.  In FILE.rows only snapshots go.\n"
+        "named FILE.lock, .part or .journal and a folder FILE.rows are not changed: one that is not\n"
+        "ours stops the run, an empty one is taken to be ours.\n"
         "SIGUSR1, SIGTERM, SIGINT and SIGHUP stop it before the next layer, a second one at once.",
         opts,
         "examples:\n"

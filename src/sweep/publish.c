@@ -26,9 +26,9 @@
 #include "patchsweep/progress.h"
 #include "patchsweep/stop.h"
 #include "report.h"
+#include "rows_dir.h"
 
 #define LAYOUT 1                  /* of the steps and of what they write: an unfinished file of another is not resumed */
-#define KEPT "result.part"        /* an unfinished file's name in rows_dir */
 #define DISK_BYTES_PER_SECOND 5e7 /* to close and sync an unfinished file before the deadline: a slow disk's */
 
 /* A publication on its way. */
@@ -121,10 +121,10 @@ static int set_aside(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
     ps_unfinished u = {.layout = LAYOUT, .step = d->step, .bytes = d->sealed.bytes, .crc = d->sealed.crc};
-    char *place = ps_path_join(b->rows_dir, KEPT, err);
+    char *place = ps_path_join(b->rows_dir, PS_ROWS_RESULT, err);
     int rc = -1;
 
-    if (place && close_all(d, 0, err) == 0 && (u.bytes || seal_file(b->part, &u, NULL, err) == 0) &&
+    if (place && ps_rows_dir_make(b->rows_dir, err) == 0 && close_all(d, 0, err) == 0 && (u.bytes || seal_file(b->part, &u, NULL, err) == 0) &&
         move(b->part, place, rename, err) == 0) {
         d->ours = false; /* nothing is there any more */
         rc = ps_ledger_add_unfinished(d->p->ledger, &u, err);
@@ -183,7 +183,7 @@ static int take_up(draft *d, ps_err *err)
 
     if (!u.bytes)
         return 0;
-    char *place = ps_path_join(b->rows_dir, KEPT, &why);
+    char *place = ps_path_join(b->rows_dir, PS_ROWS_RESULT, &why);
     int found = place && is_as_left(d, place, &u, &why) && move(place, b->part, ps_file_rename_new, &why) == 0;
     ps_free(place);
     if (found) {
@@ -410,16 +410,6 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     }
     ps_kept_close(d.kept);
     return rc == 0 || err->code == PS_ESTOPPED ? rc : ps_err_prefix(err, "result '%s'", publication->brief->output);
-}
-
-void ps_publish_clear(const char *rows_dir)
-{
-    ps_err ignored = PS_ERR_INIT;
-    char *place = ps_path_join(rows_dir, KEPT, &ignored);
-
-    if (place)
-        unlink(place);
-    ps_free(place);
 }
 
 size_t ps_publish_bytes(const ps_grid *grid, size_t d_model)

@@ -38,8 +38,6 @@ typedef struct ps_publication {
  * file is not as it was left, it says so and begins anew.
  */
 int ps_publish(const ps_publication *publication, ps_err *err);
-/* Remove an unfinished file from rows_dir. */
-void ps_publish_clear(const char *rows_dir);
 
 /* The most memory that it takes, besides the ledger's. */
 size_t ps_publish_bytes(const ps_grid *grid, size_t d_model);

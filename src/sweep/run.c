@@ -13,11 +13,9 @@
  */
 #include "patchsweep/run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "brief.h"
 #include "budget.h"
@@ -27,7 +25,6 @@
 #include "patchsweep/family.h"
 #include "patchsweep/build.h"
 #include "patchsweep/cores.h"
-#include "patchsweep/file.h"
 #include "patchsweep/forward.h"
 #include "patchsweep/host.h"
 #include "patchsweep/journal.h"
@@ -40,6 +37,7 @@
 #include "patchsweep/weights.h"
 #include "publish.h"
 #include "report.h"
+#include "rows_dir.h"
 #include "same.h"
 #include "session.h"
 #include "snapshot.h"
@@ -200,22 +198,12 @@ static void compare_machines(run *r)
     r->same_bits = ps_same_text(r->comm, machine) && r->backend->same_bits;
 }
 
-/* Make the folder of snapshots, and sync its entry: snapshots sync what is in it. */
-static void make_rows_dir(const char *path)
-{
-    ps_err why = PS_ERR_INIT;
-
-    if (mkdir(path, 0777) < 0 && errno != EEXIST)
-        ps_warn("cannot make '%s': %s; rows in flight will not be saved", path, strerror(errno));
-    else if (ps_file_sync_entry(path, &why) < 0)
-        ps_warn("%s; a power cut may lose rows in flight", why.text);
-}
-
 /* Rank 0: from here on there is something to lose. */
 static int begin_ledger(run *r, ps_err *err)
 {
     const char *before = ps_ledger_sessions(r->ledger);
     ps_text session = {0}, machine = {0};
+    ps_err why = PS_ERR_INIT;
 
     ps_text_printf(&machine, "%s, %s", ps_host_cpu(), ps_backend_describe(r->backend));
     ps_session_warn(before, ps_build_describe(), ps_text_str(&machine));
@@ -226,8 +214,8 @@ static int begin_ledger(run *r, ps_err *err)
                  : ps_ledger_begin(r->ledger, r->computed ? NULL : ps_weights_sums(r->weights), ps_text_str(&session), err);
     ps_text_release(&session);
     ps_text_release(&machine);
-    if (rc == 0)
-        make_rows_dir(r->brief.rows_dir);
+    if (rc == 0 && ps_rows_dir_make(r->brief.rows_dir, &why) < 0)
+        ps_warn("%s; rows in flight may be lost", why.text);
     return rc;
 }
 
@@ -529,8 +517,7 @@ static int gather_ranks(run *r, ps_err *err)
 static void clear(const run *r)
 {
     ps_journal_remove(r->brief.journal);
-    ps_publish_clear(r->brief.rows_dir);
-    ps_snapshot_remove(r->brief.rows_dir);
+    ps_rows_dir_remove(r->brief.rows_dir);
 }
 
 /* ---- the whole ---- */

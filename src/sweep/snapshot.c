@@ -1,7 +1,6 @@
 /* snapshot.c - writing parts, and finding rows in them. */
 #include "snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/place.h"
+#include "rows_dir.h"
 
 static const char part_magic[8] = "psrows1\n";
 #define LAYOUT 1 /* of the rows that a cell carries; a build that carries others has another number, the first ones had 0 */
@@ -47,34 +47,28 @@ struct ps_snapshot {
 };
 
 /*
- * Open a part with O_... flags, in the folder itself and as a regular file: no link is followed, and no FIFO waited for.
+ * Open a part with O_... flags, in a marked folder and as a regular file: no link is followed, and no FIFO waited for.
  * `path` is for messages.
  */
 static int open_part(const char *folder, int generation, int rank, int flags, const char *path, ps_err *err)
 {
-    char name[32];
-    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char name[PS_ROWS_NAME];
+    int dir = ps_rows_dir_open(folder, err);
 
     if (dir < 0)
-        return ps_err_errno(err, "cannot open '%s'", folder);
-    snprintf(name, sizeof name, "%d.%d", generation, rank);
+        return -1;
+    ps_rows_part_name(name, generation, rank);
     int fd = ps_place_open(dir, name, flags, path, err);
     close(dir);
     return fd;
 }
 
-/* Does an open file begin as a part does, or is it empty? */
-static bool is_part(int fd)
+static void part_path(char path[4200], const char *folder, int generation, int rank)
 {
-    char magic[sizeof part_magic];
-    ssize_t n = pread(fd, magic, sizeof magic, 0);
+    char name[PS_ROWS_NAME];
 
-    return n == 0 || (n == sizeof magic && !memcmp(magic, part_magic, sizeof magic));
-}
-
-static void part_name(char path[4200], const char *folder, int generation, int rank)
-{
-    snprintf(path, 4200, "%s/%d.%d", folder, generation, rank);
+    ps_rows_part_name(name, generation, rank);
+    snprintf(path, 4200, "%s/%s", folder, name);
 }
 
 /* ---- writing ---- */
@@ -153,13 +147,11 @@ static int put_part(writer *w, int32_t layer, const ps_rows *rows, size_t n, siz
     return flush(w, err) < 0 ? -1 : ps_file_sync(w->fd, w->path, err);
 }
 
-/* Make room in the place of an older part, and of nothing else. */
+/* Make room in the place of an older part. */
 static int empty_part(int fd, const char *path, ps_err *err)
 {
     struct stat st;
 
-    if (!is_part(fd))
-        return ps_err_set(err, PS_EINPUT, "cannot write '%s': a file that is not ours has that name; move it away", path);
     if (fstat(fd, &st) == 0 && (st.st_size == 0 || ftruncate(fd, 0) == 0))
         return 0;
     return ps_err_errno(err, "cannot write '%s'", path);
@@ -171,7 +163,7 @@ static int write_part(ps_snapshot_part *part, const char *folder, int generation
     char path[4200];
     int rc = -1;
 
-    part_name(path, folder, generation, rank);
+    part_path(path, folder, generation, rank);
     writer w = {.fd = open_part(folder, generation, rank, O_RDWR | O_CREAT, path, err), .path = path};
     if (w.fd < 0)
         return -1;
@@ -242,42 +234,6 @@ uint64_t ps_snapshot_save_bytes(void)
     const ps_block block = {.n = BLOCK, .size = 1};
 
     return ps_blocks_bytes(&block, 1);
-}
-
-/* Remove the files of `folder` that are named as parts are and begin as one, or do not. */
-static void remove_parts(const char *folder, bool ours)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *d;
-    ps_err ignored;
-
-    while (dir && (d = readdir(dir))) {
-        int generation, rank, end = 0;
-        if (sscanf(d->d_name, "%d.%d%n", &generation, &rank, &end) != 2 || d->d_name[end])
-            continue;
-        int fd = ps_place_open(dirfd(dir), d->d_name, O_RDONLY, d->d_name, &ignored);
-        if (fd >= 0 && is_part(fd) == ours)
-            unlinkat(dirfd(dir), d->d_name, 0);
-        if (fd >= 0)
-            close(fd);
-    }
-    if (dir)
-        closedir(dir);
-}
-
-void ps_snapshot_tidy(const char *folder)
-{
-    remove_parts(folder, false);
-}
-
-void ps_snapshot_remove(const char *folder)
-{
-    struct stat st;
-
-    if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
-        return;
-    remove_parts(folder, true);
-    rmdir(folder);
 }
 
 /* ---- reading ---- */
@@ -416,7 +372,7 @@ static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int 
 
     for (int i = 0; i < n; i++) {
         struct stat st;
-        part_name(path, s->folder, s->generation, i);
+        part_path(path, s->folder, s->generation, i);
         if (lstat(path, &st) < 0)
             return ps_err_errno(err, "cannot find '%s' on %s", path, ps_comm_host(comm));
         if ((uint64_t)st.st_size != parts[i].bytes)
@@ -490,7 +446,7 @@ static int share_index(ps_snapshot *s, int n_parts, ps_comm *comm, ps_err *err)
     size_t cap = 0;
 
     for (int i = 0; ps_comm_rank(comm) == 0 && i < n_parts; i++) {
-        part_name(path, s->folder, s->generation, i);
+        part_path(path, s->folder, s->generation, i);
         if (add_index(s, i, path, &cap, err) < 0)
             break;
     }
@@ -577,7 +533,7 @@ static int load_rows(const ps_snapshot *s, opened *o, const entry *e, int32_t sk
     if (o->part != e->part) {
         if (o->fd >= 0)
             close(o->fd);
-        part_name(o->path, s->folder, s->generation, e->part);
+        part_path(o->path, s->folder, s->generation, e->part);
         o->fd = open_part(s->folder, s->generation, e->part, O_RDONLY, o->path, err);
         o->part = o->fd < 0 ? -1 : e->part;
     }

@@ -1,7 +1,7 @@
 /*
  * snapshot.h - the rows of a wave between two layers, on the disk.
  *
- * Package-private.  Every rank writes one file, a part: `<folder>/<generation>.<rank>`.  The parts are a snapshot once
+ * Package-private.  Every rank writes one file, a part, into the folder of rows (rows_dir.h).  The parts are a snapshot once
  * all are synced and the journal has the size and the checksum of each.  A cell's rows are found by the cell, a base row
  * by its prefix of tokens, so a run may resume with another number of ranks and other waves.  A part is a head,
  * an index of strands, and their rows.
@@ -17,8 +17,7 @@
 #include "patchsweep/err.h"
 #include "patchsweep/grid.h"
 #include "patchsweep/wave.h"
-
-#define PS_GENERATIONS 2 /* the older one is kept until the newer one is complete */
+#include "rows_dir.h"
 
 /* One rank's file. */
 typedef struct ps_snapshot_part {
@@ -34,20 +33,13 @@ typedef struct ps_snapshot_id {
 } ps_snapshot_id;
 
 /*
- * Collective.  Every rank writes and syncs its part of snapshot `id` into `folder`, which exists.  On rank 0 *parts gets
+ * Collective.  Every rank writes and syncs its part of snapshot `id` into `folder`, which is marked.  On rank 0 *parts gets
  * size and checksum of each part ([ranks], owned by the caller) and id->bytes their sum.  -1 on all ranks where one of them
  * failed, with the rank and its reason.
  */
 int ps_snapshot_save(ps_snapshot_id *id, ps_snapshot_part **parts, const char *folder, const ps_rows *rows, size_t n,
                      size_t d_model, ps_comm *comm, ps_err *err);
 uint64_t ps_snapshot_save_bytes(void); /* that a rank needs while it saves */
-/*
- * Remove the parts in `folder`, and the folder where nothing else is in it.  A part is known by its name and its first
- * bytes: the user's own files stay.  Fine where there is no such folder.
- */
-void ps_snapshot_remove(const char *folder);
-/* Remove files that have the names of parts and do not begin as parts: what a power cut has left of a dead run's. */
-void ps_snapshot_tidy(const char *folder);
 
 typedef struct ps_snapshot ps_snapshot;
 

@@ -19,6 +19,7 @@ PRECIOUS = "precious\n"
 STOPPED = 75
 # Without a launcher these keep Open MPI from starting a daemon, which takes longer than the run.
 ALONE = {"OMP_NUM_THREADS": "1", "OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_btl": "self", "OMPI_MCA_pml": "ob1"}
+MARKER = ".patchsweep"
 SUFFIXES = (".lock", ".journal", ".part", ".rows")
 
 
@@ -213,21 +214,72 @@ class Beside(Case):
         self.assertTrue((self.folder / "m.h5.part").is_symlink())
         self.assertFalse(out.exists())
 
+    def make_rows(self, marked):
+        """The folder of rows, with the marker of ours or without."""
+        self.beside(".rows").mkdir()
+        if marked:
+            (self.beside(".rows") / MARKER).touch()
+        return self.beside(".rows")
+
     def test_folder_of_the_user(self):
-        """His folder may have the name of ours, and his files the names of parts: they stay, and the run goes through."""
-        rows = self.beside(".rows")
-        rows.mkdir()
+        """A folder without our marker is his: its files stay, also those named as parts are, also beside a dead run's lock."""
+        rows = self.make_rows(marked=False)
+        names = ("0.0", "1.0", "2024.12", "result.part")
+        dead = f"host {socket.gethostname()} pid {2 ** 22 + 1} job - since 2026-01-02T03:04:05Z\n"
+        for lock in (False, True):
+            for name in names:
+                (rows / name).write_text(PRECIOUS)
+                for options in ((), ("--force",)):
+                    if lock:
+                        self.beside(".lock").write_text(dead)
+                    done = self.go(*options, env={"PS_SAVE_ALWAYS": "1"})
+                    self.assertEqual(done.returncode, 2, done.stderr)
+                    said = [line for line in done.stderr.splitlines() if "taking the place" not in line]
+                    self.assertEqual(len(said), 1, done.stderr)
+                    for word in ("o.h5.rows'", MARKER, "move it away", "-o"):
+                        self.assertIn(word, said[0])
+                    self.assertEqual((rows / name).read_text(), PRECIOUS)
+                    self.assertEqual(self.beside(".lock").exists(), lock)
+                (rows / name).unlink()
+        rows.rmdir()
+        self.assert_done(self.go())
+
+    def test_empty_folder(self):
+        """Is taken to be ours: a power cut may leave it of a folder that was to get its marker."""
+        self.make_rows(marked=False)
+        self.assert_done(self.go(env={"PS_SAVE_ALWAYS": "1"}))
+
+    def test_folder_of_rows(self):
+        """With the marker, files with the names of parts are ours, whatever is in them; other files are not, nor are links."""
+        rows = self.make_rows(marked=True)
         (self.folder / "precious").write_text(PRECIOUS)
-        for name in ("0.0", "notes"):
+        for name in ("0.0", "0.7", "1.3", "result.part"):
+            (rows / name).write_bytes(bytes(range(99)))
+        for name in ("2024.12", "01.0", "notes"):
             (rows / name).write_text(PRECIOUS)
         (rows / "1.0").symlink_to("../precious")
         os.mkfifo(rows / "0.1")
         done = self.go("--force", env={"PS_SAVE_ALWAYS": "1"})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("not saved", done.stderr)
-        self.assertEqual(sorted(os.listdir(rows)), ["0.0", "0.1", "1.0", "notes"])
-        for path in (rows / "0.0", rows / "notes", self.folder / "precious"):
+        self.assertEqual(sorted(os.listdir(rows)), ["0.1", "01.0", "1.0", "2024.12", "notes"])
+        for path in (rows / "2024.12", rows / "01.0", rows / "notes", self.folder / "precious"):
             self.assertEqual(path.read_text(), PRECIOUS)
+
+    def test_marker(self):
+        """It is there while anything of ours is, and goes with the folder."""
+        self.stop()
+        self.assertEqual(os.listdir(self.beside(".rows")), [MARKER])
+        self.assert_done(self.go())
+
+    def test_rows_of_an_older_version(self):
+        """Which made no marker: one line says so, and its journal resumes once they are gone."""
+        self.stop()
+        (self.beside(".rows") / MARKER).unlink()
+        (self.beside(".rows") / "0.0").write_bytes(b"psrows1\n" + bytes(24))
+        self.assert_refused(self.go(), "o.h5.rows'", "move it away")
+        shutil.rmtree(self.beside(".rows"))
+        self.assert_done(self.go())
 
     def test_rows_through_a_link(self):
         """The folder itself, swapped for a link while the run is under way."""
@@ -258,8 +310,7 @@ class Beside(Case):
             self.assert_done(self.go("--force"))
         self.beside(".lock").write_text(f"host {socket.gethostname()} pid {2 ** 22 + 1} job - since 2026-01-02T03:04:05Z\n")
         self.beside(".journal").write_bytes(b"\x01\x02\x03\x04\x05\x06\x07\x08")
-        self.beside(".rows").mkdir()
-        (self.beside(".rows") / "0.0").write_bytes(bytes(16))
+        (self.make_rows(marked=True) / "0.0").write_bytes(bytes(16))
         self.assert_done(self.go("--force"))
         self.out.unlink()
         for begun in (b"", b"psj", b"psjrnl1\n"):  # of a run that could not go on, which let go of its lock

@@ -58,7 +58,7 @@ static void open_part(const uint8_t *file, size_t n, const ps_grid *grid)
     ps_cellset *set = NULL;
 
     if (!comm)
-        CLAIM(ps_comm_open(&comm, &err) == 0);
+        CLAIM(ps_comm_open(&comm, &err) == 0 && ps_rows_dir_make(fuzz_folder(), &err) == 0);
     fuzz_write("0.0", file, n);
     CLAIM(ps_snapshot_open(&s, fuzz_folder(), &id, &part, grid, FUZZ_D, comm, &err) == 0);
     CLAIM(ps_cellset_open(&set, grid, &err) == 0);

@@ -260,8 +260,8 @@ static void other_builds_are_refused(void)
                   PS_EINPUT, cases[i].why);
         run(&w, 1 << 20, &fresh, w.again); /* the part is ours all the same, and is overwritten */
     }
-    ps_snapshot_remove(folder);
-    CHECK(mkdir(folder, 0700) == 0);
+    ps_rows_dir_remove(folder);
+    CHECK(ps_rows_dir_make(folder, &err) == 0);
     close_world(&w);
 }
 
@@ -311,14 +311,14 @@ int main(void)
 {
     ps_err err = PS_ERR_INIT;
 
-    if (ps_comm_open(&comm, &err) < 0 || !mkdtemp(folder))
+    if (ps_comm_open(&comm, &err) < 0 || !mkdtemp(folder) || ps_rows_dir_make(folder, &err) < 0)
         return 1;
     RUN(same_bits_from_every_layer);
     RUN(damage_is_seen);
     RUN(other_builds_are_refused);
     RUN(checks_are_cells_of_known_score);
     RUN(checks_fail_where_values_differ);
-    ps_snapshot_remove(folder);
+    ps_rows_dir_remove(folder);
     int rc = check_done();
     ps_comm_close(comm);
     return rc;

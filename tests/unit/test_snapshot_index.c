@@ -63,12 +63,12 @@ int main(void)
 {
     ps_err err = PS_ERR_INIT;
 
-    if (ps_comm_open(&comm, &err) < 0 || !mkdtemp(folder))
+    if (ps_comm_open(&comm, &err) < 0 || !mkdtemp(folder) || ps_rows_dir_make(folder, &err) < 0)
         return 1;
     make_grid();
     RUN(failing_fstat_is_told);
     ps_grid_free(grid);
-    ps_snapshot_remove(folder);
+    ps_rows_dir_remove(folder);
     int rc = check_done();
     ps_comm_close(comm);
     return rc;
