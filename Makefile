@@ -53,12 +53,15 @@ endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
-# Which code this is: the version, the commits so far, the commit, and whether the tree has changes.
+# Which code this is: the version, the commits so far, the commit, and a hash of the changes that the tree has since.
+hash    := \#
 GIT     := git -c safe.directory='*'
 VERSION_NOW := $(if $(wildcard .git),$(shell \
-    tagged=$$($(GIT) describe --tags --match 'v$(VERSION)' --dirty 2>/dev/null) && echo "$${tagged\#v}" || \
+    tagged=$$($(GIT) describe --tags --match 'v$(VERSION)' --dirty 2>/dev/null) && echo "$${tagged$(hash)v}" || \
     { count=$$($(GIT) rev-list --count HEAD) && commit=$$($(GIT) describe --always --dirty --exclude '*') && \
       echo "$(VERSION)-$$count-g$$commit"; } 2>/dev/null))
+VERSION_NOW := $(VERSION_NOW)$(if $(filter %-dirty,$(VERSION_NOW)),-$(shell \
+    $(GIT) diff --no-ext-diff --no-color --binary HEAD | $(GIT) hash-object --stdin | cut -c 1-8))
 VERSION_NOW := $(or $(VERSION_NOW),$(VERSION))
 
 empty :=

@@ -32,9 +32,45 @@ class Version(unittest.TestCase):
         """A commit that git knows."""
         if not (harness.ROOT / ".git").exists() or not shutil.which("git"):
             self.skipTest("no git repository")
-        found = re.match(r"\d+\.\d+\.\d+-\d+-g([0-9a-f]{7,})(-dirty)?,$", harness.run("--version").stdout.split()[1])
+        found = re.match(r"\d+\.\d+\.\d+-\d+-g([0-9a-f]{7,})(-dirty-[0-9a-f]{8})?,$", harness.run("--version").stdout.split()[1])
         self.assertTrue(found)
         subprocess.run(["git", "-c", "safe.directory=*", "cat-file", "-e", f"{found[1]}^{{commit}}"], cwd=harness.ROOT, check=True)
+
+    def test_edits_are_told_apart(self):
+        """Builds of different changes to one commit have different versions, builds of the same one; no git, no revision."""
+        if not shutil.which("git") or not shutil.which("make"):
+            self.skipTest("no git, or no make")
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copy(harness.ROOT / "Makefile", folder)
+        edited = folder / "edited"
+
+        def git(*words):
+            subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *words], cwd=folder, check=True,
+                           stdout=subprocess.DEVNULL)
+
+        def version(text):
+            """Its name, and when that was written."""
+            edited.write_text(text)
+            env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+            subprocess.run(["make", "-s", "SANITIZE=", "MPI=0", "ARCH=native", "build/release-serial/.version"], cwd=folder,
+                           env=env, check=True)
+            made = folder / "build/release-serial/.version"
+            return made.read_text().strip(), made.stat().st_mtime_ns
+
+        bare, _ = version("one")
+        self.assertRegex(bare, r"^\d+\.\d+\.\d+$")
+        git("init", "-q")
+        git("add", "Makefile", "edited")
+        git("commit", "-q", "-m", "one")
+        self.assertRegex(version("one")[0], r"-1-g[0-9a-f]{7,}$")
+        two = version("two")
+        self.assertRegex(two[0], r"-1-g[0-9a-f]{7,}-dirty-[0-9a-f]{8}$")
+        self.assertEqual(version("two"), two)  # nothing is compiled again
+        self.assertNotEqual(version("three")[0], two[0])
+        self.assertEqual(version("two")[0], two[0])
+        git("tag", f"v{bare}")
+        self.assertRegex(version("two")[0], rf"^{re.escape(bare)}-dirty-{two[0][-8:]}$")
 
     def test_is_in_the_result(self):
         with tempfile.TemporaryDirectory() as folder:
