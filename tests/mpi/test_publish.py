@@ -53,9 +53,9 @@ class Publish(unittest.TestCase):
     def go(self, *options, **more):
         return harness.run("run", self.job, "-o", self.out, "-q", *OPTIONS, *options, **more)
 
-    def interrupt(self, number=signal.SIGUSR1, ranks=0):
-        """A run that is told to stop when it has begun to write; what it said."""
-        command = [harness.PATCHSWEEP, "run", self.job, "-o", self.out, "-q", *OPTIONS]
+    def interrupt(self, number=signal.SIGUSR1, ranks=0, quiet=("-q",)):
+        """A run that is told to stop when it has begun to write; how far it was."""
+        command = [harness.PATCHSWEEP, "run", self.job, "-o", self.out, *quiet, *OPTIONS]
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command] if ranks else command
         process = subprocess.Popen(command, cwd=harness.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    env=harness.environment(ranks, OMP_NUM_THREADS="1"))
@@ -69,6 +69,7 @@ class Publish(unittest.TestCase):
         self.assertIn(f"stopped by {number.name} while ", said)
         self.assertFalse(self.out.exists() or part.exists())
         self.assertTrue(self.kept.exists())
+        self.said = said
         return self.progress(said)
 
     def size(self, path):
@@ -105,6 +106,14 @@ class Publish(unittest.TestCase):
         self.assert_done(done)
         with h5py.File(self.out) as file:
             self.assertEqual(file.attrs["history"].count("patchsweep run"), 2)
+
+    def test_keeping_has_progress(self):
+        """All of the unfinished file is read when it is kept, and again when it is taken up, with progress."""
+        self.interrupt(quiet=())
+        self.assertRegex(self.said, r"(?s)stopped by SIGUSR1 while .*\n.*keep the unfinished result done in ")
+        done = harness.run("run", self.job, "-o", self.out, *OPTIONS)
+        self.assertIn("check the unfinished result done in ", done.stderr)
+        self.assert_done(done)
 
     def test_signal_to_ranks(self):
         self.interrupt(ranks=2)
