@@ -14,6 +14,7 @@
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
 #include "publish.h"
+#include "scores.h"
 
 #define MiB ((uint64_t)1 << 20)
 
@@ -35,13 +36,14 @@
 /* Phases of a run.  A rank's memory must be enough for the one that needs most. */
 enum phase { READ = 1, LOAD = 2, SWEEP = 4, PUBLISH = 8, ALWAYS = READ | LOAD | SWEEP | PUBLISH };
 
-enum owner { HELD, READING, OTHERS, PLAN, LOADING, WEIGHTS, PRODUCTS, PANEL, BASE, ROWS, HEAD, COLLECT, WRITING, N_OWNERS };
+enum owner { HELD, SCORES, READING, OTHERS, PLAN, LOADING, WEIGHTS, PRODUCTS, PANEL, BASE, ROWS, HEAD, COLLECT, WRITING, N_OWNERS };
 
 static const struct {
     const char *name;
     unsigned phases;
 } owners[N_OWNERS] = {
-    [HELD] = {"program, job and score tables", ALWAYS},
+    [HELD] = {"program and job", ALWAYS},
+    [SCORES] = {"score tables", ALWAYS},
     [READING] = {"reading and planning", READ},
     [OTHERS] = {"MPI and threads", LOAD | SWEEP | PUBLISH},
     [PLAN] = {"plan", LOAD | SWEEP | PUBLISH},
@@ -88,7 +90,8 @@ static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
 
     if (ps_wave_measure(&wave, b->grid, s->plan, b->config, rank, b->panel_rows, err) < 0)
         return -1;
-    of[HELD] = s->held;
+    of[SCORES] = rank == 0 ? ps_min(ps_scores_bytes(b->grid), s->held) : 0; /* rank 0's ledger has them already */
+    of[HELD] = s->held - of[SCORES];
     of[READING] = ps_host_peak() - ps_min(s->held, ps_host_peak());
     of[OTHERS] = OTHERS_BYTES;
     of[PLAN] = ps_plan_bytes(s->plan);

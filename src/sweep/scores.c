@@ -2,6 +2,7 @@
 #include "scores.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "patchsweep/mem.h"
 
@@ -10,74 +11,105 @@ static size_t table_of(int32_t pair, int site, int direction)
     return ((size_t)pair * PS_N_SITES + (size_t)site) * PS_N_DIRECTIONS + (size_t)direction;
 }
 
-static size_t cells_of(const ps_scores *s, int32_t pair)
+static size_t cells_of(const ps_grid *grid, int32_t pair)
 {
-    return (size_t)s->grid->n_layers * (size_t)s->grid->pairs[pair].n_positions;
+    return (size_t)grid->n_layers * (size_t)grid->pairs[pair].n_positions;
 }
 
 /* The metrics that are kept: those asked for, and one that every computed cell has. */
-static unsigned kept(const ps_scores *s)
+static unsigned kept(const ps_grid *grid)
 {
-    return s->grid->metrics | 1u << PS_LOGIT_ANSWER;
+    return grid->metrics | 1u << PS_LOGIT_ANSWER;
 }
 
 /* How many kept metrics come before `metric` in a table. */
-static size_t kept_before(const ps_scores *s, int metric)
+static size_t kept_before(const ps_grid *grid, int metric)
 {
-    return (size_t)__builtin_popcount(kept(s) & ((1u << metric) - 1));
+    return (size_t)__builtin_popcount(kept(grid) & ((1u << metric) - 1));
 }
 
 /* Values of `metric`, which is kept, over [layer, position]. */
 static double *metric_table(const ps_scores *s, int32_t pair, int site, int direction, int metric)
 {
-    return s->tables[table_of(pair, site, direction)] + kept_before(s, metric) * cells_of(s, pair);
+    return s->tables[table_of(pair, site, direction)] + kept_before(s->grid, metric) * cells_of(s->grid, pair);
 }
 
-static int alloc_table(ps_scores *s, int32_t pair, int site, int direction, ps_err *err)
+/* Values of a pair's table. */
+static size_t table_values(const ps_grid *grid, int32_t pair)
 {
-    size_t n = cells_of(s, pair) * kept_before(s, PS_N_METRICS);
-    double *table = ps_malloc(n, sizeof *table, err);
+    return cells_of(grid, pair) * kept_before(grid, PS_N_METRICS);
+}
 
-    if (!table)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        table[i] = NAN;
-    s->tables[table_of(pair, site, direction)] = table;
-    return 0;
+/* Values of all tables. */
+static size_t all_values(const ps_grid *grid)
+{
+    size_t n = 0, grids = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
+            grids += ps_grid_asks(grid, site, dir);
+    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
+        n += grids * table_values(grid, pair);
+    return n;
+}
+
+#define N_BLOCKS 6
+
+static void list_blocks(ps_scores *s, const ps_grid *grid, ps_block blocks[N_BLOCKS])
+{
+    size_t pairs = (size_t)grid->n_pairs, most = (size_t)grid->n_layers * (size_t)ps_grid_max_positions(grid);
+    const ps_block all[N_BLOCKS] = {
+        {&s->base, pairs, sizeof *s->base},
+        {&s->tables, pairs * PS_N_SITES * PS_N_DIRECTIONS, sizeof *s->tables},
+        {&s->values, all_values(grid), sizeof(double)},
+        {&s->score, most, sizeof(double)},
+        {&s->degenerate, most, sizeof(double)},
+        {&s->done, most, sizeof(double)},
+    };
+
+    memcpy(blocks, all, sizeof all);
+}
+
+uint64_t ps_scores_bytes(const ps_grid *grid)
+{
+    ps_scores none;
+    ps_block blocks[N_BLOCKS];
+
+    list_blocks(&none, grid, blocks);
+    return ps_blocks_bytes(blocks, N_BLOCKS);
 }
 
 int ps_scores_init(ps_scores *s, const ps_grid *grid, ps_err *err)
 {
-    size_t n = (size_t)grid->n_layers * (size_t)ps_grid_max_positions(grid);
+    size_t n = all_values(grid);
+    ps_block blocks[N_BLOCKS];
 
     *s = (ps_scores){.grid = grid};
-    s->base = ps_calloc((size_t)grid->n_pairs, sizeof *s->base, err);
-    s->tables = ps_calloc((size_t)grid->n_pairs * PS_N_SITES * PS_N_DIRECTIONS, sizeof *s->tables, err);
-    s->score = ps_malloc(n, sizeof(double), err);
-    s->degenerate = ps_malloc(n, sizeof(double), err);
-    s->done = ps_malloc(n, sizeof(double), err);
-    if (!s->base || !s->tables || !s->score || !s->degenerate || !s->done)
+    list_blocks(s, grid, blocks);
+    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0)
         return -1;
+    memset(s->base, 0, (size_t)grid->n_pairs * sizeof *s->base);
+    for (size_t i = 0; i < n; i++)
+        s->values[i] = NAN;
+    double *next = s->values;
     for (int32_t pair = 0; pair < grid->n_pairs; pair++)
         for (int site = 0; site < PS_N_SITES; site++)
-            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
-                if (ps_grid_asks(grid, site, dir) &&
-                    alloc_table(s, pair, site, dir, err) < 0)
-                    return -1;
+            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
+                bool asked = ps_grid_asks(grid, site, dir);
+                s->tables[table_of(pair, site, dir)] = asked ? next : NULL;
+                next += asked ? table_values(grid, pair) : 0;
+            }
     return 0;
 }
 
 void ps_scores_release(ps_scores *s)
 {
-    size_t n = s->grid ? (size_t)s->grid->n_pairs * PS_N_SITES * PS_N_DIRECTIONS : 0;
+    ps_block blocks[N_BLOCKS];
 
-    for (size_t i = 0; s->tables && i < n; i++)
-        ps_free(s->tables[i]);
-    ps_free(s->tables);
-    ps_free(s->base);
-    ps_free(s->score);
-    ps_free(s->degenerate);
-    ps_free(s->done);
+    if (!s->grid)
+        return;
+    list_blocks(s, s->grid, blocks);
+    ps_blocks_free(blocks, N_BLOCKS);
 }
 
 static size_t place_of(const ps_scores *s, const ps_cell *cell)
@@ -88,7 +120,7 @@ static size_t place_of(const ps_scores *s, const ps_cell *cell)
 void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_METRICS])
 {
     for (int m = 0; m < PS_N_METRICS; m++)
-        if (kept(s) >> m & 1)
+        if (kept(s->grid) >> m & 1)
             metric_table(s, cell->pair, cell->site, cell->direction, m)[place_of(s, cell)] = values[m];
 }
 
@@ -96,7 +128,7 @@ void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_M
 static void copy_values(ps_scores *s, const ps_cell *to, const ps_cell *from)
 {
     for (int m = 0; m < PS_N_METRICS; m++)
-        if (kept(s) >> m & 1)
+        if (kept(s->grid) >> m & 1)
             metric_table(s, to->pair, to->site, to->direction, m)[place_of(s, to)] =
                 metric_table(s, from->pair, from->site, from->direction, m)[place_of(s, from)];
 }
@@ -130,7 +162,7 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
     ps_score_range range = {.least = INFINITY, .most = -INFINITY};
     int32_t T = s->grid->pairs[pair].n_positions;
 
-    for (size_t i = 0; i < cells_of(s, pair); i++) {
+    for (size_t i = 0; i < cells_of(s->grid, pair); i++) {
         int degenerate = 0;
         s->done[i] = !isnan(present[i]);
         s->score[i] = s->done[i] ? ps_score(patched[i], clean, corrupt, &degenerate) : NAN;

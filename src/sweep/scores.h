@@ -21,10 +21,13 @@ typedef struct ps_baseline {
 typedef struct ps_scores {
     const ps_grid *grid;
     ps_baseline (*base)[PS_N_WHICH]; /* [n_pairs] */
-    double **tables; /* [n_pairs * sites * directions]: [kept metric, layer, position] each, or NULL */
+    double **tables; /* [n_pairs * sites * directions]: [kept metric, layer, position] each, in `values`, or NULL */
+    double *values;
     double *score, *degenerate, *done; /* [L, most positions] of the grid computed last */
 } ps_scores;
 
+uint64_t ps_scores_bytes(const ps_grid *grid); /* that scores allocate */
+/* Release after a failure too. */
 int ps_scores_init(ps_scores *scores, const ps_grid *grid, ps_err *err);
 void ps_scores_release(ps_scores *scores);
 

@@ -1,6 +1,7 @@
 /* test_room.c - what owners of memory say that they allocate is what they do allocate. */
 #include <malloc.h>
 
+#include "../../src/sweep/scores.h"
 #include "../check.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/forward.h"
@@ -9,6 +10,7 @@
 #include "patchsweep/trial.h"
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
+#include "world.h"
 
 #define FIXTURE "tests/fixtures/models/base"
 
@@ -116,6 +118,24 @@ static void test_wave(void)
     ps_weights_close(weights);
 }
 
+/* One metric, and all of them; prompts of different lengths. */
+static void test_scores(void)
+{
+    static const world_pair pairs[] = {{.T = 40, .D = 4}, {.T = 90, .D = 7}, {.T = 12, .D = 0}};
+    static const unsigned metrics[] = {0, 1u << PS_LOGIT_DIFF};
+
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        ps_grid *some = world_grid(&(world_shape){.L = 40, .n_pairs = 3, .pairs = pairs, .metrics = metrics[i]});
+        ps_err err = PS_ERR_INIT;
+        ps_scores scores;
+        long long before = given();
+        CHECK(ps_scores_init(&scores, some, &err) == 0);
+        check_bytes("scores", before, ps_scores_bytes(some));
+        ps_scores_release(&scores);
+        ps_grid_free(some);
+    }
+}
+
 int main(void)
 {
     ps_err err = PS_ERR_INIT;
@@ -128,6 +148,7 @@ int main(void)
     RUN(test_backend);
     RUN(test_weights);
     RUN(test_wave);
+    RUN(test_scores);
     ps_grid_free(grid);
     ps_backend_close(backend);
     ps_config_free(config);
