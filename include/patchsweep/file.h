@@ -17,6 +17,9 @@
  */
 int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps_err *err);
 
+/* Size and CRC32C of the file `name` in `dir`: 1; 0 where no regular file is there; -1 with *err set. */
+int ps_file_sum(const char *dir, const char *name, size_t *n, uint32_t *crc, ps_err *err);
+
 /* Read exactly n bytes at `offset`; `path` is for the message. */
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
 

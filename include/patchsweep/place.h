@@ -33,6 +33,14 @@ int ps_place_check(const char *output, const char *suffix, ps_err *err);
  */
 int ps_place_open(int dir, const char *name, int flags, const char *shown, ps_err *err);
 
+/* Where the name of a file leads that is open. */
+enum ps_leads { PS_LEADS_UNKNOWN = -1, PS_LEADS_NOWHERE, PS_LEADS_ELSEWHERE, PS_LEADS_HERE };
+/* Does `path` lead to the file open as `fd`?  PS_LEADS_UNKNOWN with *err set where that cannot be found out. */
+enum ps_leads ps_place_leads(const char *path, int fd, ps_err *err);
+
+/* PS_EINPUT for a `what` that is not ours: "'<path>' is not a patchsweep <what> but ...", with the remedy.  Returns -1. */
+int ps_place_foreign(const char *path, const char *what, ps_err *err);
+
 /* Refuse `path` unless nothing stands there, or a regular file; with `folder`, a folder instead.  1: it is there. */
 int ps_place_taken(const char *path, int folder, ps_err *err);
 

@@ -22,6 +22,9 @@ int ps_utf8_encode(char out[4], uint32_t cp);
  * overrides) and bytes that are not UTF-8 become \xNN or \u{NNNN}; cut to fit.
  */
 void ps_printable(char *out, size_t out_bytes, const char *s);
+#define PS_EXCERPT 256 /* bytes that any excerpt fits in */
+/* Copy for a terminal what text[n] has about byte `from`: some 60 bytes of it in whole characters, "..." where it goes on. */
+void ps_excerpt(char out[PS_EXCERPT], const char *text, size_t n, size_t from);
 /* As ps_printable(), in double quotes; the closing quote is never cut off.  out_bytes >= 3. */
 void ps_quoted(char *out, size_t out_bytes, const char *s);
 

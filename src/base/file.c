@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "patchsweep/crc.h"
 #include "patchsweep/mem.h"
 
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
@@ -97,6 +98,20 @@ out:
     ps_free(buf);
     close(fd);
     return rc;
+}
+
+int ps_file_sum(const char *dir, const char *name, size_t *n, uint32_t *crc, ps_err *err)
+{
+    char *path = ps_path_join(dir, name, err), *bytes = NULL;
+    int found = !path ? -1 : ps_file_kind(path) == 1;
+
+    if (found > 0 && ps_file_read(path, (size_t)1 << 30, &bytes, n, err) < 0)
+        found = -1;
+    if (found > 0)
+        *crc = ps_crc32c(0, bytes, *n);
+    ps_free(bytes);
+    ps_free(path);
+    return found;
 }
 
 bool ps_file_full(int error)

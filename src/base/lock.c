@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "patchsweep/file.h"
@@ -116,10 +115,9 @@ static bool on_this_host(const holder *h)
 /* Does the lock's name still lead to the file that is open? */
 static bool has_its_name(const ps_lock *lock)
 {
-    struct stat mine, there;
+    ps_err ignored = PS_ERR_INIT;
 
-    return fstat(lock->fd, &mine) == 0 && lstat(lock->path, &there) == 0 && mine.st_ino == there.st_ino &&
-           mine.st_dev == there.st_dev;
+    return ps_place_leads(lock->path, lock->fd, &ignored) == PS_LEADS_HERE;
 }
 
 /* One try, with the file open at lock->fd; *who is the holder that was found. */
@@ -205,8 +203,7 @@ static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *co
         if (got == TAKEN)
             return settle_in(lock, &who, settle, context, err);
         if (got == FOREIGN)
-            return ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep lock but has the name of one; move it away, or "
-                              "name another output with -o", lock->path);
+            return ps_place_foreign(lock->path, "lock", err);
         if (got == HELD && ((*who.host && !on_this_host(&who)) || ps_seconds() - start > patience))
             return refuse(lock, &who, err);
         if (got == HELD && !said)

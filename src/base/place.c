@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -110,4 +111,24 @@ int ps_place_open(int dir, const char *name, int flags, const char *shown, ps_er
         refuse_kind(shown, st.st_mode, err);
     close(fd);
     return -1;
+}
+
+enum ps_leads ps_place_leads(const char *path, int fd, ps_err *err)
+{
+    struct stat mine, there;
+    bool found = lstat(path, &there) == 0;
+
+    if ((!found && errno != ENOENT) || fstat(fd, &mine) < 0) {
+        ps_err_errno(err, "cannot look up '%s'", path);
+        return PS_LEADS_UNKNOWN;
+    }
+    if (!found)
+        return PS_LEADS_NOWHERE;
+    return mine.st_ino == there.st_ino && mine.st_dev == there.st_dev ? PS_LEADS_HERE : PS_LEADS_ELSEWHERE;
+}
+
+int ps_place_foreign(const char *path, const char *what, ps_err *err)
+{
+    return ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep %s but has the name of one; move it away, or name another "
+                      "output with -o", path, what);
 }

@@ -94,6 +94,26 @@ void ps_printable(char *out, size_t out_bytes, const char *s)
         out[used] = '\0';
 }
 
+/* Is this byte within a character? */
+static bool continues(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+void ps_excerpt(char out[PS_EXCERPT], const char *text, size_t n, size_t from)
+{
+    enum { MOST = 60, BEFORE = 20 };
+    size_t begin = n > MOST && from > BEFORE ? from - BEFORE : 0, end = n - begin > MOST ? begin + MOST : n;
+    char raw[MOST + 16];
+
+    for (int i = 0; i < 3 && begin > 0 && continues(text[begin]); i++)
+        begin--;
+    for (int i = 0; i < 3 && end < n && continues(text[end]); i++)
+        end--;
+    snprintf(raw, sizeof raw, "%s%.*s%s", begin ? "..." : "", (int)(end - begin), text + begin, end < n ? "..." : "");
+    ps_printable(out, PS_EXCERPT, raw);
+}
+
 void ps_quoted(char *out, size_t out_bytes, const char *s)
 {
     out[0] = '"';

@@ -1,7 +1,6 @@
 /* journal.c - frames: written whole in one call, read one at a time. */
 #include "patchsweep/journal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,17 +336,12 @@ int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t
 /* What is synced is of use while its name leads to it. */
 static int check_name(const ps_journal *j, ps_err *err)
 {
-    struct stat mine, there;
-    bool found = lstat(j->path, &there) == 0;
+    enum ps_leads leads = ps_place_leads(j->path, j->fd, err);
 
-    if (!found && errno != ENOENT)
-        return ps_err_errno(err, "cannot look up '%s'", j->path);
-    if (fstat(j->fd, &mine) < 0)
-        return ps_err_errno(err, "cannot examine '%s'", j->path);
-    if (found && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
-        return 0;
+    if (leads == PS_LEADS_HERE || leads == PS_LEADS_UNKNOWN)
+        return leads == PS_LEADS_HERE ? 0 : -1;
     return ps_err_set(err, PS_EFAIL, "'%s' was %s while the run was writing it, and what was done is lost with it; run the same "
-                      "command line to start over", j->path, found ? "replaced" : "removed");
+                      "command line to start over", j->path, leads == PS_LEADS_ELSEWHERE ? "replaced" : "removed");
 }
 
 int ps_journal_sync(ps_journal *j, ps_err *err)

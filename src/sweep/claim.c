@@ -10,12 +10,6 @@
 #include "patchsweep/place.h"
 #include "rows_dir.h"
 
-static int in_the_way(const char *path, const char *what, ps_err *err)
-{
-    return ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep %s but has the name of one; move it away, or name another "
-                      "output with -o", path, what);
-}
-
 static int remove_file(const char *path, ps_err *err)
 {
     return unlink(path) == 0 ? 0 : ps_err_errno(err, "cannot remove '%s'", path);
@@ -29,7 +23,7 @@ static int settle_part(const char *path, bool dead, ps_err *err)
     if (there <= 0)
         return there;
     bool empty = lstat(path, &st) == 0 && st.st_size == 0; /* then nothing is lost */
-    return dead || empty ? remove_file(path, err) : in_the_way(path, "unfinished result", err);
+    return dead || empty ? remove_file(path, err) : ps_place_foreign(path, "unfinished result", err);
 }
 
 static int settle_journal(const char *path, bool dead, ps_err *err)
@@ -47,7 +41,7 @@ static int settle_journal(const char *path, bool dead, ps_err *err)
     case PS_JOURNAL_FOREIGN:
         break;
     }
-    return in_the_way(path, "journal", err);
+    return ps_place_foreign(path, "journal", err);
 }
 
 static int settle_rows(const char *path, bool dead, ps_err *err)

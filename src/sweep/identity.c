@@ -8,8 +8,8 @@
 #include "patchsweep/build.h"
 #include "patchsweep/crc.h"
 #include "patchsweep/file.h"
-#include "patchsweep/mem.h"
 #include "patchsweep/safetensors.h"
+#include "patchsweep/utf8.h"
 
 /* The tokens, and the pairs' names. */
 static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
@@ -24,20 +24,15 @@ static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
 /* A file of the model as size and checksum; "none" where there is none. */
 static int add_file(ps_text *out, const char *field, const char *dir, const char *name, ps_err *err)
 {
-    char *path = ps_path_join(dir, name, err), *bytes = NULL;
-    size_t n = 0;
-    int rc = path ? 0 : -1;
+    uint32_t crc;
+    size_t n;
+    int found = ps_file_sum(dir, name, &n, &crc, err);
 
-    if (rc == 0 && ps_file_kind(path) != 1)
+    if (found > 0)
+        ps_text_printf(out, "%s: %zu bytes, %08x\n", field, n, (unsigned)crc);
+    else if (found == 0)
         ps_text_printf(out, "%s: none\n", field);
-    else if (rc == 0) {
-        rc = ps_file_read(path, (size_t)1 << 30, &bytes, &n, err);
-        if (rc == 0)
-            ps_text_printf(out, "%s: %zu bytes, %08x\n", field, n, (unsigned)ps_crc32c(0, bytes, n));
-    }
-    ps_free(bytes);
-    ps_free(path);
-    return rc;
+    return found < 0 ? -1 : 0;
 }
 
 static int add_weights(ps_text *out, const char *dir, ps_err *err)
@@ -99,21 +94,17 @@ static bool is_job(const line *l)
     return l->colon == 3 && !strncmp(l->at, "job", 3) && l->n > 5;
 }
 
-/* A line's value, from shortly before byte `from` of the line on, for a message. */
-static void excerpt(char out[64], const line *l, size_t from)
+/* A line's value, about byte `from` of the line, for a message. */
+static void value_excerpt(char out[PS_EXCERPT], const line *l, size_t from)
 {
     size_t begin = l->colon + 2 < l->n ? l->colon + 2 : l->n;
-    char raw[48];
 
-    if (from > begin + 24)
-        begin = from - 16;
-    snprintf(raw, sizeof raw, "%.*s", (int)(l->n - begin), l->at + begin);
-    ps_printable(out, 64, raw);
+    ps_excerpt(out, l->at + begin, l->n - begin, from > begin ? from - begin : 0);
 }
 
 int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
 {
-    char was[64], is[64];
+    char was[PS_EXCERPT], is[PS_EXCERPT];
 
     while (*theirs || *ours) {
         line a = next_line(&theirs), b = next_line(&ours);
@@ -130,8 +121,8 @@ int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
         if (same <= a.colon || same <= b.colon)
             return ps_err_set(err, PS_EINPUT, "it is of another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
                               a.at, (int)b.colon, b.at);
-        excerpt(was, &a, same);
-        excerpt(is, &b, same);
+        value_excerpt(was, &a, same);
+        value_excerpt(is, &b, same);
         return ps_err_set(err, PS_EINPUT, "it is of another run: its %.*s has '%s', and this one's '%s'", (int)a.colon, a.at,
                           was, is);
     }

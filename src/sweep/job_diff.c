@@ -6,9 +6,7 @@
 
 #include "patchsweep/json.h"
 #include "patchsweep/mem.h"
-#include "patchsweep/text.h"
-
-#define EXCERPT 60 /* bytes of a value that a message shows */
+#include "patchsweep/utf8.h"
 
 /* A value as text; "none" for NULL, which is a key that is not there. */
 static char *value_text(const ps_node *value, ps_err *err)
@@ -16,22 +14,10 @@ static char *value_text(const ps_node *value, ps_err *err)
     return value ? ps_json_print(value, err) : ps_strdup("none", err);
 }
 
-/* text[], from shortly before byte `from` where it is long. */
-static void excerpt(char *out, size_t bytes, const char *text, size_t from)
-{
-    size_t n = strlen(text), begin = n > EXCERPT && from > 20 ? from - 20 : 0;
-    char raw[EXCERPT + 8];
-
-    while (begin > 0 && begin < n && ((unsigned char)text[begin] & 0xc0) == 0x80) /* within a character */
-        begin--;
-    snprintf(raw, sizeof raw, "%s%.*s%s", begin ? "..." : "", EXCERPT, text + begin, n - begin > EXCERPT ? "..." : "");
-    ps_printable(out, bytes, raw);
-}
-
 /* Compare two values; `where` is the pair they are in, or "". */
 static int diff_values(const char *key, const char *where, const ps_node *theirs, const ps_node *ours, ps_err *err)
 {
-    char was[4 * EXCERPT], is[4 * EXCERPT];
+    char was[PS_EXCERPT], is[PS_EXCERPT];
     size_t same = 0;
     char *a = value_text(theirs, err), *b = value_text(ours, err);
     int rc = a && b ? 0 : -1;
@@ -39,8 +25,8 @@ static int diff_values(const char *key, const char *where, const ps_node *theirs
     if (rc == 0 && strcmp(a, b)) {
         while (a[same] && a[same] == b[same])
             same++;
-        excerpt(was, sizeof was, a, same);
-        excerpt(is, sizeof is, b, same);
+        ps_excerpt(was, a, strlen(a), same);
+        ps_excerpt(is, b, strlen(b), same);
         rc = ps_err_set(err, PS_EINPUT, "its job has%s %s: %s, and this one's has %s", where, key, was, is);
     }
     ps_free(a);

@@ -64,8 +64,7 @@ static bool is_empty(const char *path)
 
 static int refuse(const char *path, ps_err *err)
 {
-    return ps_err_set(err, PS_EINPUT, "'%s' is not this patchsweep's folder but has the name of one: there is no '%s' in it; move "
-                      "it away, or name another output with -o", path, PS_ROWS_MARKER);
+    return ps_place_foreign(path, "folder, which has a '" PS_ROWS_MARKER "' in it,", err);
 }
 
 int ps_rows_dir_look(const char *path, ps_err *err)

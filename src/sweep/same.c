@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "patchsweep/crc.h"
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/text.h"
@@ -110,17 +109,15 @@ static int compare_tables(ps_comm *comm, const char *model_dir, const char *tabl
 
 static int add_file(ps_text *table, const char *dir, const char *name, ps_err *err)
 {
-    char *path = ps_path_join(dir, name, err), *bytes = NULL;
-    size_t n = 0;
-    int rc = path ? 0 : -1;
+    uint32_t crc;
+    size_t n;
+    int found = ps_file_sum(dir, name, &n, &crc, err);
 
-    if (rc == 0 && ps_file_kind(path) != 1)
+    if (found > 0)
+        ps_text_printf(table, "%08x %s\n", (unsigned)crc, name);
+    else if (found == 0)
         ps_text_printf(table, MISSING " %s\n", name);
-    else if (rc == 0 && (rc = ps_file_read(path, (size_t)1 << 30, &bytes, &n, err)) == 0)
-        ps_text_printf(table, "%08x %s\n", (unsigned)ps_crc32c(0, bytes, n), name);
-    ps_free(bytes);
-    ps_free(path);
-    return rc;
+    return found < 0 ? -1 : 0;
 }
 
 int ps_same_files(ps_comm *comm, const char *model_dir, ps_err *err)

@@ -72,6 +72,22 @@ static void long_values(void)
     CHECK(!strchr(err.text, '\x1b'));
 }
 
+/* Values in letters of two bytes are not cut within one. */
+static void letters_stay_whole(void)
+{
+    char theirs[512], ours[512], letters[201] = "";
+    ps_err err = PS_ERR_INIT;
+
+    for (int i = 0; i < 100; i++)
+        memcpy(letters + 2 * i, "\u00e9", 3);
+    for (int shift = 0; shift < 2; shift++) {
+        snprintf(theirs, sizeof theirs, "a: %.*s%sx%s\n", shift, "-", letters, letters);
+        snprintf(ours, sizeof ours, "a: %.*s%sy%s\n", shift, "-", letters, letters);
+        CHECK_ERR(ps_identity_compare(theirs, ours, &err), err, PS_EINPUT, "its a has '...\u00e9");
+        CHECK(!strstr(err.text, "\\x") && strstr(err.text, "\u00e9...'"));
+    }
+}
+
 /* Jobs are compared key by key: the key, the pair and both values are named, and `output` does not count. */
 static void jobs_differ(void)
 {
@@ -120,6 +136,7 @@ int main(void)
     RUN(one_field_differs);
     RUN(fields_differ);
     RUN(long_values);
+    RUN(letters_stay_whole);
     RUN(jobs_differ);
     RUN(without_the_program);
     return check_done();

@@ -191,6 +191,35 @@ static void printable_is_cut(void)
     }
 }
 
+/* About the byte, and all of it where it is short. */
+static void excerpts(void)
+{
+    static const struct {
+        const char *text;
+        size_t from;
+        const char *out;
+    } cases[] = {
+        {"", 0, ""},
+        {"short", 4, "short"},
+        {"a\x1b[", 0, "a\\x1b["},
+        {"0123456789012345678901234567890123456789012345678901234567890123456789", 0,
+         "012345678901234567890123456789012345678901234567890123456789..."},
+        {"0123456789012345678901234567890123456789012345678901234567890123456789", 30,
+         "...012345678901234567890123456789012345678901234567890123456789"},
+    };
+    char out[PS_EXCERPT];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ps_excerpt(out, cases[i].text, strlen(cases[i].text), cases[i].from);
+        CHECK_STR(out, cases[i].out);
+    }
+    char *bad = malloc(100); /* no UTF-8 at all, nor a NUL behind it */
+    memset(bad, 0x80, 100);
+    ps_excerpt(out, bad, 100, 99);
+    CHECK(strlen(out) < PS_EXCERPT && strstr(out, "...\\x80") == out);
+    free(bad);
+}
+
 /* ---- the buffer ---- */
 
 static void growing(void)
@@ -333,6 +362,7 @@ int main(void)
     RUN(utf8_by_grammar);
     RUN(printable);
     RUN(printable_is_cut);
+    RUN(excerpts);
     RUN(growing);
     RUN(json_strings);
     RUN(errors_are_printable);
