@@ -17,7 +17,7 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/place.h"
 
-#define MOST_BYTES 512 /* of the line in a lock file */
+#define MOST_BYTES 512 /* of a line in a lock file */
 
 struct ps_lock {
     int fd;
@@ -73,32 +73,56 @@ static bool spoilt(const char *text, size_t n)
     return !strncmp(text, "host ", used < 5 ? used : 5) && !memchr(text, '\n', used);
 }
 
-/* *ours: the file has a holder's line, or what may be left of one. */
+/* Read a holder's line, which ends with a line break or with the text. */
+static bool parse_line(const char *line, holder *h)
+{
+    holder read = {.pid = 0};
+
+    if (sscanf(line, "host %255s pid %ld job %63s since %31s", read.host, &read.pid, read.job, read.since) != 4)
+        return false;
+    *h = read;
+    return true;
+}
+
+/* The last holder in the file counts.  *ours: the file begins with a holder's line, or with what may be left of one. */
 static holder read_holder(int fd, bool *ours)
 {
-    char text[MOST_BYTES + 1] = "";
+    char text[2 * MOST_BYTES + 1] = "";
     holder h = {.pid = 0};
-
     ssize_t n = pread(fd, text, MOST_BYTES, 0);
+
     text[n > 0 ? n : 0] = '\0';
-    if (sscanf(text, "host %255s pid %ld job %63s since %31s", h.host, &h.pid, h.job, h.since) != 4)
-        h.host[0] = '\0';
-    *ours = *h.host || (n >= 0 && n < MOST_BYTES && spoilt(text, (size_t)n));
+    *ours = parse_line(text, &h) || (n >= 0 && n < MOST_BYTES && spoilt(text, (size_t)n));
+    off_t size = lseek(fd, 0, SEEK_END), at = size > 2 * MOST_BYTES ? size - 2 * MOST_BYTES : 0;
+    n = *h.host ? pread(fd, text, 2 * MOST_BYTES, at) : 0;
+    text[n > 0 ? n : 0] = '\0';
+    for (char *line = text; line < text + n; line += strcspn(line, "\n") + 1) /* a power cut may leave NULs between lines */
+        parse_line(line, &h);
     return h;
 }
 
-static int write_holder(int fd, const char *path, ps_err *err)
+/* Does the file end within a line?  A power cut may leave anything behind what was synced. */
+static bool ends_within_line(int fd, off_t size)
+{
+    char last = '\n';
+
+    return size > 0 && (pread(fd, &last, 1, size - 1) != 1 || last != '\n');
+}
+
+/* Name this process as the holder, behind `before`: a power cut must leave the earlier line, by which the file is ours. */
+static int write_holder(int fd, const holder *before, const char *path, ps_err *err)
 {
     char host[256], job[64], utc[21], text[MOST_BYTES];
+    off_t at = *before->host ? lseek(fd, 0, SEEK_END) : 0;
 
     own_host(host);
     own_job(job);
     ps_utc(utc);
-    int n = snprintf(text, sizeof text, "host %s pid %ld job %.60s since %s\n", host, (long)getpid(),
-                     job, utc);
-    if (ps_file_pwrite(fd, text, (size_t)n, 0, path, err) < 0)
+    int n = snprintf(text, sizeof text, "%shost %s pid %ld job %.60s since %s\n", ends_within_line(fd, at) ? "\n" : "", host,
+                     (long)getpid(), job, utc);
+    if (ps_file_pwrite(fd, text, (size_t)n, (uint64_t)at, path, err) < 0)
         return -1;
-    if (ftruncate(fd, n) < 0) /* the line is read up to its end: what was longer does no harm until then */
+    if (ftruncate(fd, at + n) < 0) /* the line is read up to its end: what was longer does no harm until then */
         return ps_err_errno(err, "cannot write '%s'", path);
     /* What stands beside the lock is known for ours by it: after a power cut it must not be there without the lock. */
     return ps_file_sync(fd, path, err) < 0 ? -1 : ps_file_sync_entry(path, err);
@@ -186,7 +210,7 @@ static int settle_in(ps_lock *lock, const holder *before, ps_lock_settle *settle
         tell_taken(lock, before);
     if (settle && settle(context, *before->host, err) < 0)
         return -1;
-    return write_holder(lock->fd, lock->path, err);
+    return write_holder(lock->fd, before, lock->path, err);
 }
 
 /* Try until it is taken, or is not to be had. */

@@ -105,6 +105,41 @@ class Lock(unittest.TestCase):
         self.assert_done(done)
         self.assertIn("is gone", done.stderr)
 
+    def test_after_a_power_cut(self):
+        """A run that took a dead one's place had not synced its own line: anything may stand behind the first."""
+        self.held(pid=2 ** 22 + 1)
+        line = self.lock.read_bytes()
+        for rest in (b"\x93\x00\xffhost \x01", bytes(97), os.urandom(97), b"host node17 pid", b"\n"):
+            self.lock.write_bytes(line + rest)
+            done = harness.run("run", JOB, "-o", self.out, "--force")
+            self.assert_done(done)
+            self.assertIn(f"process {2 ** 22 + 1}", done.stderr)
+
+    def test_last_line_counts(self):
+        """The earlier ones stay, so that a power cut leaves a line by which the file is ours."""
+        self.held(pid=2 ** 22 + 1)
+        earlier = self.lock.read_bytes()
+        self.held(pid=2 ** 22 + 2)
+        self.lock.write_bytes(20 * earlier + self.lock.read_bytes())
+        done = self.run_job()
+        self.assert_done(done)
+        self.assertIn(f"process {2 ** 22 + 2}", done.stderr)
+
+    def test_dead_holder_keeps_its_line(self):
+        self.held(pid=2 ** 22 + 1)
+        line = self.lock.read_bytes()
+        job = harness.ROOT / "jobs" / "similarity-many.json"
+        process = subprocess.Popen([harness.PATCHSWEEP, "run", job, "-o", self.out, "-q"], cwd=harness.ROOT,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            if len(self.lock.read_bytes()) > len(line):
+                break
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        self.assertTrue(self.lock.read_bytes().startswith(line + b"host "))
+        self.assertIn(f"process {process.pid}", self.run_job().stderr)
+
     def test_two_at_once(self):
         """Of two that start together, one waits and then finds the result, or is refused; the file is whole."""
         command = [harness.PATCHSWEEP, "run", JOB, "-o", self.out, "-q"]
