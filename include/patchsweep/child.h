@@ -1,9 +1,9 @@
 /*
- * child.h - reading a damaged file may crash a library or keep it busy for ever: let a child process do it.
+ * child.h - read a file in a child process, because a damaged one may crash a library or keep it busy for ever.
  *
- * The child is this program again (posix_spawn of /proc/self/exe, which copies no memory, so that it is safe with
- * MPI running too), and does one command.  It ends by a signal where it crashes, and where it uses `limit` seconds of
- * processor time without ps_child_progress(): waiting for a slow disk is no fault.
+ * The child is this program again, and runs one command.  It is started by posix_spawn() of /proc/self/exe, which
+ * copies no memory and is safe while MPI runs.  A signal ends the child when it crashes, and when it uses `limit`
+ * seconds of processor time without calling ps_child_progress().  Time spent waiting for a slow disk does not count.
  */
 #ifndef PATCHSWEEP_CHILD_H
 #define PATCHSWEEP_CHILD_H
@@ -13,20 +13,24 @@
 #include "patchsweep/err.h"
 #include "patchsweep/text.h"
 
-#define PS_CHILD_SECONDS 30 /* a limit: the largest dataset that is read at once takes a tenth of it */
+#define PS_CHILD_SECONDS 30 /* the usual limit: ten times what the largest dataset that is read at once takes */
 
 /*
- * Run this program with argv (argv[0] is its name, NULL behind the last) and wait for it; its output goes into
- * *output (and what it says on stderr nowhere), or where this process's goes where `output` is NULL.  Returns its exit status; -1 with PS_EINPUT
- * where it crashed or made no progress, which is blamed on the file at `path`; -2 where no child can be had: do it here.
- * A signal that someone sent it (as SIGTERM) is raised here too: it ends this process, or where stop.h catches it returns
- * -1 with PS_ESTOPPED.  -1 with PS_EFAIL where it was killed (SIGKILL), as where memory runs out.
+ * Run this program with argv and wait for it.  argv[0] is its name, and NULL follows the last argument.  Append the
+ * child's stdout to *output and drop its stderr; if `output` is NULL, both go where this process's go.
+ *
+ * Returns the child's exit status, or
+ *   - -1 with PS_EINPUT: it crashed or made no progress.  The message blames the file at `path`.
+ *   - -1 with PS_ESTOPPED: someone sent it a signal such as SIGTERM.  The signal is raised in this process too, and
+ *     ends it unless stop.h catches it.
+ *   - -1 with PS_EFAIL: it was killed (SIGKILL), for example because memory ran out.
+ *   - -2: no child can be started.  The caller does the work in this process.
  */
 int ps_child_run(const char *const *argv, const char *path, int limit, ps_text *output, ps_err *err);
 
-/* Is this process such a child?  Its clock starts here. */
+/* Return whether this process is such a child, and start its clock. */
 bool ps_child_begin(void);
-/* In a child: it is getting somewhere.  Elsewhere: nothing. */
+/* In a child, restart the clock.  Elsewhere, do nothing. */
 void ps_child_progress(void);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * crc.h - CRC32C (Castagnoli, RFC 3720 appendix B.4): a flipped bit is found for certain, garbage but for one
- * time in four billion.
+ * crc.h - CRC32C (Castagnoli, RFC 3720 appendix B.4).
+ *
+ * Detects every single flipped bit, and random garbage except once in four billion times.
  */
 #ifndef PATCHSWEEP_CRC_H
 #define PATCHSWEEP_CRC_H
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The checksum of what `crc` was the checksum of (0: nothing), followed by data[n]. */
+/* Continue the checksum `crc` (0 at the beginning) over data[n], and return the new checksum. */
 uint32_t ps_crc32c(uint32_t crc, const void *data, size_t n);
 
 #endif

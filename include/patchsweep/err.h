@@ -13,7 +13,7 @@
 #ifndef PATCHSWEEP_ERR_H
 #define PATCHSWEEP_ERR_H
 
-/* Exit statuses, which are error codes too.  Stable: scripts rely on them. */
+/* Error codes, which are exit statuses too.  They do not change: scripts rely on them. */
 enum ps_code {
     PS_OK = 0,
     PS_EFAIL = 1,     /* the machine's fault: no memory, a full disk */
@@ -23,7 +23,7 @@ enum ps_code {
 
 typedef struct ps_err {
     int code;        /* enum ps_code; PS_OK while nothing has failed */
-    char text[1400]; /* one line, NUL-terminated; cut short where it does not fit */
+    char text[1400]; /* one line, NUL-terminated, truncated if it is too long */
 } ps_err;
 
 #define PS_ERR_INIT {PS_OK, ""}
@@ -34,15 +34,16 @@ typedef struct ps_err {
 #define PS_PRINTF(f, a)
 #endif
 
-/* Fill *err and return -1, so that `return ps_err_set(...)` reads as one act. */
+/* Fill in *err.  Always returns -1, for use as `return ps_err_set(...)`; so do the two functions below. */
 int ps_err_set(ps_err *err, int code, const char *fmt, ...) PS_PRINTF(3, 4);
 
-/* Put "<formatted>: " in front of the message; returns -1. */
+/* Put "<formatted>: " in front of the message. */
 int ps_err_prefix(ps_err *err, const char *fmt, ...) PS_PRINTF(2, 3);
 
-/* As ps_err_set(PS_EFAIL) with strerror(errno) after the message. */
+/* Fill in *err with PS_EFAIL and "<formatted>: <strerror(errno)>". */
 int ps_err_errno(ps_err *err, const char *fmt, ...) PS_PRINTF(2, 3);
 
+/* Print a message for a mistake of the program's own, and abort. */
 void ps_bug(const char *file, int line, const char *fmt, ...) PS_PRINTF(3, 4)
     __attribute__((noreturn));
 #define PS_BUG(...) ps_bug(__FILE__, __LINE__, __VA_ARGS__)

@@ -1,8 +1,8 @@
 /*
  * hash.h - hashes for tables in memory.
  *
- * The values depend on the program alone and are never written to a file; checksums of files are crc.h's.
- * Tables have a power of two of slots: take the low bits.
+ * Another build may compute other values, so they are never written to a file; files have the checksums of crc.h.
+ * The tables here have a power of two of slots.  Use the low bits of a hash as the index of its slot.
  */
 #ifndef PATCHSWEEP_HASH_H
 #define PATCHSWEEP_HASH_H
@@ -20,7 +20,7 @@ static inline uint64_t ps_hash(const char *s, size_t n)
     return h ^ h >> 32;
 }
 
-/* Hash an ordered pair of numbers: multiplicative hashing (Knuth, TAOCP 6.4), folded for the same reason. */
+/* Hash an ordered pair of numbers: multiplicative hashing (Knuth, TAOCP 6.4), folded as above. */
 static inline uint64_t ps_hash_pair(int32_t a, int32_t b)
 {
     uint64_t h = ((uint64_t)(uint32_t)a << 32 | (uint32_t)b) * 0x9e3779b97f4a7c15u;

@@ -7,21 +7,21 @@
 #include <stdint.h>
 
 /*
- * Bytes of memory that processes of this node could still take: what the kernel calls available, or what the control groups
- * above this process leave (Slurm's --mem is one), whichever is less.  Page cache that nobody uses counts as free.
- * UINT64_MAX where the system does not say.
+ * Bytes of memory that processes of this node can still allocate: the kernel's MemAvailable, or what the limits of this
+ * process's control groups leave (Slurm's --mem sets one), whichever is less.  Inactive page cache counts as free.
+ * UINT64_MAX if the system does not say.
  */
 uint64_t ps_host_memory(void);
-/* Bytes of this process in memory now, and the most since it began; 0 where the system does not say. */
+/* The resident memory of this process in bytes: now, and its peak since the start.  0 if the system does not say. */
 uint64_t ps_host_resident(void);
 uint64_t ps_host_peak(void);
-/* Bytes of the widest vectors that this processor computes with: 64, 32 or 16. */
+/* The size in bytes of this processor's vector registers: 64, 32 or 16. */
 int ps_host_vector_bytes(void);
 /* The processor's name, or "unknown". A static string. */
 const char *ps_host_cpu(void);
 
-double ps_seconds(void); /* of a clock that only goes forward */
-/* "2026-03-01T12:00:00Z" into out[21]. */
+double ps_seconds(void); /* of a monotonic clock */
+/* Write the time of day as "2026-03-01T12:00:00Z". */
 void ps_utc(char out[21]);
 
 #endif

@@ -21,8 +21,8 @@ void ps_log(enum ps_log_level level, const char *fmt, ...) PS_PRINTF(2, 3);
 #define ps_info(...) ps_log(PS_LOG_INFO, __VA_ARGS__)
 
 /*
- * On a terminal: show `line` and leave the cursor behind it, in the place of the status that stood there.  What is
- * logged next removes it; whoever prints to stdout clears it first.
+ * Show `line` on the terminal as the current status, instead of the status shown before.  The next message removes it.
+ * Call ps_log_clear() before printing to stdout.  Only for a stderr that is a terminal.
  */
 void ps_log_status(const char *line);
 void ps_log_clear(void);

@@ -5,17 +5,18 @@
 #define PATCHSWEEP_PROCESS_H
 
 /*
- * Called by main() before anything is opened.  Opens standard descriptors that are closed on /dev/null, so that no file of ours gets
- * their numbers and no message goes into it; a closed stdout so that writing to it fails.  Ignores SIGXFSZ: a write beyond
- * the limit fails as on a full disk.
+ * Call first in main(), before anything is opened.
+ *   - Open closed standard descriptors on /dev/null.  Otherwise a file of ours could get their numbers, and messages
+ *     would be written into it.  A closed stdout is opened such that writing to it fails.
+ *   - Ignore SIGXFSZ, so that a write past the size limit fails like a write to a full disk.
  */
 void ps_process_begin(void);
-/* What this command makes is not on stdout: if that was closed, drop what is written there, and do not fail. */
+/* For commands whose result is not on stdout.  If stdout was closed at the start, drop what is written to it. */
 void ps_process_without_stdout(void);
 
 /*
- * The last act of main(): flush and close stdout.  Returns `status`; where that is 0 and some of stdout could not be
- * written, says so in one line and returns PS_EFAIL.
+ * Call last in main().  Flush and close stdout, and return `status`.  If `status` is 0 but not all of stdout could be
+ * written, print an error and return PS_EFAIL.
  */
 int ps_process_end(int status);
 

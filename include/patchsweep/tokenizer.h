@@ -18,11 +18,11 @@
 
 typedef struct ps_tokenizer ps_tokenizer;
 
-/* One token of an encoded text and the bytes of that text it stands for. */
+/* One token of an encoded text, and the bytes of that text that it stands for. */
 typedef struct ps_token {
     int32_t id;
-    uint32_t start, end; /* byte range in the original text; 0, 0 for a token the template added */
-    bool added;          /* by the post-processor's template (BOS, EOS) */
+    uint32_t start, end; /* byte range in the original text; 0, 0 for a token that the template added */
+    bool added;          /* added by the post-processor's template (BOS, EOS) */
 } ps_token;
 
 typedef struct ps_tokens {
@@ -30,26 +30,25 @@ typedef struct ps_tokens {
     size_t n, cap;
 } ps_tokens;
 
-/* Load `path` (a tokenizer.json).  PS_EINPUT names the file and the part that is not supported. */
+/* Load `path` (a tokenizer.json).  PS_EINPUT names the file and the section that is not supported. */
 int ps_tokenizer_open(ps_tokenizer **out, const char *path, ps_err *err);
 void ps_tokenizer_close(ps_tokenizer *tokenizer);
 
-/* Ids are 0..size-1 (added tokens included); some may have no token. */
+/* One more than the largest id, added tokens included.  Some ids below it may have no token. */
 int32_t ps_tokenizer_size(const ps_tokenizer *tokenizer);
 
 /*
  * Append the tokens of text[n] to *out (initially {0}; released by the caller).
  * `special`: apply the post-processor's template (BOS), as encode(add_special_tokens=True) does.
- * PS_EINPUT with the offset where the text is not valid UTF-8.
+ * PS_EINPUT if the text is not valid UTF-8; the message has the offset.
  */
 int ps_tokenizer_encode(const ps_tokenizer *tokenizer, const char *text, size_t n, bool special,
                         ps_tokens *out, ps_err *err);
 void ps_tokens_release(ps_tokens *tokens);
 
-/* The vocabulary's own spelling of a token ("ĠIsaac", "<0x0A>"), or NULL for an id without one. Borrowed. */
+/* The vocabulary's spelling of a token ("ĠIsaac", "<0x0A>"), or NULL for an id without one. Borrowed. */
 const char *ps_tokenizer_piece(const ps_tokenizer *tokenizer, int32_t id);
-/* Append what decode([id], skip_special_tokens=False) gives: half a character is U+FFFD;
- * a NUL stays a NUL. */
+/* Append what decode([id], skip_special_tokens=False) returns.  Part of a character becomes U+FFFD; a NUL stays. */
 void ps_tokenizer_decode(const ps_tokenizer *tokenizer, int32_t id, ps_text *out);
 bool ps_tokenizer_is_special(const ps_tokenizer *tokenizer, int32_t id);
 
