@@ -1,5 +1,5 @@
 /*
- * file.h - files read whole, bytes written and flushed, paths put together.
+ * file.h - read whole files, write and flush bytes, join paths.
  */
 #ifndef PATCHSWEEP_FILE_H
 #define PATCHSWEEP_FILE_H
@@ -11,9 +11,8 @@
 #include "patchsweep/err.h"
 
 /*
- * Read all of `path`, at most `max_bytes` of it, into *bytes (owned by the caller, one NUL
- * behind it that *n does not count).  PS_EINPUT where the file is missing,
- * unreadable, no regular file, or larger.
+ * Read all of `path` into *bytes (owned by the caller).  A NUL follows that *n does not count.  PS_EINPUT if the file is
+ * missing, unreadable, not a regular file, or larger than `max_bytes`.
  */
 int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps_err *err);
 
@@ -25,32 +24,30 @@ int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path
 
 /* Write exactly n bytes at `offset`; `path` is for the message. */
 int ps_file_pwrite(int fd, const void *buf, size_t n, uint64_t offset, const char *path, ps_err *err);
-/* Flush the file's data to the disk (fsync).  After a failure the file's state on the disk is unknown: do not
- * try again. */
+/* Flush the file's data to the disk (fsync).  Do not retry after a failure: what is on the disk is then unknown. */
 int ps_file_sync(int fd, const char *path, ps_err *err);
 /* Flush the directory entry of `path` after creating, renaming or removing it. */
 int ps_file_sync_entry(const char *path, ps_err *err);
 
-/* Does this errno of a write say that the disk, a quota or a size limit (RLIMIT_FSIZE) is used up? */
+/* Whether this errno of a write means that the disk is full, or a quota or size limit (RLIMIT_FSIZE) reached. */
 bool ps_file_full(int error);
 
-/* The error code for an errno from opening a file for writing: PS_EFAIL where the disk is full or broken, PS_EINPUT where
- * the path is wrong. */
+/* The error code for this errno of opening a file for writing: PS_EFAIL if the machine is at fault (the disk is full or
+ * broken, no memory), PS_EINPUT if the path is. */
 int ps_file_open_code(int error);
 
-/* 1 if `path` exists as a regular file, 2 if as a folder, 0 otherwise. */
+/* 1 if `path` is a regular file, 2 if it is a folder, 0 otherwise.  Follows symbolic links. */
 int ps_file_kind(const char *path);
 
-/* Whether `name` is a plain file name that an index may give: no path, no dot in front, no character that steers a
- * terminal. */
+/* Whether `name`, read from a file, is a plain file name: no slash, no leading dot, no control character. */
 bool ps_file_is_name(const char *name);
 
-/* "<dir>/<name>", or `name` alone where it is absolute or dir is "". Owned by the caller. */
+/* "<dir>/<name>", or `name` alone if it is absolute or dir is "". Owned by the caller. */
 char *ps_path_join(const char *dir, const char *name, ps_err *err);
-/* The folder of `path` ("." where it has none). Owned by the caller. */
+/* The folder of `path` ("." if it has no slash). Owned by the caller. */
 char *ps_path_dir(const char *path, ps_err *err);
 
-/* As rename(2), but EEXIST where anything stands at `to`. */
+/* As rename(2), but never overwrites: fails with EEXIST if `to` exists. */
 int ps_file_rename_new(const char *from, const char *to);
 
 #endif

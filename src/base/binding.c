@@ -1,4 +1,4 @@
-/* binding.c - asking the kernel, the environment, and the launcher's command line. */
+/* binding.c - read bindings from the kernel, the environment, and the launcher's command line. */
 #include "binding.h"
 
 #include <dirent.h>
@@ -41,27 +41,27 @@ bool ps_binding_asked_by_variable(const char *variable)
     return false;
 }
 
-bool ps_binding_asked_by_word(const char *word)
+bool ps_binding_asked_by_argument(const char *argument)
 {
     static const char *const known[] = {"bind-to", "cpu-set", "cpu-list", "rankfile", "rf", "cpus-per-proc", "cpus-per-rank"};
     static const char *const binders[] = {"taskset", "numactl", "hwloc-bind"};
-    const char *option = word + strspn(word, "-"), *slash = strrchr(word, '/');
+    const char *option = argument + strspn(argument, "-"), *slash = strrchr(argument, '/');
 
     for (size_t i = 0; i < sizeof binders / sizeof *binders; i++)
-        if (!strcmp(slash ? slash + 1 : word, binders[i]))
+        if (!strcmp(slash ? slash + 1 : argument, binders[i]))
             return true;
 
-    for (size_t i = 0; i < sizeof known / sizeof *known && option > word; i++) {
+    for (size_t i = 0; i < sizeof known / sizeof *known && option > argument; i++) {
         size_t n = strlen(known[i]);
         if (!strncmp(option, known[i], n) && (!option[n] || option[n] == '=' || option[n] == '-'))
             return true;
     }
-    return strchr(word, ':') && counts_cores(word);
+    return strchr(argument, ':') && counts_cores(argument);
 }
 
 /* ---- the launcher ---- */
 
-/* The parent of `pid` and the name of its program. */
+/* Return the parent of `pid` and store the name of its program; 0 if unknown. */
 static int parent_of(int pid, char name[32])
 {
     char path[64];
@@ -77,7 +77,7 @@ static int parent_of(int pid, char name[32])
     return parent;
 }
 
-/* The process that started this one, through scripts perhaps, and is Open MPI's; 0 where there is none. */
+/* The process of Open MPI's launcher that started this one, directly or through scripts; 0 if there is none. */
 static int find_launcher(void)
 {
     static const char *const names[] = {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted", "prte"};
@@ -94,20 +94,20 @@ static int find_launcher(void)
     return 0;
 }
 
-/* The words are separated by zero bytes. */
+/* In /proc/PID/cmdline a NUL ends each argument. */
 static bool asked_on_command_line(int pid)
 {
-    char path[64], words[8192];
+    char path[64], arguments[8192];
 
     snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
     FILE *f = fopen(path, "r");
     if (!f)
         return false;
-    size_t n = fread(words, 1, sizeof words - 1, f);
+    size_t n = fread(arguments, 1, sizeof arguments - 1, f);
     fclose(f);
-    words[n] = '\0';
-    for (size_t at = 0; at < n; at += strlen(words + at) + 1)
-        if (ps_binding_asked_by_word(words + at))
+    arguments[n] = '\0';
+    for (size_t at = 0; at < n; at += strlen(arguments + at) + 1)
+        if (ps_binding_asked_by_argument(arguments + at))
             return true;
     return false;
 }
@@ -126,7 +126,7 @@ void ps_binding_set(const ps_cpus *cpus, int n)
     sched_setaffinity(0, sizeof *cpus, (const cpu_set_t *)cpus);
 #pragma omp parallel num_threads(n)
     sched_setaffinity(0, sizeof *cpus, (const cpu_set_t *)cpus);
-    DIR *tasks = opendir("/proc/self/task"); /* and MPI's threads, and OpenBLAS's */
+    DIR *tasks = opendir("/proc/self/task"); /* all threads: MPI's and OpenBLAS's too */
     struct dirent *entry;
     while (tasks && (entry = readdir(tasks)) != NULL)
         if (entry->d_name[0] != '.')
@@ -136,7 +136,7 @@ void ps_binding_set(const ps_cpus *cpus, int n)
     (void)n;
 }
 
-/* OMP_PROC_BIND binds even the first thread, before main(), to the first of OpenMP's places: all of them are what was given. */
+/* OMP_PROC_BIND binds the first thread to the first of OpenMP's places, before main().  What was given is all places. */
 static void add_places(ps_cpus *cpus)
 {
 #if defined(_OPENMP)
@@ -154,7 +154,8 @@ static void add_places(ps_cpus *cpus)
 #endif
 }
 
-/* What of `wanted` the control group allows: the kernel cuts a mask to that.  `now` is the mask of this thread. */
+/* Store the CPUs of `wanted` that the control group allows: the kernel clips a mask that is set to those.  `now` is the
+ * mask of this thread, which is restored. */
 static void allowed(const ps_cpus *wanted, const ps_cpus *now, ps_cpus *out)
 {
     *out = *now;

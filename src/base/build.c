@@ -1,4 +1,4 @@
-/* build.c - what the Makefile and the compiler said when this was compiled; with every -march that the rest has. */
+/* build.c - the version from the Makefile, and what the compiler says of itself.  Compiled with the -march of the rest. */
 #include "patchsweep/build.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 const char ps_build_version[] = PS_VERSION;
 
-/* Sets that a compiler uses without being asked by an intrinsic.  processor.c knows each of these names. */
+/* The instruction sets that a compiler uses by itself, without intrinsics.  processor.c has a row for each name. */
 const char ps_build_needs[] = ""
 #if defined(__x86_64__)
     NEED(__SSE3__, "sse3")

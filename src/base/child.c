@@ -1,4 +1,4 @@
-/* child.c - posix_spawn of ourselves, a pipe, and a clock of processor time. */
+/* child.c - posix_spawn() of this program, a pipe, and a timer of processor time. */
 #include "patchsweep/child.h"
 
 #include <errno.h>
@@ -17,11 +17,11 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/stop.h"
 
-#define MARK "PS_CHILD" /* in the environment of a child: the seconds it has */
+#define MARK "PS_CHILD" /* environment variable of a child: its limit in seconds */
 
 extern char **environ;
 
-static int seconds; /* of a child; 0: this is none */
+static int seconds; /* a child's limit; 0: this process is no child */
 
 /* ---- in the child ---- */
 
@@ -35,8 +35,8 @@ bool ps_child_begin(void)
     seconds = atoi(mark) > 0 ? atoi(mark) : PS_CHILD_SECONDS;
     unsetenv(MARK);
     signal(SIGPROF, SIG_DFL);
-    setrlimit(RLIMIT_CORE, &no_core); /* its crash is foreseen */
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* without its parent nobody waits for it */
+    setrlimit(RLIMIT_CORE, &no_core); /* a crash here is expected: dump no core */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* die with the parent: nobody else waits for the result */
     ps_child_progress();
     return true;
 }
@@ -51,7 +51,7 @@ void ps_child_progress(void)
 
 /* ---- in the parent ---- */
 
-/* Everything of our environment, and the mark. */
+/* Start the child with this process's environment plus MARK.  `output`: a descriptor for its stdout, or -1. */
 static pid_t spawn(const char *const *argv, int limit, int output)
 {
     posix_spawn_file_actions_t actions;
@@ -93,8 +93,8 @@ static void read_all(int from, ps_text *output)
             ps_text_add(output, block, (size_t)n);
 }
 
-/* A child that ended by a signal: its own fault, or someone's wish, which then holds for us as well. */
-static int judge(int signal_number, const char *path, ps_err *err)
+/* The error for a child that ended by a signal.  A signal that the child did not cause was meant for this process too. */
+static int explain_signal(int signal_number, const char *path, ps_err *err)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
 
@@ -107,7 +107,7 @@ static int judge(int signal_number, const char *path, ps_err *err)
     if (signal_number != SIGKILL && !ps_stop_signal())
         raise(signal_number);
     if (ps_stop_signal())
-        return ps_err_set(err, PS_ESTOPPED, "stopped by %s while '%s' was read", ps_stop_name(ps_stop_signal()), path);
+        return ps_err_set(err, PS_ESTOPPED, "stopped by %s while reading '%s'", ps_stop_name(ps_stop_signal()), path);
     return ps_err_set(err, PS_EFAIL, "cannot read '%s': the process that read it was killed", path);
 }
 
@@ -131,6 +131,6 @@ int ps_child_run(const char *const *argv, const char *path, int limit, ps_text *
         if (errno != EINTR)
             return -2;
     if (WIFSIGNALED(status))
-        return judge(WTERMSIG(status), path, err);
+        return explain_signal(WTERMSIG(status), path, err);
     return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : -2;
 }

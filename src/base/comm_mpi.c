@@ -1,7 +1,7 @@
 /*
- * comm_mpi.c - comm.h over MPI-3.  The only file that sees mpi.h.
+ * comm_mpi.c - comm.h over MPI-3.  The only file that includes mpi.h.
  *
- * MPI's counts are ints, so whatever may be long goes in pieces of 2^30 bytes.
+ * MPI's counts are ints, so long messages are sent in pieces of 2^30 bytes.
  */
 #include "patchsweep/comm.h"
 
@@ -32,7 +32,7 @@ static long env_number(const char *name)
 
 /* ---- Slurm steps whose tasks do not find each other ---- */
 
-/* MPI libraries by how their description begins, and how to start several ranks of them under Slurm. */
+/* MPI libraries, recognised by how their description begins, and how to start several ranks of each under Slurm. */
 static const struct library {
     const char *begins, *name, *remedy;
 } libraries[] = {
@@ -44,7 +44,7 @@ static const struct library {
     {"", "this MPI library", "start it with the 'srun --mpi=...' that it wants ('srun --mpi=list' names them)"},
 };
 
-/* Is this one of a step's tasks, and no launcher of the library's own said that there is one rank? */
+/* Whether this is one of several tasks of a Slurm step, and no launcher of the MPI library said that there is one rank. */
 static bool in_step_of_several(void)
 {
     return env_number("SLURM_STEP_NUM_TASKS") > 1 && env_number("OMPI_COMM_WORLD_SIZE") != 1 && env_number("PMI_SIZE") != 1;
@@ -60,7 +60,7 @@ static int refuse_step(const char *description, ps_err *err)
                       env_number("SLURM_STEP_NUM_TASKS"), library->name, library->remedy);
 }
 
-/* Open MPI without a launcher's variables would end the process in MPI_Init, with a page of text. */
+/* Without a launcher's variables Open MPI would end the process in MPI_Init(), with a page of text. */
 static int check_launcher(const char *library, ps_err *err)
 {
     static const char *const variables[] = {"PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_SIZE"};
@@ -83,8 +83,8 @@ static int start_mpi(ps_comm *comm, ps_err *err)
     comm->library[strcspn(comm->library, ",\n")] = '\0';
     if (check_launcher(comm->library, err) < 0)
         return -1;
-    /* Open MPI's hwloc would look for GPUs on ten X displays: nothing to us, and slow where names do
-     * not resolve. */
+    /* Open MPI's hwloc would look for GPUs on ten X displays.  We need none, and the search is slow if names do not
+     * resolve. */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
@@ -168,7 +168,7 @@ int ps_comm_agree(ps_comm *comm, ps_err *err)
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm->mpi);
     if (first == comm->size)
         return 0;
-    if (first == comm->rank && first > 0) /* rank 0 has not failed: where did it happen? */
+    if (first == comm->rank && first > 0) /* rank 0 did not fail: say which rank did */
         ps_err_prefix(err, "rank %d on %s", comm->rank, comm->host);
     MPI_Bcast(err, (int)sizeof *err, MPI_BYTE, first, comm->mpi);
     return -1;
@@ -185,8 +185,8 @@ void ps_comm_bcast(ps_comm *comm, void *buf, size_t bytes, int root)
     }
 }
 
-/* A block that must be had: past start-up no rank can leave alone. */
-static void *must_have(ps_comm *comm, size_t bytes)
+/* Allocate, or abort the job: after start-up one rank cannot leave alone. */
+static void *alloc_or_abort(ps_comm *comm, size_t bytes)
 {
     ps_err err = PS_ERR_INIT;
     void *p = ps_malloc(bytes, 1, &err);
@@ -204,7 +204,7 @@ void ps_comm_bcast_block(ps_comm *comm, void **buf, size_t *bytes, int root)
 
     MPI_Bcast(&n, 1, MPI_UINT64_T, root, comm->mpi);
     if (comm->rank != root)
-        *buf = must_have(comm, n);
+        *buf = alloc_or_abort(comm, n);
     *bytes = n;
     ps_comm_bcast(comm, *buf, n, root);
 }
@@ -246,8 +246,8 @@ int ps_comm_gather(ps_comm *comm, const void *buf, size_t bytes, ps_comm_take ta
     int rc = take(context, 0, buf, bytes, err);
     for (int from = 1; from < comm->size; from++) {
         MPI_Recv(&n, 1, MPI_UINT64_T, from, TAG_GATHER, comm->mpi, MPI_STATUS_IGNORE);
-        void *block = must_have(comm, n);
-        receive_all(comm, block, n, from); /* even after a failure: the sender waits */
+        void *block = alloc_or_abort(comm, n);
+        receive_all(comm, block, n, from); /* even after a failure: the sender is waiting */
         if (!rc)
             rc = take(context, from, block, n, err);
         ps_free(block);

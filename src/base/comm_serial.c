@@ -1,4 +1,4 @@
-/* comm_serial.c - comm.h for one rank, built instead of comm_mpi.c by `make MPI=0`. */
+/* comm_serial.c - comm.h for one rank.  `make MPI=0` compiles it instead of comm_mpi.c. */
 #include "patchsweep/comm.h"
 
 #include <stdlib.h>

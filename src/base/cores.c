@@ -1,4 +1,4 @@
-/* cores.c - who gets which cores, and what is said of it. */
+/* cores.c - give each rank its cores, and describe the result. */
 #include "patchsweep/cores.h"
 
 #include <limits.h>
@@ -17,7 +17,7 @@ int ps_cores_wanted(const char *omp_num_threads)
     return n < 0 ? 0 : n > INT_MAX ? INT_MAX : (int)n;
 }
 
-/* ---- words ---- */
+/* ---- describing ---- */
 
 /* "3 cores", "1 core", "2-3 cores" */
 static const char *count(char text[40], int least, int most, const char *noun)
@@ -30,12 +30,12 @@ static const char *count(char text[40], int least, int most, const char *noun)
 }
 
 /*
- * What may be said of a rank on `where`.  Each returns whether it applies, and writes its line to out[bytes], which may
- * be NULL, 0.
+ * One line of advice on a rank, whose host is described by `where`.  Returns whether the advice applies, and writes the
+ * line to out[bytes], which may be NULL, 0.
  */
 typedef bool advisor(const ps_cores_report *r, const char *where, char *out, size_t bytes);
 
-/* The cores that every rank of the node could have. */
+/* How many cores of its own each rank of the node could have. */
 static int fair_share(const ps_cores_report *r)
 {
     return r->node_cores > r->node_ranks ? r->node_cores / r->node_ranks : 1;
@@ -62,8 +62,8 @@ static bool idle_cores(const ps_cores_report *r, const char *where, char *out, s
     int idle = r->node_cores - r->used_cores;
     char cores[40];
 
-    snprintf(out, bytes, "%s of %d on %s idle, because the ranks are bound to the others; start without a binding (no --bind-to, "
-             "no taskset), or with %d a rank (mpirun --map-by slot:PE=%d, srun --cpus-per-task)",
+    snprintf(out, bytes, "%s of %d idle on %s, because the ranks are bound to the others; start without a binding (no "
+             "--bind-to, no taskset), or with %d a rank (mpirun --map-by slot:PE=%d, srun --cpus-per-task)",
              count(cores, idle, idle, "core"), r->node_cores, where, fair_share(r), fair_share(r));
     return idle > 0;
 }
@@ -84,7 +84,7 @@ static bool too_few_threads(const ps_cores_report *r, const char *where, char *o
     return r->wanted && r->wanted < r->cores && !r->shared;
 }
 
-/* Say one thing, if it applies to any rank, of the first such rank. */
+/* Write one line of advice on the first rank that it applies to; "" if it applies to none. */
 static void advise(char *out, size_t bytes, advisor *say, const ps_cores_report *reports, int n)
 {
     const ps_cores_report *first = NULL;
@@ -129,26 +129,26 @@ void ps_cores_describe(ps_cores *out, const ps_cores_report *reports, int n)
         advise(out->advice[i], sizeof *out->advice, advisors[i], reports, n);
 }
 
-/* ---- taking ---- */
+/* ---- taking a share ---- */
 
-/* What the ranks of a node tell each other. */
+/* What the ranks of a node know of each other. */
 typedef struct node {
-    int n, me;
+    int n, me;               /* the number of ranks, and this one's node rank */
     ps_cpus job;             /* what the job may use */
-    ps_cpus *masks, *shares; /* [n], of each rank */
+    ps_cpus *masks, *shares; /* [n]: what each rank may use, and what it gets */
 } node;
 
-/* The CPUs of this node that Slurm gave the job, whether or not it keeps the job to them; INT_MAX without Slurm. */
+/* The number of CPUs of this node that Slurm gave the job, whether it enforces this or not; INT_MAX without Slurm. */
 static int slurm_cpus(void)
 {
     const char *given = getenv("SLURM_CPUS_ON_NODE");
 
     if (!given)
-        given = getenv("SLURM_JOB_CPUS_PER_NODE"); /* all that salloc says: "16(x2),8", the first node's first */
+        given = getenv("SLURM_JOB_CPUS_PER_NODE"); /* all that salloc sets: "16(x2),8", first node first */
     return given && atoi(given) > 0 ? atoi(given) : INT_MAX;
 }
 
-/* The cores of the job among those of `all`, of which `used` are in use. */
+/* How many of the cores of `all` the job may use; at least `used`, which its ranks use already. */
 static int cores_of_job(const ps_topology *topology, const ps_cpus *all, int used)
 {
     int cores = ps_topology_cores(topology, all), cpus = ps_cpus_count(all);
@@ -163,7 +163,7 @@ static int report_on(ps_cores_report *report, const node *nd, ps_err *err)
     const ps_cpus *mine = &nd->shares[nd->me];
     ps_cpus used = *mine, all = nd->job;
     ps_topology topology;
-    bool crowded = false; /* another rank has the very same share: there were more ranks than cores */
+    bool crowded = false; /* another rank has the same share: there are more ranks than cores */
 
     for (int i = 0; i < nd->n; i++) {
         report->shared = report->shared || (i != nd->me && ps_cpus_meet(&nd->shares[i], mine));
@@ -186,7 +186,7 @@ static int report_on(ps_cores_report *report, const node *nd, ps_err *err)
     return 0;
 }
 
-/* Deal the cores whose masks the ranks of the node have told each other. */
+/* Fill nd->shares from nd->masks. */
 static int deal(const node *nd, ps_err *err)
 {
     ps_topology topology;
@@ -201,16 +201,16 @@ static int deal(const node *nd, ps_err *err)
     return 0;
 }
 
-/* Collective.  *report: what this rank has now. */
+/* Collective.  Take this rank's share, and report what it has now. */
 static int take_share(ps_cores_report *report, ps_comm *comm, ps_err *err)
 {
     ps_binding binding;
     node nd = {.n = comm ? ps_comm_node_size(comm) : 1, .me = comm ? ps_comm_node_rank(comm) : 0};
 
     ps_binding_read(&binding);
-    if (comm) /* on other nodes than the first, mpirun's command line cannot be read */
+    if (comm) /* only ranks on the first node can read mpirun's command line */
         binding.asked = ps_comm_min(comm, binding.asked ? -1 : 0) < 0;
-    bool confined = slurm_cpus() >= ps_cpus_count(&binding.job); /* else the other cores may be another job's */
+    bool confined = slurm_cpus() >= ps_cpus_count(&binding.job); /* if not, some cores may be another job's */
     const ps_cpus *mine = binding.by_openmpi && !binding.asked && confined ? &binding.job : &binding.given;
     nd.job = binding.job;
     nd.masks = ps_calloc((size_t)nd.n, sizeof *nd.masks, err);

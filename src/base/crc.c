@@ -1,4 +1,4 @@
-/* crc.c - the processor's instruction where it has one, asked at run time; else a table of bytes. */
+/* crc.c - the processor's CRC32 instruction if it has one (checked at run time), otherwise a table. */
 #include "patchsweep/crc.h"
 
 #include <string.h>
@@ -7,9 +7,9 @@
 
 #if defined(__x86_64__)
 
-#define LONG_ENOUGH ((size_t)1 << 18) /* where joining three sums costs less than it saves */
+#define LONG_ENOUGH ((size_t)1 << 18) /* bytes from which joining three sums costs less than it saves */
 
-/* a b modulo the polynomial. */
+/* The product of a and b modulo the polynomial. */
 static uint32_t multiply(uint32_t a, uint32_t b)
 {
     uint32_t product = 0;
@@ -22,7 +22,7 @@ static uint32_t multiply(uint32_t a, uint32_t b)
     return product;
 }
 
-/* x^(8 bytes) modulo the polynomial: what a sum is multiplied by when so many zero bytes follow. */
+/* x^(8 * bytes) modulo the polynomial.  Multiplying a sum by it appends that many zero bytes. */
 static uint32_t shift_of(size_t bytes)
 {
     uint32_t power = 1u << 31, square = 1u << 23; /* 1, x^8 */
@@ -35,7 +35,7 @@ static uint32_t shift_of(size_t bytes)
     return power;
 }
 
-/* The instruction's result takes three cycles, and it can begin every cycle: sum three parts of n bytes side by side. */
+/* Sum three blocks of n bytes side by side: the instruction takes three cycles, and one can start every cycle. */
 __attribute__((target("sse4.2"))) static uint64_t sum_three(uint64_t sum, const unsigned char *p, size_t n)
 {
     uint64_t second = 0, third = 0, a, b, c;
@@ -58,10 +58,10 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
     uint64_t sum = ~crc & 0xffffffffu, word;
 
     if (n >= LONG_ENOUGH) {
-        size_t part = n / 24 * 8;
-        sum = sum_three(sum, p, part);
-        p += 3 * part;
-        n -= 3 * part;
+        size_t third = n / 24 * 8;
+        sum = sum_three(sum, p, third);
+        p += 3 * third;
+        n -= 3 * third;
     }
     for (; n >= sizeof word; n -= sizeof word, p += sizeof word) {
         memcpy(&word, p, sizeof word);
@@ -74,7 +74,7 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
 
 #endif
 
-static uint32_t of_byte(uint32_t byte)
+static uint32_t crc_of_byte(uint32_t byte)
 {
     for (int bit = 0; bit < 8; bit++)
         byte = byte >> 1 ^ (byte & 1 ? POLYNOMIAL : 0);
@@ -88,7 +88,7 @@ static uint32_t by_table(uint32_t crc, const unsigned char *p, size_t n)
 
     if (!table[1])
         for (uint32_t i = 0; i < 256; i++)
-            table[i] = of_byte(i);
+            table[i] = crc_of_byte(i);
     for (; n > 0; n--, p++)
         sum = sum >> 8 ^ table[(sum ^ *p) & 255];
     return ~sum;

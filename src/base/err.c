@@ -1,8 +1,8 @@
 /*
- * err.c - filling and prefixing a failure's one line.
+ * err.c - fill in and prefix an error's one line.
  *
- * Names and values of hostile files may be in the line.  All of it is made printable here, so no message can
- * steer a terminal or take more than one line.
+ * The line may quote names and values of hostile files.  All of it is made printable here, so no message can control
+ * a terminal or take more than one line.
  */
 #include "patchsweep/err.h"
 
@@ -14,7 +14,7 @@
 
 #include "patchsweep/utf8.h"
 
-/* Format the text, and make it printable. */
+/* Format the text and make it printable. */
 static void fill(char *out, size_t out_bytes, const char *fmt, va_list ap)
 {
     char raw[sizeof((ps_err *)0)->text];
@@ -46,9 +46,9 @@ int ps_err_prefix(ps_err *err, const char *fmt, ...)
     va_end(ap);
     size_t used = strlen(err->text);
     if (used + 3 > sizeof err->text)
-        return -1; /* the context alone fills the line */
+        return -1; /* the prefix alone fills the line */
     memcpy(err->text + used, ": ", 3);
-    ps_printable(err->text + used + 2, sizeof err->text - used - 2, old); /* cuts between characters */
+    ps_printable(err->text + used + 2, sizeof err->text - used - 2, old); /* truncates between characters */
     return -1;
 }
 

@@ -1,4 +1,4 @@
-/* file.c - reading with a bound, writing in full. */
+/* file.c - read with a limit, write in full. */
 #include "patchsweep/file.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path, ps_err *err)
 {
     char *p = buf;
-    const size_t most = (size_t)64 << 20; /* one call reads 2 GiB at most on Linux */
+    const size_t most = (size_t)64 << 20; /* Linux reads at most 2 GiB per call */
 
     while (n > 0) {
         ssize_t got = pread(fd, p, n < most ? n : most, (off_t)offset);
@@ -24,7 +24,7 @@ int ps_file_pread(int fd, void *buf, size_t n, uint64_t offset, const char *path
             return ps_err_errno(err, "cannot read '%s' at byte %llu", path,
                                 (unsigned long long)offset);
         if (got == 0)
-            return ps_err_set(err, PS_EINPUT, "'%s' ends at byte %llu, %zu bytes early; copy it anew",
+            return ps_err_set(err, PS_EINPUT, "'%s' ends at byte %llu, %zu bytes early; copy it again",
                               path, (unsigned long long)offset, n);
         p += got;
         offset += (uint64_t)got;
@@ -59,7 +59,7 @@ int ps_file_sync(int fd, const char *path, ps_err *err)
     return fsync(fd) == 0 ? 0 : ps_err_errno(err, "cannot flush '%s' to the disk", path);
 }
 
-/* Open for reading, sure that it is a regular file. */
+/* Open a regular file for reading; refuse anything else. */
 static int open_regular(const char *path, struct stat *st, ps_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -174,7 +174,7 @@ int ps_file_sync_entry(const char *path, ps_err *err)
 
     if (dir && fd < 0)
         ps_err_errno(err, "cannot open '%s'", dir);
-    else if (dir) /* some file systems have no such thing for folders, and say EINVAL */
+    else if (dir) /* some file systems cannot fsync a folder, and return EINVAL */
         rc = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP
                  ? 0
                  : ps_err_errno(err, "cannot flush '%s' to the disk", dir);
@@ -184,7 +184,7 @@ int ps_file_sync_entry(const char *path, ps_err *err)
     return rc;
 }
 
-/* Some file systems and kernels know no RENAME_NOREPLACE: then a look has to do. */
+/* Without RENAME_NOREPLACE, which some file systems and kernels lack, look first and then rename. */
 int ps_file_rename_new(const char *from, const char *to)
 {
     struct stat st;

@@ -1,4 +1,4 @@
-/* host.c - asking Linux. */
+/* host.c - ask Linux, and the processor. */
 #include "patchsweep/host.h"
 
 #include <stdio.h>
@@ -9,8 +9,8 @@
 
 #include "memory.h"
 
-/* Copy what follows the ':' of the first line that begins with `key`, as in /proc/cpuinfo.  1 if there is one. */
-static int find_line(const char *path, const char *key, char *rest, size_t bytes)
+/* Copy the value of the first line "key : value" of a file like /proc/cpuinfo.  1 if there is one, 0 otherwise. */
+static int find_line(const char *path, const char *key, char *out, size_t bytes)
 {
     char line[512];
     FILE *f = fopen(path, "r");
@@ -24,7 +24,7 @@ static int find_line(const char *path, const char *key, char *rest, size_t bytes
             continue;
         value += 1 + strspn(value + 1, " \t");
         value[strcspn(value, "\n")] = '\0';
-        snprintf(rest, bytes, "%s", value);
+        snprintf(out, bytes, "%s", value);
         found = 1;
     }
     fclose(f);

@@ -1,9 +1,8 @@
 /*
  * json.c - cJSON, after a scan that refuses what cJSON wrongly accepts.
  *
- * The text is scanned once before cJSON parses it, for all that single characters decide.
- * Duplicate keys are found in the tree, by sorting each object's
- * keys.  ps_node is cJSON's item under another name: it is never defined.
+ * The text is scanned before cJSON parses it, for errors that show in its characters.  Duplicate keys are found in
+ * cJSON's tree, by sorting each object's keys.  ps_node is cJSON's item under another name, and is never defined.
  */
 #include "patchsweep/json.h"
 
@@ -19,15 +18,15 @@
 
 #define MAX_DEPTH 200
 
-/* cJSON keeps a number's value, not how it was written: this bit of item->type, which cJSON
- * leaves alone, marks the ones written as integers (4, not 4.0 or 1e1). */
+/* Marks the numbers written as integers (4, not 4.0 or 1e1), because cJSON keeps only the value of a number.  A bit of
+ * item->type that cJSON does not use. */
 #define WRITTEN_AS_INTEGER (1 << 16)
 
 struct ps_json {
     cJSON *root;
 };
 
-/* For each number in the text, in order: whether it was written as an integer. */
+/* For each number in the text, in order, whether it is written as an integer. */
 typedef struct numbers {
     bool *integer; /* [n] */
     size_t n, cap;
@@ -57,7 +56,8 @@ static int refuse(ps_err *err, const char *text, size_t at, const char *what)
     return ps_err_set(err, PS_EINPUT, "%zu:%zu: %s", line, at - start + 1, what);
 }
 
-/* The four digits after a \u, or -1: cJSON takes other characters for a zero, which would end the string. */
+/* The value of the four hexadecimal digits after a \u, or -1.  cJSON reads other characters as zero: a NUL that would
+ * end the string. */
 static int code_unit(const char *text, size_t n)
 {
     int unit = 0;
@@ -75,13 +75,13 @@ static int code_unit(const char *text, size_t n)
     return unit;
 }
 
-/* text[*at] is a backslash; *at becomes the place of the escape's last character. */
+/* Scan an escape: text[*at] is its backslash, and on return its last character. */
 static int scan_escape(const char *text, size_t n, size_t *at, ps_err *err)
 {
     const char *s = text + *at;
     size_t left = n - *at;
 
-    if (left < 2 || s[1] != 'u') { /* cJSON knows the others */
+    if (left < 2 || s[1] != 'u') { /* cJSON checks the others */
         ++*at;
         return 0;
     }
@@ -98,7 +98,7 @@ static int scan_escape(const char *text, size_t n, size_t *at, ps_err *err)
     return 0;
 }
 
-/* text[at] follows the opening quote; returns the place of the closing quote. */
+/* Scan a string: text[*at] follows its opening quote, and on return is its closing quote. */
 static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
 {
     for (size_t i = *at; i < n; i++) {
@@ -115,7 +115,7 @@ static int scan_string(const char *text, size_t n, size_t *at, ps_err *err)
     return refuse(err, text, n, "string without its closing quote");
 }
 
-/* cJSON reads 63 characters of a number, and takes 1e999 for infinity. */
+/* cJSON reads only 63 characters of a number, and reads 1e999 as infinity. */
 static int check_size(const char *text, size_t at, size_t end, ps_err *err)
 {
     char copy[64];
@@ -127,7 +127,7 @@ static int check_size(const char *text, size_t at, size_t end, ps_err *err)
     return isfinite(strtod(copy, NULL)) ? 0 : refuse(err, text, at, "number past the largest double");
 }
 
-/* RFC 8259's number; cJSON takes 01 and 1. too. */
+/* Scan a number as RFC 8259 defines it, without 01 and 1., which cJSON accepts. */
 static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps_err *err)
 {
     size_t i = *at, digits;
@@ -165,31 +165,30 @@ static int scan_number(const char *text, size_t n, size_t *at, numbers *seen, ps
     return 0;
 }
 
-/* State of the scan: the open containers, and the last character that was not blank ('"' for a
- * string, '0' for a number). */
-typedef struct place {
-    int depth;
-    bool object[MAX_DEPTH + 1];
-    char behind;
-} place;
+/* What the scan has read. */
+typedef struct context {
+    int depth;                  /* containers that are open */
+    bool object[MAX_DEPTH + 1]; /* by depth: whether the container is an object */
+    char last;                  /* the last token: '"' a string, '0' a number, else its character; '\0': none */
+} context;
 
-/* A key is missing here: cJSON would report the next character. */
-static bool lacks_key(const place *at, char c)
+/* Whether a key must stand here and `c` does not begin one.  cJSON would report the character after it. */
+static bool lacks_key(const context *at, char c)
 {
-    bool first = at->behind == '{';
+    bool first = at->last == '{';
 
-    return at->depth > 0 && at->object[at->depth] && (first || at->behind == ',') && c != '"' &&
+    return at->depth > 0 && at->object[at->depth] && (first || at->last == ',') && c != '"' &&
            !(first && c == '}');
 }
 
-/* The value is complete: only blanks may follow. */
-static bool is_behind(const place *at)
+/* Whether the value is complete, so that only blanks may follow. */
+static bool is_complete(const context *at)
 {
-    return at->depth == 0 && at->behind && strchr("\"0]}", at->behind);
+    return at->depth == 0 && at->last && strchr("\"0]}", at->last);
 }
 
-/* One character outside of strings, or all of a string or number that begins with it. */
-static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *seen, ps_err *err)
+/* Scan one character outside of strings, or the whole string or number that begins with it. */
+static int scan_one(const char *text, size_t n, size_t *i, context *at, numbers *seen, ps_err *err)
 {
     char c = text[*i];
 
@@ -199,12 +198,12 @@ static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *s
         return 0;
     if ((unsigned char)c > 0x7e || (unsigned char)c < 0x20)
         return refuse(err, text, *i, "unexpected character");
-    if (is_behind(at))
+    if (is_complete(at))
         return refuse(err, text, *i, "text after the value");
     if (lacks_key(at, c))
         return refuse(err, text, *i, "not a key in double quotes");
     bool number = c == '-' || (c >= '0' && c <= '9');
-    at->behind = number ? '0' : c;
+    at->last = number ? '0' : c;
     if (c == '"') {
         ++*i;
         return scan_string(text, n, i, err);
@@ -222,7 +221,7 @@ static int scan_one(const char *text, size_t n, size_t *i, place *at, numbers *s
 
 static int scan(const char *text, size_t n, numbers *seen, ps_err *err)
 {
-    place at = {.depth = 0};
+    context at = {.depth = 0};
     size_t bad = ps_utf8_check(text, n);
 
     if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
@@ -262,8 +261,8 @@ static int check_keys(const cJSON *object, ps_err *err)
     return rc;
 }
 
-/* Walks in the text's order, so that the k-th number met is seen->integer[k].  Depth was
- * bounded by the scan. */
+/* Check the keys of every object and mark the integers.  The walk is in the text's order, so the k-th number met is
+ * seen->integer[k].  The scan has limited the depth of the recursion. */
 static int check_tree(cJSON *at, const numbers *seen, size_t *k, ps_err *err)
 {
     if (cJSON_IsNumber(at) && *k < seen->n && seen->integer[(*k)++])
@@ -412,7 +411,7 @@ bool ps_json_int(const ps_node *node, int64_t *value)
     double x = ps_json_double(node);
 
     if (!ps_json_is(node, PS_JSON_NUMBER) || !(item(node)->type & WRITTEN_AS_INTEGER) ||
-        fabs(x) >= 9007199254740992.0) /* 2^53: above it neighbours fall together */
+        fabs(x) >= 9007199254740992.0) /* 2^53: from there on a double cannot tell neighbouring integers apart */
         return false;
     *value = (int64_t)x;
     return true;

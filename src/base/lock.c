@@ -1,4 +1,4 @@
-/* lock.c - flock() on a file that tells who holds it. */
+/* lock.c - flock() on a file that names its holder. */
 #include "patchsweep/lock.h"
 
 #include <errno.h>
@@ -26,11 +26,11 @@ struct ps_lock {
 };
 
 typedef struct holder {
-    char host[256], job[64], since[32]; /* host "": nobody */
+    char host[256], job[64], since[32]; /* host "": none */
     long pid;
 } holder;
 
-/* What became of an attempt. */
+/* The outcome of an attempt: held by another run, removed by its holder meanwhile, or no lock of ours. */
 enum attempt { TAKEN, HELD, GONE, FOREIGN };
 
 static void own_host(char host[256])
@@ -40,7 +40,7 @@ static void own_host(char host[256])
         snprintf(host, 256, "unknown");
 }
 
-/* The Slurm job that this process is of, and how often it was started over: "99", "99+1", or "-". */
+/* This process's Slurm job, and how often Slurm restarted it: "99", "99+1"; "-" outside of Slurm. */
 static void own_job(char job[64])
 {
     const char *id = getenv("SLURM_JOB_ID"), *restarts = getenv("SLURM_RESTART_COUNT");
@@ -51,8 +51,8 @@ static void own_job(char job[64])
         snprintf(job, 64, restarts && atoi(restarts) > 0 ? "%.40s+%d" : "%.40s", id, restarts ? atoi(restarts) : 0);
 }
 
-/* Slurm runs a job once at a time: an earlier start of ours is over, wherever it was. */
-static bool started_over(const holder *h)
+/* Whether the holder is an earlier start of this Slurm job.  Slurm has ended it, on whatever host it ran. */
+static bool is_earlier_start(const holder *h)
 {
     char own[64];
     size_t id = strcspn(h->job, "+");
@@ -62,8 +62,8 @@ static bool started_over(const holder *h)
            atoi(own + id + (own[id] == '+')) > atoi(h->job + id + (h->job[id] == '+'));
 }
 
-/* Can this be left of a line whose writing was cut short?  Nothing, or its beginning, with NULs behind it. */
-static bool spoilt(const char *text, size_t n)
+/* Whether this may be what a power cut left of a holder's line: nothing or its beginning, then NULs. */
+static bool may_be_torn(const char *text, size_t n)
 {
     size_t used = strnlen(text, n);
 
@@ -73,7 +73,7 @@ static bool spoilt(const char *text, size_t n)
     return !strncmp(text, "host ", used < 5 ? used : 5) && !memchr(text, '\n', used);
 }
 
-/* Read a holder's line, which ends with a line break or with the text. */
+/* Parse a holder's line, which ends at a newline or at the end of the text.  False if it is none; *h is then as before. */
 static bool parse_line(const char *line, holder *h)
 {
     holder read = {.pid = 0};
@@ -84,7 +84,7 @@ static bool parse_line(const char *line, holder *h)
     return true;
 }
 
-/* The last holder in the file counts.  *ours: the file begins with a holder's line, or with what may be left of one. */
+/* Read the last holder's line.  *ours: the file begins with a holder's line, or with what may be left of one. */
 static holder read_holder(int fd, bool *ours)
 {
     char text[2 * MOST_BYTES + 1] = "";
@@ -92,7 +92,7 @@ static holder read_holder(int fd, bool *ours)
     ssize_t n = pread(fd, text, MOST_BYTES, 0);
 
     text[n > 0 ? n : 0] = '\0';
-    *ours = parse_line(text, &h) || (n >= 0 && n < MOST_BYTES && spoilt(text, (size_t)n));
+    *ours = parse_line(text, &h) || (n >= 0 && n < MOST_BYTES && may_be_torn(text, (size_t)n));
     off_t size = lseek(fd, 0, SEEK_END), at = size > 2 * MOST_BYTES ? size - 2 * MOST_BYTES : 0;
     n = *h.host ? pread(fd, text, 2 * MOST_BYTES, at) : 0;
     text[n > 0 ? n : 0] = '\0';
@@ -122,9 +122,10 @@ static int write_holder(int fd, const holder *before, const char *path, ps_err *
                      (long)getpid(), job, utc);
     if (ps_file_pwrite(fd, text, (size_t)n, (uint64_t)at, path, err) < 0)
         return -1;
-    if (ftruncate(fd, at + n) < 0) /* the line is read up to its end: what was longer does no harm until then */
+    if (ftruncate(fd, at + n) < 0) /* until then, the rest of a longer line does no harm: readers stop at the newline */
         return ps_err_errno(err, "cannot write '%s'", path);
-    /* What stands beside the lock is known for ours by it: after a power cut it must not be there without the lock. */
+    /* The lock tells the next run that the files beside it are ours.  After a power cut they must not be there without
+     * the lock, so sync it before they are created. */
     return ps_file_sync(fd, path, err) < 0 ? -1 : ps_file_sync_entry(path, err);
 }
 
@@ -144,7 +145,7 @@ static bool has_its_name(const ps_lock *lock)
     return ps_place_leads(lock->path, lock->fd, &ignored) == PS_LEADS_HERE;
 }
 
-/* One try, with the file open at lock->fd; *who is the holder that was found. */
+/* Try once to lock the file open at lock->fd.  *who: the holder that its line names. */
 static enum attempt attempt(const ps_lock *lock, holder *who)
 {
     bool locks = true, ours;
@@ -154,14 +155,14 @@ static enum attempt attempt(const ps_lock *lock, holder *who)
             *who = read_holder(lock->fd, &ours);
             return HELD;
         }
-        locks = false; /* this file system has none: what the file says must do */
+        locks = false; /* this file system has no flock(): the file's text decides */
     }
     if (!has_its_name(lock))
-        return GONE; /* its holder has just removed it */
+        return GONE; /* the holder has just removed it */
     *who = read_holder(lock->fd, &ours);
     if (!ours)
         return FOREIGN;
-    if (!*who->host || locks || started_over(who))
+    if (!*who->host || locks || is_earlier_start(who))
         return TAKEN;
     return on_this_host(who) && kill((pid_t)who->pid, 0) < 0 && errno == ESRCH ? TAKEN : HELD;
 }
@@ -171,8 +172,8 @@ static int refuse(const ps_lock *lock, const holder *who, ps_err *err)
     if (!*who->host)
         return ps_err_set(err, PS_EINPUT, "'%s' is held by another run; wait for it, or name another output with -o",
                           lock->path);
-    return ps_err_set(err, PS_EINPUT, "another run writes this output: process %ld on %s%s%s, since %s; wait for it, name another "
-                      "output with -o, or, if it is gone, remove '%s'", who->pid, who->host,
+    return ps_err_set(err, PS_EINPUT, "another run is writing this output: process %ld on %s%s%s, since %s; wait for it, "
+                      "name another output with -o, or, if that process is gone, remove '%s'", who->pid, who->host,
                       strcmp(who->job, "-") ? ", Slurm job " : "", strcmp(who->job, "-") ? who->job : "", who->since,
                       lock->path);
 }
@@ -188,10 +189,10 @@ static int open_lock(ps_lock *lock, ps_err *err)
 static void tell_taken(const ps_lock *lock, const holder *who)
 {
     if (on_this_host(who))
-        ps_warn("taking the place of process %ld, which held '%s' and is gone", who->pid, lock->path);
+        ps_warn("taking over '%s' from process %ld, which is gone", lock->path, who->pid);
     else
-        ps_warn("taking the place of process %ld on %s, which held '%s': its lock is free", who->pid, who->host,
-                lock->path);
+        ps_warn("taking over '%s' from process %ld on %s: the lock is free, so that process is gone", lock->path, who->pid,
+                who->host);
 }
 
 static void tell_waiting(const ps_lock *lock, const holder *who, double patience)
@@ -202,7 +203,7 @@ static void tell_waiting(const ps_lock *lock, const holder *who, double patience
         ps_info("another run still holds '%s'; waiting up to %.0f s", lock->path, patience);
 }
 
-/* The lock is held, and the file still says who held it before. */
+/* Finish taking the lock.  It is held, and the file still names the previous holder. */
 static int settle_in(ps_lock *lock, const holder *before, ps_lock_settle *settle, void *context, ps_err *err)
 {
     lock->fresh = !*before->host;
@@ -213,7 +214,7 @@ static int settle_in(ps_lock *lock, const holder *before, ps_lock_settle *settle
     return write_holder(lock->fd, before, lock->path, err);
 }
 
-/* Try until it is taken, or is not to be had. */
+/* Try until the lock is taken or must be refused. */
 static int take(ps_lock *lock, double patience, ps_lock_settle *settle, void *context, ps_err *err)
 {
     double start = ps_seconds();
@@ -249,7 +250,7 @@ int ps_lock_take(ps_lock **out, const char *output, double patience, ps_lock_set
         if (lock->fresh)
             unlink(lock->path);
         if (lock->fd >= 0)
-            close(lock->fd); /* the file is another's, or tells the next run of the one before */
+            close(lock->fd); /* keep the file: it is another run's, or names the previous holder for the next run */
         ps_free(lock->path);
         ps_free(lock);
         return -1;
@@ -263,7 +264,7 @@ void ps_lock_release(ps_lock *lock)
     if (!lock)
         return;
     if (has_its_name(lock))
-        unlink(lock->path); /* before the lock goes: whoever opened it sees that it is gone */
+        unlink(lock->path); /* before the lock is free, so a run that has opened the file notices that it is removed */
     close(lock->fd);
     ps_free(lock->path);
     ps_free(lock);

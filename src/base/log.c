@@ -1,4 +1,4 @@
-/* log.c - the rank in front of an error, no control characters. */
+/* log.c - one line per message, without control characters; errors name their rank. */
 #include "patchsweep/log.h"
 
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include "patchsweep/text.h"
 
 static int log_rank, log_size = 1;
-static bool status_shown; /* the cursor stands behind a line that is not ended */
+static bool status_shown; /* the terminal's last line is a status, which has no newline */
 
 void ps_log_set_rank(int rank, int size)
 {
@@ -18,7 +18,7 @@ void ps_log_set_rank(int rank, int size)
 
 void ps_log(enum ps_log_level level, const char *fmt, ...)
 {
-    static const char *const word[] = {"error: ", "warning: ", ""};
+    static const char *const prefix[] = {"error: ", "warning: ", ""};
     char raw[4096], shown[4 * sizeof raw];
     va_list ap;
 
@@ -30,9 +30,9 @@ void ps_log(enum ps_log_level level, const char *fmt, ...)
     ps_printable(shown, sizeof shown, raw);
     ps_log_clear();
     if (log_size > 1 && level == PS_LOG_ERROR && log_rank > 0)
-        fprintf(stderr, "patchsweep: [rank %d] %s%s\n", log_rank, word[level], shown);
+        fprintf(stderr, "patchsweep: [rank %d] %s%s\n", log_rank, prefix[level], shown);
     else
-        fprintf(stderr, "patchsweep: %s%s\n", word[level], shown);
+        fprintf(stderr, "patchsweep: %s%s\n", prefix[level], shown);
     fflush(stderr);
 }
 

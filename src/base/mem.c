@@ -1,4 +1,4 @@
-/* mem.c - checked allocation, and a way to make any one of them fail. */
+/* mem.c - checked allocations, any one of which can be made to fail. */
 #include "patchsweep/mem.h"
 
 #include <malloc.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Counts down to the allocation that PS_FAIL_ALLOC names; -1: none. */
+/* Count one allocation.  0: it is the one that PS_FAIL_ALLOC names, and must fail. */
 static long fail_in(void)
 {
     static long left = -2;
@@ -19,7 +19,7 @@ static long fail_in(void)
     return left > 0 ? --left : left;
 }
 
-/* Bytes of n elements, or SIZE_MAX where the product does not fit. */
+/* The size of n elements in bytes, at least 1; SIZE_MAX if it overflows. */
 static size_t product(size_t n, size_t size)
 {
     if (size && n > (SIZE_MAX - 64) / size)
@@ -30,7 +30,7 @@ static size_t product(size_t n, size_t size)
 static void *checked(void *p, size_t bytes, ps_err *err)
 {
     if (!p)
-        ps_err_set(err, PS_EFAIL, "out of memory (%zu bytes asked for)", bytes);
+        ps_err_set(err, PS_EFAIL, "out of memory (%zu bytes requested)", bytes);
     return p;
 }
 
@@ -56,7 +56,7 @@ void *ps_realloc(void *old, size_t n, size_t size, ps_err *err)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)8 << 20)
 
-/* Whole cache lines, or whole huge pages; SIZE_MAX where that does not fit. */
+/* Round up to whole cache lines, or to huge pages for large blocks; SIZE_MAX if it overflows. */
 static size_t rounded(size_t bytes)
 {
     size_t unit = bytes < LARGE ? LINE : HUGE_PAGE;
@@ -64,14 +64,14 @@ static size_t rounded(size_t bytes)
     return bytes > SIZE_MAX - unit ? SIZE_MAX : (bytes + unit - 1) / unit * unit;
 }
 
-/* Allocate in huge pages where the system grants them. */
+/* Allocate in huge pages if the system provides them. */
 static void *huge(size_t bytes)
 {
     void *p = aligned_alloc(HUGE_PAGE, bytes);
 
 #ifdef MADV_HUGEPAGE
     if (p)
-        madvise(p, bytes, MADV_HUGEPAGE); /* may fail */
+        madvise(p, bytes, MADV_HUGEPAGE); /* a hint: failure is harmless */
 #endif
     return p;
 }

@@ -1,4 +1,4 @@
-/* memory.c - control groups of both versions, from the process's own up to the root. */
+/* memory.c - the limits of control groups (versions 1 and 2), from the process's own group up to the root. */
 #include "memory.h"
 
 #include <stdbool.h>
@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The files of a control group that concern memory. */
+/* Where each version of control groups keeps its memory figures. */
 typedef struct version {
-    const char *mount, *limit, *used, *cache; /* cache: the key in memory.stat */
+    const char *mount, *limit, *used; /* the mount point, and the names of two files in a group's folder */
+    const char *cache;                /* the key of the inactive page cache in memory.stat */
 } version;
 
 static const version v1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
                            "total_inactive_file"};
 static const version v2 = {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
 
-/* The number behind `key` at the beginning of a line; key "": of the first line.  UINT64_MAX where there is none. */
+/* The number after `key` on a line that begins with it; with key "", the first line's.  UINT64_MAX if there is none. */
 static uint64_t number_in(const char *path, const char *key)
 {
     char line[256];
@@ -35,12 +36,13 @@ static uint64_t number_in(const char *path, const char *key)
     return number;
 }
 
+/* a - b, or 0 if that is negative. */
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
 
-/* What one group leaves; UINT64_MAX where it has no limit. */
+/* Bytes that the limit of one group leaves; UINT64_MAX if it has none. */
 static uint64_t group_leaves(const char *root, const version *v, const char *group)
 {
     char path[4608];
@@ -58,8 +60,8 @@ static uint64_t group_leaves(const char *root, const version *v, const char *gro
     return less(most, less(used, cache == UINT64_MAX ? 0 : cache));
 }
 
-/* What a group and those above it leave.  `group` is its path, which is cut from the end. */
-static uint64_t groups_above_leave(const char *root, const version *v, char *group)
+/* Bytes that a group and its ancestors leave.  `group` is its path, which is truncated on the way up. */
+static uint64_t ancestors_leave(const char *root, const version *v, char *group)
 {
     uint64_t least = UINT64_MAX;
 
@@ -73,7 +75,7 @@ static uint64_t groups_above_leave(const char *root, const version *v, char *gro
     }
 }
 
-/* Is `name` one of the names in a list with commas? */
+/* Whether `name` is in a comma-separated list. */
 static bool listed(const char *list, const char *name)
 {
     size_t n = strlen(name);
@@ -84,7 +86,8 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
-/* Lines of /proc/self/cgroup are "id:controllers:path"; version 2's has no controllers. */
+/* Bytes that all groups of this process leave.  Lines of /proc/self/cgroup are "id:controllers:path"; version 2's line
+ * has no controllers. */
 static uint64_t groups_leave(const char *root)
 {
     char line[4096];
@@ -99,7 +102,7 @@ static uint64_t groups_leave(const char *root)
         *path++ = '\0';
         path[strcspn(path, "\n")] = '\0';
         const version *v = !controllers[1] ? &v2 : listed(controllers + 1, "memory") ? &v1 : NULL;
-        uint64_t leaves = v ? groups_above_leave(root, v, path) : UINT64_MAX;
+        uint64_t leaves = v ? ancestors_leave(root, v, path) : UINT64_MAX;
         least = leaves < least ? leaves : least;
     }
     if (f)

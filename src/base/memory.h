@@ -1,7 +1,7 @@
 /*
- * memory.h - the memory that a process may still take, and what it has taken, as Linux's files say.
+ * memory.h - how much memory a process can still allocate, and how much it has, from Linux's /proc and /sys.
  *
- * Package-private.  `root` stands in front of every path: "" for this machine, a folder for a test.
+ * Package-private.  `root` is prepended to every path: "" for this machine, a folder in a test.
  */
 #ifndef PATCHSWEEP_BASE_MEMORY_H
 #define PATCHSWEEP_BASE_MEMORY_H
@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 /*
- * Bytes that the control groups of this process and MemAvailable of /proc/meminfo leave, whichever is less.  Inactive
- * page cache of a group counts as free: the kernel drops it before the group runs out of memory.  UINT64_MAX where
- * neither says.
+ * Bytes that can still be allocated: MemAvailable of /proc/meminfo, or what the limits of this process's control groups
+ * leave, whichever is less.  A group's inactive page cache counts as free: the kernel drops it before the group runs
+ * out of memory.  UINT64_MAX if neither is known.
  */
 uint64_t ps_memory_available(const char *root);
-/* The number in kB of a "key: number kB" line of the file, in bytes; UINT64_MAX where there is none. */
+/* The value in bytes of a line "key: number kB" of `file`; UINT64_MAX if there is no such line. */
 uint64_t ps_memory_line(const char *root, const char *file, const char *key);
 
 #endif

@@ -1,4 +1,4 @@
-/* part.c - checked before the work, renamed after it. */
+/* part.c - check the name before the work, rename after it. */
 #include "patchsweep/part.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ int ps_part_begin(char **part, const char *path, ps_err *err)
     char *name = ps_beside(path, PS_PART, err);
     int there = name ? ps_place_taken(name, 0, err) : -1;
     if (there > 0)
-        ps_err_set(err, PS_EINPUT, "'%s' is there already, and '%s' is written under that name first; move it away, or "
+        ps_err_set(err, PS_EINPUT, "'%s' exists already, and '%s' is written under that name first; move it away, or "
                    "name another file with -o", name, path);
     int fd = there == 0 ? ps_place_open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, name, err) : -1;
     if (fd < 0) {
@@ -48,7 +48,6 @@ int ps_part_commit(const char *part, const char *path, bool replace, ps_err *err
     if ((replace ? rename(part, path) : ps_file_rename_new(part, path)) == 0)
         return ps_file_sync_entry(path, err);
     if (errno == EEXIST)
-        return ps_err_set(err, PS_EINPUT, "'%s' came to be while this run was under way, and is not replaced; move it away",
-                          path);
+        return ps_err_set(err, PS_EINPUT, "'%s' appeared during this run, and is not replaced; move it away", path);
     return ps_err_errno(err, "cannot rename '%s' to '%s'", part, path);
 }

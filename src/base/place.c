@@ -1,4 +1,4 @@
-/* place.c - lstat before open, so that the message says what stands there; fstat after it, so that it is true. */
+/* place.c - lstat() before open, to say what is in the way; fstat() after it, because that may have changed meanwhile. */
 #include "patchsweep/place.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "patchsweep/file.h"
 #include "patchsweep/mem.h"
 
-#define LONGEST_PATH (PATH_MAX - 32) /* room for a suffix and the names in the folder of rows */
+#define LONGEST_PATH (PATH_MAX - 32) /* leaves room for a suffix and for the names in the folder of rows */
 
 const char *const ps_beside_suffix[PS_N_BESIDE] = {
     [PS_LOCK] = ".lock", [PS_PART] = ".part", [PS_JOURNAL] = ".journal", [PS_ROWS] = ".rows"};
@@ -62,7 +62,7 @@ int ps_place_taken(const char *path, int folder, ps_err *err)
     return (st.st_mode & S_IFMT) == (folder ? S_IFDIR : S_IFREG) ? 1 : refuse_kind(path, st.st_mode, err);
 }
 
-/* The longest name that the file system of `path` takes, in bytes; -1 where it does not say. */
+/* The longest file name in bytes that the file system of `path` allows; -1 if unknown. */
 static long longest_name(const char *path, ps_err *err)
 {
     char *dir = ps_path_dir(path, err);
@@ -83,11 +83,11 @@ int ps_place_check(const char *output, const char *suffix, ps_err *err)
     if (err->code)
         return -1;
     if (most > 0 && n + strlen(suffix) > (size_t)most)
-        return ps_err_set(err, PS_EINPUT, "the output's name '%.40s...' has %zu bytes; with '%s' behind it, this file "
-                          "system takes %zu; name a shorter one with -o", slash ? slash + 1 : output, n, suffix,
+        return ps_err_set(err, PS_EINPUT, "the output's name '%.40s...' has %zu bytes; before '%s' this file system allows "
+                          "%zu; name a shorter one with -o", slash ? slash + 1 : output, n, suffix,
                           (size_t)most - strlen(suffix));
     if (strlen(output) > LONGEST_PATH)
-        return ps_err_set(err, PS_EINPUT, "the output's path has %zu bytes, and may have %d; name a shorter one with -o",
+        return ps_err_set(err, PS_EINPUT, "the output's path has %zu bytes; at most %d are allowed; name a shorter one with -o",
                           strlen(output), LONGEST_PATH);
     return ps_place_taken(output, 0, err) < 0 ? -1 : 0;
 }

@@ -1,4 +1,4 @@
-/* process.c - descriptors 0 to 2, and what became of stdout. */
+/* process.c - descriptors 0 to 2, and whether all of stdout was written. */
 #include "patchsweep/process.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "patchsweep/err.h"
 #include "patchsweep/log.h"
 
-static bool no_stdout; /* it was closed */
+static bool no_stdout; /* stdout was closed at the start */
 
 void ps_process_begin(void)
 {
@@ -21,8 +21,8 @@ void ps_process_begin(void)
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
         no_stdout = no_stdout || fd == STDOUT_FILENO;
-        if (open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) /* what is written to stdout fails */
-            _Exit(PS_EFAIL); /* no /dev/null, and no place to say so */
+        if (open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) /* so that writing to stdout fails */
+            _Exit(PS_EFAIL); /* no /dev/null, and perhaps no stderr for a message */
     }
     signal(SIGXFSZ, SIG_IGN);
 }
@@ -45,6 +45,6 @@ int ps_process_end(int status)
     if (fclose(stdout) == 0 && !failed)
         return status;
     if (status == PS_OK)
-        ps_error("cannot write all of the standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+        ps_error("cannot write all of standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
     return status == PS_OK ? PS_EFAIL : status;
 }

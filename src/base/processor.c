@@ -1,8 +1,8 @@
 /*
- * processor.c - instruction sets by cpuid.
+ * processor.c - look up instruction sets by cpuid.
  *
- * The Makefile compiles this file and main.c without -march.  Nothing here may call a function of another file of
- * ours, because those are compiled for the processor that is yet to be checked.
+ * The Makefile compiles this file and main.c without -march.  Nothing here may call a function of another source file:
+ * those are compiled for the processor that this file has yet to check.
  */
 #include "patchsweep/processor.h"
 
@@ -13,7 +13,7 @@
 
 #include "patchsweep/build.h"
 
-/* Is `name` one of the words of `list`? */
+/* Whether `name` is in `list`, separated by spaces or commas. */
 static bool lists(const char *list, const char *name)
 {
     size_t n = strlen(name);
@@ -83,7 +83,7 @@ static const struct feature {
 
 static const char *const level_names[] = {[1] = "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
-/* Does the operating system save these registers?  XCR0: bit 1 xmm, 2 ymm, 5 to 7 zmm and masks. */
+/* Whether the operating system saves these registers.  Bits of XCR0: 1 xmm, 2 ymm, 5 to 7 zmm and masks. */
 static bool saved(enum state state)
 {
     static const unsigned bits[] = {[YMM] = 0x6, [ZMM] = 0xe6};
@@ -91,7 +91,7 @@ static bool saved(enum state state)
 
     if (state == NO_STATE)
         return true;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) /* OSXSAVE: xgetbv can be asked */
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) /* OSXSAVE: xgetbv may be used */
         return false;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (low & bits[state]) == bits[state];
@@ -107,7 +107,7 @@ static bool has(const struct feature *f)
     return (r[f->reg] >> f->bit & 1) && saved(f->state);
 }
 
-/* The highest level all of whose sets the processor has. */
+/* The highest x86-64 level of which this processor has every instruction set. */
 static int level_here(void)
 {
     int level = TOP_LEVEL;

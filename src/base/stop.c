@@ -13,16 +13,16 @@
 static const struct {
     int signal;
     const char *name;
-    bool unless_ignored; /* nohup ignores SIGHUP, and means it */
+    bool unless_ignored; /* leave it ignored if it was at the start: nohup ignores SIGHUP */
 } signals[] = {{SIGUSR1, "SIGUSR1", false}, {SIGTERM, "SIGTERM", false}, {SIGINT, "SIGINT", false},
                {SIGHUP, "SIGHUP", true}};
 
 #define N_SIGNALS (sizeof signals / sizeof *signals)
 
 static volatile sig_atomic_t caught;
-static struct timespec first; /* when; written once, by the handler */
+static struct timespec first; /* when the first signal came; written once, by the handler */
 
-/* A launcher may pass on what the terminal has sent already: what comes within a second is one word. */
+/* Signals within a second count as one: a launcher may forward what the terminal has sent to all processes already. */
 static void handle(int signal)
 {
     struct timespec now;

@@ -114,7 +114,7 @@ bool ps_parse_bytes(const char *text, uint64_t *bytes)
     return true;
 }
 
-/* Levenshtein's distance, by one row; words past 63 bytes are far from all. */
+/* The Levenshtein distance, with one row of the table.  Words longer than 63 bytes are far from any other. */
 static int distance(const char *a, const char *b)
 {
     size_t m = strlen(a), n = strlen(b);
@@ -143,10 +143,10 @@ static int distance(const char *a, const char *b)
 const char *ps_nearest(const char *word, const char *const *names, size_t n)
 {
     const char *best = NULL;
-    int least = 1 + ((int)strlen(word) + 1) / 3; /* a letter in three may be wrong */
+    int least = 1 + ((int)strlen(word) + 1) / 3; /* one letter in three may be wrong */
 
     if (least > 3)
-        least = 3; /* two letters exchanged are two changes: no typing mistake is more */
+        least = 3; /* at most two changes: that is what swapping two letters takes */
 
     for (size_t i = 0; i < n; i++) {
         int d = distance(word, names[i]);

@@ -1,4 +1,4 @@
-/* topology.c - the kernel's tree of CPUs, sorted so that neighbours stand together. */
+/* topology.c - the kernel's tree of CPUs, sorted so that neighbours are adjacent. */
 #include "topology.h"
 
 #include <stdio.h>
@@ -40,7 +40,7 @@ bool ps_cpus_meet(const ps_cpus *a, const ps_cpus *b)
 
 /* ---- the tree ---- */
 
-/* The number that a file begins with ("3", or "3,67" or "3-4" of a list); `otherwise` where there is none. */
+/* The number that a file of a CPU begins with ("3", or a list: "3,67", "3-4"); `otherwise` if there is none. */
 static int first_number(const char *root, int cpu, const char *name, int otherwise)
 {
     char path[512];
@@ -56,7 +56,7 @@ static int first_number(const char *root, int cpu, const char *name, int otherwi
     return number;
 }
 
-/* The memory nodes' lists of CPUs ("0-15,32-47") stand beside the CPUs: root/../node/node0/cpulist. */
+/* Mark the CPUs of one memory node.  Its list of CPUs ("0-15,32-47") is in root/../node/node0/cpulist. */
 static void add_node(ps_topology *t, const char *root, int node)
 {
     char path[512];
@@ -80,7 +80,7 @@ static void add_node(ps_topology *t, const char *root, int node)
 
 static int compare(const void *a, const void *b)
 {
-    const ps_place *p = a, *q = b;
+    const ps_cpu *p = a, *q = b; /* by package, node, core, CPU */
 
     if (p->package != q->package)
         return p->package < q->package ? -1 : 1;
@@ -100,7 +100,7 @@ int ps_topology_read(ps_topology *out, const char *root, const ps_cpus *cpus, ps
         return -1;
     for (int cpu = 0; cpu < PS_MAX_CPUS; cpu++)
         if (ps_cpus_has(cpus, cpu))
-            t.at[t.n++] = (ps_place){cpu, first_number(root, cpu, "thread_siblings_list", cpu), 0,
+            t.at[t.n++] = (ps_cpu){cpu, first_number(root, cpu, "thread_siblings_list", cpu), 0,
                                      first_number(root, cpu, "physical_package_id", 0)};
     for (int node = 0; node < MAX_NODES; node++)
         add_node(&t, root, node);

@@ -1,4 +1,4 @@
-/* utf8.c - sequences, as RFC 3629 defines them. */
+/* utf8.c - UTF-8 sequences as RFC 3629 defines them. */
 #include "patchsweep/utf8.h"
 
 #include <stdio.h>

@@ -236,9 +236,9 @@ static void asked_for(void)
     for (size_t i = 0; i < sizeof not_asked / sizeof *not_asked; i++)
         CHECK(!ps_binding_asked_by_variable(not_asked[i]));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        CHECK(ps_binding_asked_by_word(words[i]));
+        CHECK(ps_binding_asked_by_argument(words[i]));
     for (size_t i = 0; i < sizeof other_words / sizeof *other_words; i++)
-        CHECK(!ps_binding_asked_by_word(other_words[i]));
+        CHECK(!ps_binding_asked_by_argument(other_words[i]));
 }
 
 static void omp_num_threads(void)
@@ -274,7 +274,7 @@ static void words(void)
         CHECK_STR(c.advice[i], "");
     ps_cores_describe(&c, nodes, 3);
     CHECK_STR(c.text, "3 ranks on 2 nodes, 16-32 cores and 16-30 threads each");
-    CHECK(strstr(c.advice[IDLE], "1 core of 64 on n1 (and other nodes) idle") && strstr(c.advice[IDLE], "slot:PE=32"));
+    CHECK(strstr(c.advice[IDLE], "1 core of 64 idle on n1 (and other nodes)") && strstr(c.advice[IDLE], "slot:PE=32"));
     CHECK(strstr(c.advice[TOO_MANY], "OMP_NUM_THREADS=30") && strstr(c.advice[TOO_MANY], "the 16 cores of a rank on n2"));
     CHECK(strstr(c.advice[TOO_FEW], "OMP_NUM_THREADS=30") && strstr(c.advice[TOO_FEW], "n1"));
     ps_cores_describe(&c, shared, 3);
@@ -285,7 +285,7 @@ static void words(void)
         shared[i].node_cores = 8;
     ps_cores_describe(&c, shared, 3);
     CHECK(strstr(c.advice[SAME], "on n1 are bound to the same cores"));
-    CHECK(strstr(c.advice[IDLE], "6 cores of 8 on n1 idle"));
+    CHECK(strstr(c.advice[IDLE], "6 cores of 8 idle on n1"));
 }
 
 /* ---- here ---- */
