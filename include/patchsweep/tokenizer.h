@@ -30,7 +30,7 @@ typedef struct ps_tokens {
     size_t n, cap;
 } ps_tokens;
 
-/* Load `path` (a tokenizer.json).  PS_EINPUT names the file and the section that is not supported. */
+/* Load `path` (a tokenizer.json).  PS_EINPUT names the file and the field that is not supported. */
 int ps_tokenizer_open(ps_tokenizer **out, const char *path, ps_err *err);
 void ps_tokenizer_close(ps_tokenizer *tokenizer);
 

@@ -1,7 +1,7 @@
 /*
- * added.c - finding added tokens: the leftmost, and of several there the longest.
+ * added.c - find added tokens: the leftmost match, and of several there the longest.
  *
- * Most files have a few hundred; files with codes for sound or pictures have a hundred thousand.  So texts
+ * Most files have a few hundred added tokens.  Files with codes for sound or images have a hundred thousand, so texts
  * are hashed, and ids and patterns are sorted.
  */
 #include "added.h"
@@ -15,61 +15,61 @@
 
 typedef struct token {
     char *text;    /* what it decodes to */
-    char *pattern; /* the text to look for, normalized where it is matched so */
+    char *pattern; /* the text to look for; normalized if `normalized` */
     size_t n;      /* bytes of pattern */
     int32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
-    const struct token *prefix; /* the longest other whose pattern this one's begins with, or NULL */
+    const struct token *prefix; /* the token with the longest pattern that is a proper prefix of this one's, or NULL */
 } token;
 
 /* Tokens in the order of their patterns. */
 typedef struct sorted {
     token **at; /* [n] */
     size_t n;
-    bool begins[256]; /* does a pattern begin with this byte? */
+    bool begins[256]; /* whether a pattern begins with this byte */
 } sorted;
 
 struct ps_added {
     token *tokens;
-    size_t n;       /* of those read so far */
-    int32_t next_id; /* of the next that the vocabulary does not have */
-    ps_vocab *texts; /* the place among tokens of each text */
+    size_t n;        /* tokens read so far */
+    int32_t next_id; /* the id of the next token that the vocabulary does not have */
+    ps_vocab *texts; /* from a token's text to its index in `tokens` */
     token **by_id;   /* [n], sorted */
     sorted patterns[2]; /* by normalized */
 };
 
 /* ---- loading ---- */
 
-static int load_token(const ps_part *part, token *t, ps_err *err)
+static int load_token(const ps_field *field, token *t, ps_err *err)
 {
     static const char *const keys[] = {"id", "content", "single_word", "lstrip", "rstrip",
                                        "normalized", "special", NULL};
     const char *content;
 
-    if (ps_part_want(part, PS_JSON_OBJECT, err) < 0 || ps_part_keys(part, keys, err) < 0 ||
-        ps_part_int(part, "id", PS_VOCAB_MAX_ID, &t->id, err) < 0 ||
-        ps_part_string(part, "content", &content, err) < 0 ||
-        ps_part_bool(part, "single_word", &t->single_word, err) < 0 ||
-        ps_part_bool(part, "lstrip", &t->lstrip, err) < 0 ||
-        ps_part_bool(part, "rstrip", &t->rstrip, err) < 0 ||
-        ps_part_bool(part, "normalized", &t->normalized, err) < 0 ||
-        ps_part_bool(part, "special", &t->special, err) < 0)
+    if (ps_field_want(field, PS_JSON_OBJECT, err) < 0 || ps_field_keys(field, keys, err) < 0 ||
+        ps_field_int(field, "id", PS_VOCAB_MAX_ID, &t->id, err) < 0 ||
+        ps_field_string(field, "content", &content, err) < 0 ||
+        ps_field_bool(field, "single_word", &t->single_word, err) < 0 ||
+        ps_field_bool(field, "lstrip", &t->lstrip, err) < 0 ||
+        ps_field_bool(field, "rstrip", &t->rstrip, err) < 0 ||
+        ps_field_bool(field, "normalized", &t->normalized, err) < 0 ||
+        ps_field_bool(field, "special", &t->special, err) < 0)
         return -1;
     if (!*content)
-        return ps_part_refuse(part, err, "has empty content");
+        return ps_field_refuse(field, err, "has empty content");
     t->text = ps_strdup(content, err);
     return t->text ? 0 : -1;
 }
 
 static token *by_text(const ps_added *a, const char *text)
 {
-    int32_t place = ps_vocab_find(a->texts, text, strlen(text));
+    int32_t i = ps_vocab_find(a->texts, text, strlen(text));
 
-    return place < 0 ? NULL : &a->tokens[place];
+    return i < 0 ? NULL : &a->tokens[i];
 }
 
-/* The package numbers added tokens itself; the file must have the same number. */
-static int check_id(ps_added *a, const token *t, const ps_part *part, const ps_vocab *vocab, ps_err *err)
+/* Check that the file gives the token the id that the `tokenizers` package would give it. */
+static int check_id(ps_added *a, const token *t, const ps_field *field, const ps_vocab *vocab, ps_err *err)
 {
     const token *before = by_text(a, t->text);
     int32_t id = before ? before->id : ps_vocab_find(vocab, t->text, strlen(t->text));
@@ -79,13 +79,13 @@ static int check_id(ps_added *a, const token *t, const ps_part *part, const ps_v
         id = a->next_id++;
     ps_printable(shown, sizeof shown, t->text);
     if (id != t->id)
-        return ps_part_refuse(part, err, "'%s' has id %d here, and the tokenizers package would give it %d",
-                              shown, (int)t->id, (int)id);
+        return ps_field_refuse(field, err, "'%s' has id %d here, and the tokenizers package would give it %d",
+                               shown, (int)t->id, (int)id);
     const char *piece = ps_vocab_piece(vocab, id);
     if (!piece || !strcmp(piece, t->text))
         return 0;
     ps_printable(other, sizeof other, piece);
-    return ps_part_refuse(part, err, "id %d is '%s' here and '%s' in the vocabulary", (int)id, shown, other);
+    return ps_field_refuse(field, err, "id %d is '%s' here and '%s' in the vocabulary", (int)id, shown, other);
 }
 
 static int make_pattern(token *t, const ps_normalizer *normalizer, ps_err *err)
@@ -110,13 +110,13 @@ static void release(token *t)
     ps_free(t->pattern);
 }
 
-/* Read one; of two with the same text the later one counts. */
-static int add_token(ps_added *a, const ps_part *part, const ps_vocab *vocab, const ps_normalizer *normalizer,
+/* Read one token.  Of two with the same text, the later replaces the earlier. */
+static int add_token(ps_added *a, const ps_field *field, const ps_vocab *vocab, const ps_normalizer *normalizer,
                      ps_err *err)
 {
     token t = {0};
 
-    if (load_token(part, &t, err) < 0 || check_id(a, &t, part, vocab, err) < 0 ||
+    if (load_token(field, &t, err) < 0 || check_id(a, &t, field, vocab, err) < 0 ||
         make_pattern(&t, normalizer, err) < 0) {
         release(&t);
         return -1;
@@ -146,8 +146,8 @@ static bool begins_with(const char *s, size_t n, const token *t)
     return t->n <= n && !memcmp(s, t->pattern, t->n);
 }
 
-/* Sort those of one kind, and find each one's prefix: it is the one before, or among that one's prefixes. */
-static int sort_patterns(ps_added *a, bool normalized, const ps_part *list, ps_err *err)
+/* Sort the tokens of one kind by pattern, and find each one's prefix: the token before it, or a prefix of that one. */
+static int sort_patterns(ps_added *a, bool normalized, const ps_field *list, ps_err *err)
 {
     sorted *s = &a->patterns[normalized];
 
@@ -164,8 +164,8 @@ static int sort_patterns(ps_added *a, bool normalized, const ps_part *list, ps_e
         token *t = s->at[i];
         const token *before = s->at[i - 1];
         if (before->n == t->n && !memcmp(before->pattern, t->pattern, t->n))
-            return ps_part_refuse(list, err, "ids %d and %d are the same text once normalized", (int)before->id,
-                                  (int)t->id);
+            return ps_field_refuse(list, err, "ids %d and %d are the same text once normalized", (int)before->id,
+                                   (int)t->id);
         while (before && !begins_with(t->pattern, t->n, before))
             before = before->prefix;
         t->prefix = before;
@@ -180,7 +180,7 @@ static int by_number(const void *left, const void *right)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static int sort_all(ps_added *a, const ps_part *list, ps_err *err)
+static int sort_all(ps_added *a, const ps_field *list, ps_err *err)
 {
     if (!(a->by_id = ps_malloc(a->n, sizeof *a->by_id, err)))
         return -1;
@@ -191,26 +191,26 @@ static int sort_all(ps_added *a, const ps_part *list, ps_err *err)
     return sort_patterns(a, false, list, err) < 0 ? -1 : sort_patterns(a, true, list, err);
 }
 
-static int load_all(ps_added *a, const ps_part *list, const ps_vocab *vocab, const ps_normalizer *normalizer,
+static int load_all(ps_added *a, const ps_field *list, const ps_vocab *vocab, const ps_normalizer *normalizer,
                     ps_err *err)
 {
     size_t i = 0, n = 0, bytes = 1;
 
-    if (ps_part_want(list, PS_JSON_ARRAY, err) < 0)
+    if (ps_field_want(list, PS_JSON_ARRAY, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node), n++)
         bytes += strlen(ps_json_string(ps_json_get(node, "content"))) + 1;
     if (!(a->tokens = ps_calloc(n, sizeof *a->tokens, err)) || ps_vocab_build(&a->texts, n, bytes, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(list->node); node; node = ps_json_next(node)) {
-        ps_part at = ps_part_at(list, node, i++);
+        ps_field at = ps_field_at(list, node, i++);
         if (add_token(a, &at, vocab, normalizer, err) < 0)
             return -1;
     }
     return sort_all(a, list, err);
 }
 
-int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
+int ps_added_load(ps_added **out, const ps_field *list, const ps_vocab *vocab,
                   const ps_normalizer *normalizer, ps_err *err)
 {
     ps_added *a = ps_calloc(1, sizeof *a, err);
@@ -218,7 +218,7 @@ int ps_added_load(ps_added **out, const ps_part *list, const ps_vocab *vocab,
     if (!a)
         return -1;
     a->next_id = (int32_t)ps_vocab_count(vocab);
-    if (!ps_part_empty(list) && load_all(a, list, vocab, normalizer, err) < 0) {
+    if (!ps_field_empty(list) && load_all(a, list, vocab, normalizer, err) < 0) {
         ps_added_free(a);
         return -1;
     }
@@ -277,8 +277,8 @@ int32_t ps_added_size(const ps_added *a)
 /* ---- finding ---- */
 
 /*
- * The longest token at `at`, or NULL.  Of the patterns that sort before the text, the last begins with
- * every pattern that the text begins with.
+ * The longest token at `at`, or NULL.  Every pattern that the text begins with is a prefix of the last pattern that
+ * sorts before the text, or that pattern itself.
  */
 static const token *match(const ps_added *a, bool normalized, const ps_aligned *text, size_t at)
 {
@@ -303,7 +303,7 @@ static const token *match(const ps_added *a, bool normalized, const ps_aligned *
     return best;
 }
 
-/* The character that ends before `end`, and where it begins. */
+/* Decode the character that ends at `end`, and set *start to where it begins. */
 static uint32_t character_before(const ps_aligned *text, size_t end, size_t *start)
 {
     int len;
@@ -323,9 +323,11 @@ static bool stands_alone(const ps_aligned *text, size_t start, size_t end)
            (end == text->n || !ps_is_word(ps_utf8_decode(text->bytes + end, &len)));
 }
 
-/* Extend a match by the spaces around it that its token strips.  Spaces taken by the match before stay with that
- * match, even where this one lies among them; then nothing is left of this one.  *spaces is where the spaces of the
- * match before end, so that matches of spaces do not all scan the same ones. */
+/*
+ * Extend a match by the spaces around it that its token strips.  With lstrip it takes no text before `taken`, which
+ * belongs to the match before, and so it may become empty.  *spaces is where the last scan over spaces ended.  A scan
+ * that would begin before that point continues there, so that many matches of spaces do not scan the same ones again.
+ */
 static void strip(const token *t, const ps_aligned *text, size_t taken, size_t *spaces, size_t *start, size_t *end)
 {
     size_t before;

@@ -1,4 +1,4 @@
-/* aligned.c - bytes and their origins, growing together. */
+/* aligned.c - bytes and their origins, in two vectors that grow together. */
 #include "aligned.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ static int reserve(ps_aligned *text, size_t more, ps_err *err)
 {
     if (text->n + more <= text->cap)
         return 0;
-    if (more > INT32_MAX - text->n) /* bpe.c counts in 32 bits */
+    if (more > INT32_MAX - text->n) /* bpe.c uses 32-bit offsets */
         return ps_err_set(err, PS_EINPUT, "a text of 2^31 bytes or more cannot be tokenized; give token ids instead");
     size_t cap = text->cap ? text->cap : 64;
     while (cap < text->n + more)

@@ -1,10 +1,10 @@
 /*
- * bpe.c - merging, in the order in which the `tokenizers` package merges.
+ * bpe.c - merge, in the order in which the `tokenizers` package merges.
  *
- * Three quirks of the package decide ids in rare cases, and are kept:
- *   - a stale candidate still merges where its place now holds another pair with the same result;
- *   - characters without a token are dropped where there is neither byte fallback nor an unknown token;
- *   - a pending unknown token comes after the byte tokens that follow it.
+ * Three quirks of the package decide ids in rare cases, and are reproduced:
+ *   - a stale candidate still merges if another pair with the same result is now at its position;
+ *   - a character without a token is dropped if there is neither byte fallback nor an unknown token;
+ *   - a pending unknown token is placed after the byte tokens that follow it in the text.
  */
 #include "bpe.h"
 
@@ -20,15 +20,15 @@ struct ps_bpe {
     ps_vocab *vocab;
     ps_merges *merges;
     char *unk;       /* the unknown token's string, or NULL */
-    int32_t unk_id;  /* -1: not in the vocabulary, an error once it is needed */
-    int32_t byte_id[256]; /* of "<0x00>".."<0xFF>"; -1: not there */
+    int32_t unk_id;  /* its id; -1: not in the vocabulary, which is an error once it is needed */
+    int32_t byte_id[256]; /* the ids of "<0x00>".."<0xFF>"; -1: none */
     bool fuse_unk, byte_fallback, ignore_merges;
 };
 
 typedef struct ps_symbol {
     int32_t id;
     int32_t prev, next; /* -1: none */
-    uint32_t n;         /* bytes; 0: merged into its left neighbour */
+    uint32_t n;         /* bytes; 0: merged into the symbol on its left */
 } symbol;
 
 typedef struct ps_merge_at {
@@ -118,7 +118,7 @@ static int add(ps_bpe_scratch *w, int32_t id, size_t n, ps_err *err)
     return 0;
 }
 
-/* Bytes of the unknown token that is not added yet; 0: none. */
+/* Add the pending unknown token, if any.  *pending: its bytes. */
 static int flush(const ps_bpe *bpe, ps_bpe_scratch *w, size_t *pending, ps_err *err)
 {
     size_t n = *pending;
@@ -127,6 +127,7 @@ static int flush(const ps_bpe *bpe, ps_bpe_scratch *w, size_t *pending, ps_err *
     return n ? add(w, bpe->unk_id, n, err) : 0;
 }
 
+/* Whether byte fallback has a token for each of these bytes. */
 static bool has_bytes(const ps_bpe *bpe, const char *s, int len)
 {
     for (int i = 0; i < len; i++)
@@ -135,7 +136,7 @@ static bool has_bytes(const ps_bpe *bpe, const char *s, int len)
     return bpe->byte_fallback;
 }
 
-/* A character that is no token of its own. */
+/* Add a character without a token of its own: as bytes, or to the pending unknown token. */
 static int add_foreign(const ps_bpe *bpe, ps_bpe_scratch *w, const char *s, int len, size_t *pending,
                        ps_err *err)
 {
@@ -159,7 +160,8 @@ static int add_foreign(const ps_bpe *bpe, ps_bpe_scratch *w, const char *s, int 
     return 0;
 }
 
-static int characters(const ps_bpe *bpe, ps_bpe_scratch *w, const char *s, size_t n, ps_err *err)
+/* Split s[n] into symbols, a character each where the vocabulary has it. */
+static int split(const ps_bpe *bpe, ps_bpe_scratch *w, const char *s, size_t n, ps_err *err)
 {
     size_t pending = 0;
 
@@ -194,7 +196,7 @@ int ps_bpe_encode(const ps_bpe *bpe, ps_bpe_scratch *scratch, const ps_aligned *
 
     if (whole >= 0)
         return emit(text, start, n, whole, out, err);
-    if (characters(bpe, scratch, s, n, err) < 0 || merge_all(bpe, scratch, err) < 0)
+    if (split(bpe, scratch, s, n, err) < 0 || merge_all(bpe, scratch, err) < 0)
         return -1;
     for (size_t i = 0; i < scratch->n; i++) {
         const symbol *at = scratch->symbols + i;
@@ -214,12 +216,12 @@ void ps_bpe_scratch_release(ps_bpe_scratch *scratch)
 
 /* ---- loading ---- */
 
-static int load_vocab(ps_bpe *bpe, const ps_part *model, ps_err *err)
+static int load_vocab(ps_bpe *bpe, const ps_field *model, ps_err *err)
 {
-    ps_part list = ps_part_get(model, "vocab");
+    ps_field list = ps_field_get(model, "vocab");
     size_t n = 0, bytes = 1;
 
-    if (ps_part_want(&list, PS_JSON_OBJECT, err) < 0)
+    if (ps_field_want(&list, PS_JSON_OBJECT, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node), n++)
         bytes += strlen(ps_json_key(node)) + 1;
@@ -230,8 +232,8 @@ static int load_vocab(ps_bpe *bpe, const ps_part *model, ps_err *err)
         if (!ps_json_int(node, &id) || id < 0 || id > PS_VOCAB_MAX_ID) {
             char shown[80];
             ps_printable(shown, sizeof shown, ps_json_key(node));
-            return ps_part_refuse(&list, err, "the id of '%s' is not a whole number from 0 to %d", shown,
-                                  PS_VOCAB_MAX_ID);
+            return ps_field_refuse(&list, err, "the id of '%s' is not a whole number from 0 to %d", shown,
+                                   PS_VOCAB_MAX_ID);
         }
         if (ps_vocab_add(bpe->vocab, ps_json_key(node), (int32_t)id, err) < 0)
             return -1;
@@ -239,67 +241,68 @@ static int load_vocab(ps_bpe *bpe, const ps_part *model, ps_err *err)
     return 0;
 }
 
-static int refuse_set(const ps_part *model, ps_err *err)
+/* Refuse settings that are not implemented and change ids. */
+static int refuse_settings(const ps_field *model, ps_err *err)
 {
     static const char *const texts[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    ps_part dropout = ps_part_get(model, "dropout");
+    ps_field dropout = ps_field_get(model, "dropout");
 
-    if (!ps_part_empty(&dropout) &&
+    if (!ps_field_empty(&dropout) &&
         (!ps_json_is(dropout.node, PS_JSON_NUMBER) || ps_json_double(dropout.node) != 0))
-        return ps_part_refuse(&dropout, err, "is set, so that ids would be random; set it to null");
+        return ps_field_refuse(&dropout, err, "is set, so that ids would be random; set it to null");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        ps_part part = ps_part_get(model, texts[i]);
+        ps_field field = ps_field_get(model, texts[i]);
         const char *s;
-        if (ps_part_empty(&part))
+        if (ps_field_empty(&field))
             continue;
-        if (ps_part_string(model, texts[i], &s, err) < 0)
+        if (ps_field_string(model, texts[i], &s, err) < 0)
             return -1;
         if (*s)
-            return ps_part_refuse(&part, err, "is not supported; give token ids instead");
+            return ps_field_refuse(&field, err, "is not supported; give token ids instead");
     }
     return 0;
 }
 
-static int load_unk(ps_bpe *bpe, const ps_part *model, ps_err *err)
+static int load_unk(ps_bpe *bpe, const ps_field *model, ps_err *err)
 {
-    ps_part part = ps_part_get(model, "unk_token");
+    ps_field field = ps_field_get(model, "unk_token");
     const char *s;
 
     bpe->unk_id = -1;
-    if (ps_part_empty(&part))
+    if (ps_field_empty(&field))
         return 0;
-    if (ps_part_string(model, "unk_token", &s, err) < 0 || !(bpe->unk = ps_strdup(s, err)))
+    if (ps_field_string(model, "unk_token", &s, err) < 0 || !(bpe->unk = ps_strdup(s, err)))
         return -1;
     bpe->unk_id = ps_vocab_find(bpe->vocab, s, strlen(s));
     return 0;
 }
 
-static int load_settings(ps_bpe *bpe, const ps_part *model, ps_err *err)
+static int load_settings(ps_bpe *bpe, const ps_field *model, ps_err *err)
 {
     static const char *const keys[] = {
         "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
         "byte_fallback", "ignore_merges", "vocab", "merges", NULL};
     static const char *const types[] = {"BPE", NULL};
-    ps_part type = ps_part_get(model, "type");
+    ps_field type = ps_field_get(model, "type");
     int which;
 
-    if (ps_part_want(model, PS_JSON_OBJECT, err) < 0)
+    if (ps_field_want(model, PS_JSON_OBJECT, err) < 0)
         return -1;
-    /* files from before the key was written are BPE where they look like it */
-    if (type.node && ps_part_type(model, types, &which, err) < 0)
+    /* old files have no type; they are taken for BPE if they have its keys */
+    if (type.node && ps_field_type(model, types, &which, err) < 0)
         return -1;
-    if (ps_part_keys(model, keys, err) < 0 || refuse_set(model, err) < 0 ||
-        ps_part_bool_or(model, "fuse_unk", &bpe->fuse_unk, err) < 0 ||
-        ps_part_bool_or(model, "byte_fallback", &bpe->byte_fallback, err) < 0 ||
-        ps_part_bool_or(model, "ignore_merges", &bpe->ignore_merges, err) < 0)
+    if (ps_field_keys(model, keys, err) < 0 || refuse_settings(model, err) < 0 ||
+        ps_field_bool_or(model, "fuse_unk", &bpe->fuse_unk, err) < 0 ||
+        ps_field_bool_or(model, "byte_fallback", &bpe->byte_fallback, err) < 0 ||
+        ps_field_bool_or(model, "ignore_merges", &bpe->ignore_merges, err) < 0)
         return -1;
     return 0;
 }
 
-int ps_bpe_load(ps_bpe **out, const ps_part *model, ps_err *err)
+int ps_bpe_load(ps_bpe **out, const ps_field *model, ps_err *err)
 {
     ps_bpe *bpe = ps_calloc(1, sizeof *bpe, err);
-    ps_part merges = ps_part_get(model, "merges");
+    ps_field merges = ps_field_get(model, "merges");
 
     if (!bpe)
         return -1;

@@ -1,9 +1,9 @@
 /*
  * bpe.h - the model of a tokenizer.json: a vocabulary and an ordered list of merges.
  *
- * A piece of text starts as its characters; the adjacent pair with the lowest rank is merged until no
- * pair is in the list.  A heap holds the candidates: a piece of n
- * characters costs O(n log n), whatever its text.
+ * A piece of text is split into its characters.  Then the adjacent pair with the lowest rank is merged, again and again,
+ * until no pair is in the list.  The candidates are kept in a heap, so a piece of n characters costs O(n log n) in the
+ * worst case.
  */
 #ifndef PATCHSWEEP_TOKENIZER_BPE_H
 #define PATCHSWEEP_TOKENIZER_BPE_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "aligned.h"
-#include "tokenizer_part.h"
+#include "field.h"
 #include "vocab.h"
 
 #include "patchsweep/err.h"
@@ -20,7 +20,7 @@
 
 typedef struct ps_bpe ps_bpe;
 
-/* Scratch memory of an encoding; starts as {0}, serves any number of pieces. */
+/* Scratch memory.  Starts as {0}, and may be used for any number of pieces. */
 typedef struct ps_bpe_scratch {
     struct ps_symbol *symbols;
     size_t n, cap;
@@ -28,7 +28,7 @@ typedef struct ps_bpe_scratch {
     size_t n_heap, heap_cap;
 } ps_bpe_scratch;
 
-int ps_bpe_load(ps_bpe **out, const ps_part *model, ps_err *err);
+int ps_bpe_load(ps_bpe **out, const ps_field *model, ps_err *err);
 void ps_bpe_free(ps_bpe *bpe);
 const ps_vocab *ps_bpe_vocab(const ps_bpe *bpe);
 

@@ -1,8 +1,8 @@
 /*
  * byte_level.h - GPT-2's alphabet: each byte as one printable character.
  *
- * The 188 bytes that are printable in Latin-1 stand for themselves; the 68 others are numbered from
- * U+0100 on, in order, so that a space is U+0120 and a newline U+010A.
+ * The 188 bytes that are printable in Latin-1 represent themselves.  The 68 others are numbered from U+0100 on, in
+ * order: a space is U+0120, a newline U+010A.
  */
 #ifndef PATCHSWEEP_TOKENIZER_BYTE_LEVEL_H
 #define PATCHSWEEP_TOKENIZER_BYTE_LEVEL_H

@@ -1,6 +1,8 @@
 /*
- * decoder.c - a piece back to text.  Bytes that are not UTF-8 become U+FFFD, one for each
- * maximal part of a character, as Rust's from_utf8_lossy does (Unicode's substitution of maximal subparts).
+ * decoder.c - from a piece back to text.
+ *
+ * Bytes that are not UTF-8 become U+FFFD, one for each maximal part of a character, as in Rust's from_utf8_lossy
+ * (Unicode's substitution of maximal subparts).
  */
 #include "decoder.h"
 
@@ -19,75 +21,75 @@ static const char *const step_names[] = {"Sequence", "ByteLevel", "Metaspace", "
 
 typedef struct step {
     enum step_type type;
-    char *what, *with;   /* Replace; Strip and Metaspace: what */
-    int32_t start, stop; /* Strip: at most so many from either end */
-    bool drop_first;     /* Metaspace: marks of the first token vanish */
+    char *what, *with;   /* Replace: both; Strip and Metaspace: what */
+    int32_t start, stop; /* Strip: how many to remove at most from the start and from the end */
+    bool drop_first;     /* Metaspace: remove the marks of the first token */
 } step;
 
 struct ps_decoder {
     step steps[MAX_STEPS];
     size_t n;
-    size_t growth; /* ps_part_grow()'s */
+    size_t growth; /* for ps_field_grow() */
 };
 
 /* ---- loading ---- */
 
-static int load_strip(const ps_part *part, step *s, ps_err *err)
+static int load_strip(const ps_field *field, step *s, ps_err *err)
 {
     static const char *const keys[] = {"type", "content", "start", "stop", NULL};
     char what[5];
     int n;
 
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_char(part, "content", what, &n, err) < 0 ||
-        ps_part_int(part, "start", 1 << 20, &s->start, err) < 0 ||
-        ps_part_int(part, "stop", 1 << 20, &s->stop, err) < 0)
+    if (ps_field_keys(field, keys, err) < 0 || ps_field_char(field, "content", what, &n, err) < 0 ||
+        ps_field_int(field, "start", 1 << 20, &s->start, err) < 0 ||
+        ps_field_int(field, "stop", 1 << 20, &s->stop, err) < 0)
         return -1;
     s->what = ps_strndup(what, (size_t)n, err);
     return s->what ? 0 : -1;
 }
 
-static int load_metaspace(const ps_part *part, step *s, ps_err *err)
+static int load_metaspace(const ps_field *field, step *s, ps_err *err)
 {
     static const char *const keys[] = {"type", "replacement", "prepend_scheme", "add_prefix_space",
                                        "split", "str_rep", NULL};
-    ps_part scheme = ps_part_get(part, "prepend_scheme");
+    ps_field scheme = ps_field_get(field, "prepend_scheme");
     char what[5];
     int n;
 
     s->drop_first = true;
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_char(part, "replacement", what, &n, err) < 0 ||
-        ps_part_bool_or(part, "add_prefix_space", &s->drop_first, err) < 0)
+    if (ps_field_keys(field, keys, err) < 0 || ps_field_char(field, "replacement", what, &n, err) < 0 ||
+        ps_field_bool_or(field, "add_prefix_space", &s->drop_first, err) < 0)
         return -1;
-    if (!ps_part_empty(&scheme))
+    if (!ps_field_empty(&scheme))
         s->drop_first = strcmp(ps_json_string(scheme.node), "never") != 0;
     s->what = ps_strndup(what, (size_t)n, err);
     return s->what ? 0 : -1;
 }
 
-static int load_step(void *context, const ps_part *part, int type, ps_err *err)
+static int load_step(void *context, const ps_field *field, int type, ps_err *err)
 {
     static const char *const plain[] = {"type", "add_prefix_space", "trim_offsets", "use_regex", NULL};
     ps_decoder *d = context;
 
     if (d->n == MAX_STEPS)
-        return ps_part_refuse(part, err, "is the ninth step; eight are supported");
+        return ps_field_refuse(field, err, "is the ninth step; eight are supported");
     step *s = &d->steps[d->n++];
     s->type = (enum step_type)type;
-    return type == STEP_REPLACE     ? ps_part_replace(part, &s->what, &s->with, &d->growth, err)
-           : type == STEP_STRIP     ? load_strip(part, s, err)
-           : type == STEP_METASPACE ? load_metaspace(part, s, err)
-                                    : ps_part_keys(part, plain, err);
+    return type == STEP_REPLACE     ? ps_field_replace(field, &s->what, &s->with, &d->growth, err)
+           : type == STEP_STRIP     ? load_strip(field, s, err)
+           : type == STEP_METASPACE ? load_metaspace(field, s, err)
+                                    : ps_field_keys(field, plain, err);
 }
 
-int ps_decoder_load(ps_decoder **out, const ps_part *part, ps_err *err)
+int ps_decoder_load(ps_decoder **out, const ps_field *field, ps_err *err)
 {
     *out = NULL;
-    if (ps_part_empty(part))
+    if (ps_field_empty(field))
         return 0;
     ps_decoder *d = ps_calloc(1, sizeof *d, err);
     if (!d)
         return -1;
-    if (ps_part_steps(part, step_names, "decoders", load_step, d, err) < 0) {
+    if (ps_field_steps(field, step_names, "decoders", load_step, d, err) < 0) {
         ps_decoder_free(d);
         return -1;
     }
@@ -108,7 +110,7 @@ void ps_decoder_free(ps_decoder *d)
 
 /* ---- running ---- */
 
-/* Bytes of the longest beginning of a character at s[0..n), s[0] being no whole one. */
+/* The length of the longest proper beginning of a character at s[0..n), which begins with no valid character. */
 static size_t broken_part(const char *s, size_t n)
 {
     static const unsigned char low[] = {[0xe0 - 0xe0] = 0xa0, [0xf0 - 0xe0] = 0x90};
@@ -138,7 +140,7 @@ static void add_lossy(ps_text *out, const char *s, size_t n)
     }
 }
 
-/* The alphabet's characters back to bytes; a piece with any other character stands for itself. */
+/* Map the alphabet's characters back to bytes.  A piece with any other character is appended as it is. */
 static void byte_level(const char *piece, size_t n, ps_text *out)
 {
     ps_text bytes = {0};
@@ -178,11 +180,11 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-/* "<0x0A>" to its byte, which is a character of its own below 0x80 only. */
+/* Map "<0x0A>" to its byte.  A byte from 0x80 on is no character by itself, and becomes U+FFFD. */
 static void byte_fallback(const char *s, size_t n, ps_text *out)
 {
     bool framed = n == 6 && !memcmp(s, "<0x", 3) && s[5] == '>';
-    int high = !framed ? -1 : s[3] == '+' ? 0 : hex_digit(s[3]); /* Rust's parser takes +A for 0A */
+    int high = !framed ? -1 : s[3] == '+' ? 0 : hex_digit(s[3]); /* Rust's parser reads +A as 0A */
     int low = framed ? hex_digit(s[4]) : -1;
     char c = (char)(high * 16 + low);
 
@@ -221,7 +223,7 @@ static void run_step(const step *st, const char *s, size_t n, ps_text *out)
     case STEP_STRIP:
         strip(st, s, n, out);
         break;
-    case STEP_FUSE: /* one token is fused already */
+    case STEP_FUSE: /* joins tokens; here there is one */
     case STEP_SEQUENCE:
         ps_text_add(out, s, n);
         break;

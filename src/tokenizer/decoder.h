@@ -7,14 +7,14 @@
 #define PATCHSWEEP_TOKENIZER_DECODER_H
 
 #include "patchsweep/text.h"
-#include "tokenizer_part.h"
+#include "field.h"
 
 typedef struct ps_decoder ps_decoder;
 
-/* *out NULL where `part` is absent or null: a token decodes to its piece. */
-int ps_decoder_load(ps_decoder **out, const ps_part *part, ps_err *err);
+/* Load the decoder.  *out is NULL if `field` is absent or null: then a token decodes to its piece. */
+int ps_decoder_load(ps_decoder **out, const ps_field *field, ps_err *err);
 void ps_decoder_free(ps_decoder *decoder);
-/* Append what the single token with this piece decodes to. */
+/* Append what a single token with this piece decodes to. */
 void ps_decoder_run(const ps_decoder *decoder, const char *piece, ps_text *out);
 
 #endif

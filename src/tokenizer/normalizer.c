@@ -1,4 +1,4 @@
-/* normalizer.c - steps over aligned text, one after the other. */
+/* normalizer.c - run the steps over aligned text, one after another. */
 #include "normalizer.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #define MAX_STEPS 8
 #define MAX_PREPEND 16
-#define NFC_GROWTH 3 /* of UTF-8, by Unicode's own promise (UAX #15) */
+#define NFC_GROWTH 3 /* how much longer UTF-8 may get at most, as Unicode guarantees (UAX #15) */
 
 enum step_type { STEP_SEQUENCE, STEP_NFC, STEP_PREPEND, STEP_REPLACE };
 static const char *const step_names[] = {"Sequence", "NFC", "Prepend", "Replace", NULL};
@@ -21,48 +21,48 @@ typedef struct step {
 struct ps_normalizer {
     step steps[MAX_STEPS];
     size_t n;
-    size_t growth; /* ps_part_grow()'s */
+    size_t growth; /* for ps_field_grow() */
 };
 
 /* ---- loading ---- */
 
-static int load_prepend(const ps_part *part, step *s, ps_err *err)
+static int load_prepend(const ps_field *field, step *s, ps_err *err)
 {
     static const char *const keys[] = {"type", "prepend", NULL};
     const char *with;
 
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_string(part, "prepend", &with, err) < 0)
+    if (ps_field_keys(field, keys, err) < 0 || ps_field_string(field, "prepend", &with, err) < 0)
         return -1;
-    if (strlen(with) > MAX_PREPEND) /* it may stand before each stretch of a text */
-        return ps_part_refuse(part, err, "prepends more than %d bytes; give token ids instead", MAX_PREPEND);
+    if (strlen(with) > MAX_PREPEND) /* it may be added to each stretch of a text */
+        return ps_field_refuse(field, err, "prepends more than %d bytes; give token ids instead", MAX_PREPEND);
     s->with = ps_strdup(with, err);
     return s->with ? 0 : -1;
 }
 
-static int load_step(void *context, const ps_part *part, int type, ps_err *err)
+static int load_step(void *context, const ps_field *field, int type, ps_err *err)
 {
     static const char *const nfc_keys[] = {"type", NULL};
     ps_normalizer *n = context;
 
     if (n->n == MAX_STEPS)
-        return ps_part_refuse(part, err, "is the ninth step; eight are supported");
+        return ps_field_refuse(field, err, "is the ninth step; eight are supported");
     step *s = &n->steps[n->n++];
     s->type = (enum step_type)type;
-    return type == STEP_PREPEND   ? load_prepend(part, s, err)
-           : type == STEP_REPLACE ? ps_part_replace(part, &s->what, &s->with, &n->growth, err)
-           : ps_part_keys(part, nfc_keys, err) < 0 ? -1
-                                  : ps_part_grow(part, NFC_GROWTH, &n->growth, err);
+    return type == STEP_PREPEND   ? load_prepend(field, s, err)
+           : type == STEP_REPLACE ? ps_field_replace(field, &s->what, &s->with, &n->growth, err)
+           : ps_field_keys(field, nfc_keys, err) < 0 ? -1
+                                  : ps_field_grow(field, NFC_GROWTH, &n->growth, err);
 }
 
-int ps_normalizer_load(ps_normalizer **out, const ps_part *part, ps_err *err)
+int ps_normalizer_load(ps_normalizer **out, const ps_field *field, ps_err *err)
 {
     *out = NULL;
-    if (ps_part_empty(part))
+    if (ps_field_empty(field))
         return 0;
     ps_normalizer *n = ps_calloc(1, sizeof *n, err);
     if (!n)
         return -1;
-    if (ps_part_steps(part, step_names, "normalizers", load_step, n, err) < 0) {
+    if (ps_field_steps(field, step_names, "normalizers", load_step, n, err) < 0) {
         ps_normalizer_free(n);
         return -1;
     }
@@ -83,7 +83,7 @@ void ps_normalizer_free(ps_normalizer *n)
 
 /* ---- running ---- */
 
-/* An empty text stays empty. */
+/* Prepend a string to a text that is not empty. */
 static int prepend(const step *s, const ps_aligned *source, ps_aligned *out, ps_err *err)
 {
     if (!source->n)

@@ -3,8 +3,8 @@
  *
  *     text --added--> stretches --normalizer--> --added--> stretches --pretoken--> pieces --bpe--> tokens
  *
- * and the template's tokens around them.  Each part is read by its own file; this one
- * has their order, and the steps of the `tokenizers` package between them.
+ * The template's tokens are added around these.  Each stage has a file of its own.  This file runs them in the order of
+ * the `tokenizers` package.
  */
 #include "patchsweep/tokenizer.h"
 
@@ -43,106 +43,106 @@ typedef struct scratch {
 
 /* ---- the template ---- */
 
-/* The ids that special token `id` stands for. */
-static int add_special(const ps_part *table, const char *id, int32_t *ids, size_t *n, ps_err *err)
+/* Append the ids of the special token named `id`. */
+static int add_special(const ps_field *table, const char *id, int32_t *ids, size_t *n, ps_err *err)
 {
-    ps_part entry = ps_part_get(table, id), list = ps_part_get(&entry, "ids");
+    ps_field entry = ps_field_get(table, id), list = ps_field_get(&entry, "ids");
     int64_t value;
 
-    if (ps_part_want(&entry, PS_JSON_OBJECT, err) < 0 || ps_part_want(&list, PS_JSON_ARRAY, err) < 0)
+    if (ps_field_want(&entry, PS_JSON_OBJECT, err) < 0 || ps_field_want(&list, PS_JSON_ARRAY, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(list.node); node; node = ps_json_next(node)) {
         if (!ps_json_int(node, &value) || value < 0 || value > PS_VOCAB_MAX_ID)
-            return ps_part_refuse(&list, err, "holds a value that is not a token id");
+            return ps_field_refuse(&list, err, "holds a value that is not a token id");
         if (*n == MAX_TEMPLATE)
-            return ps_part_refuse(&list, err, "more than %d special tokens on one side", MAX_TEMPLATE);
+            return ps_field_refuse(&list, err, "more than %d special tokens on one side", MAX_TEMPLATE);
         ids[(*n)++] = (int32_t)value;
     }
     return 0;
 }
 
-static int load_template_item(ps_tokenizer *t, const ps_part *item, const ps_part *table,
+static int load_template_item(ps_tokenizer *t, const ps_field *item, const ps_field *table,
                               bool *seen_text, ps_err *err)
 {
     static const char *const keys[] = {"SpecialToken", "Sequence", NULL};
-    ps_part special = ps_part_get(item, "SpecialToken"), text = ps_part_get(item, "Sequence");
+    ps_field special = ps_field_get(item, "SpecialToken"), text = ps_field_get(item, "Sequence");
     const char *id;
 
-    if (ps_part_want(item, PS_JSON_OBJECT, err) < 0 || ps_part_keys(item, keys, err) < 0)
+    if (ps_field_want(item, PS_JSON_OBJECT, err) < 0 || ps_field_keys(item, keys, err) < 0)
         return -1;
     if (special.node)
-        return ps_part_string(&special, "id", &id, err) < 0 ? -1
+        return ps_field_string(&special, "id", &id, err) < 0 ? -1
                : *seen_text ? add_special(table, id, t->after, &t->n_after, err)
                             : add_special(table, id, t->before, &t->n_before, err);
-    if (ps_part_want(&text, PS_JSON_OBJECT, err) < 0 || ps_part_string(&text, "id", &id, err) < 0)
+    if (ps_field_want(&text, PS_JSON_OBJECT, err) < 0 || ps_field_string(&text, "id", &id, err) < 0)
         return -1;
     if (strcmp(id, "A") || *seen_text)
-        return ps_part_refuse(&text, err, "a template for one text has one Sequence, A");
+        return ps_field_refuse(&text, err, "a template for one text has one Sequence, A");
     *seen_text = true;
     return 0;
 }
 
-static int load_template(ps_tokenizer *t, const ps_part *part, ps_err *err)
+static int load_template(ps_tokenizer *t, const ps_field *field, ps_err *err)
 {
     static const char *const keys[] = {"type", "single", "pair", "special_tokens", NULL};
-    ps_part single = ps_part_get(part, "single"), table = ps_part_get(part, "special_tokens");
+    ps_field single = ps_field_get(field, "single"), table = ps_field_get(field, "special_tokens");
     bool seen_text = false;
     size_t i = 0;
 
-    if (ps_part_keys(part, keys, err) < 0 || ps_part_want(&single, PS_JSON_ARRAY, err) < 0 ||
-        ps_part_want(&table, PS_JSON_OBJECT, err) < 0)
+    if (ps_field_keys(field, keys, err) < 0 || ps_field_want(&single, PS_JSON_ARRAY, err) < 0 ||
+        ps_field_want(&table, PS_JSON_OBJECT, err) < 0)
         return -1;
     for (const ps_node *node = ps_json_first(single.node); node; node = ps_json_next(node)) {
-        ps_part item = ps_part_at(&single, node, i++);
+        ps_field item = ps_field_at(&single, node, i++);
         if (load_template_item(t, &item, &table, &seen_text, err) < 0)
             return -1;
     }
-    return seen_text ? 0 : ps_part_refuse(&single, err, "has no Sequence");
+    return seen_text ? 0 : ps_field_refuse(&single, err, "has no Sequence");
 }
 
-/* ByteLevel as a post-processor moves offsets only. */
+/* ByteLevel as a post-processor changes offsets only. */
 enum { POST_SEQUENCE, POST_TEMPLATE, POST_BYTE_LEVEL };
 static const char *const post_names[] = {"Sequence", "TemplateProcessing", "ByteLevel", NULL};
 
-static int load_post(void *context, const ps_part *part, int which, ps_err *err)
+static int load_post(void *context, const ps_field *field, int which, ps_err *err)
 {
     ps_tokenizer *t = context;
 
     if (which == POST_BYTE_LEVEL)
         return 0;
-    return t->n_before || t->n_after ? ps_part_refuse(part, err, "is a second template")
-                                     : load_template(t, part, err);
+    return t->n_before || t->n_after ? ps_field_refuse(field, err, "is a second template")
+                                     : load_template(t, field, err);
 }
 
 /* ---- loading ---- */
 
-static int refuse_if_set(const ps_part *root, const char *key, ps_err *err)
+static int refuse_if_set(const ps_field *root, const char *key, ps_err *err)
 {
-    ps_part part = ps_part_get(root, key);
+    ps_field field = ps_field_get(root, key);
 
-    return ps_part_empty(&part) ? 0 : ps_part_refuse(&part, err, "is set and not supported; set it to null");
+    return ps_field_empty(&field) ? 0 : ps_field_refuse(&field, err, "is set and not supported; set it to null");
 }
 
-static int check_version(const ps_part *root, ps_err *err)
+static int check_version(const ps_field *root, ps_err *err)
 {
-    ps_part version = ps_part_get(root, "version");
+    ps_field version = ps_field_get(root, "version");
 
     if (!version.node || !strcmp(ps_json_string(version.node), "1.0"))
         return 0;
-    return ps_part_refuse(&version, err, "is not \"1.0\"");
+    return ps_field_refuse(&version, err, "is not \"1.0\"");
 }
 
-static int load_parts(ps_tokenizer *t, const ps_part *root, ps_err *err)
+static int load_fields(ps_tokenizer *t, const ps_field *root, ps_err *err)
 {
     static const char *const keys[] = {"version", "truncation", "padding", "added_tokens",
                                        "normalizer", "pre_tokenizer", "post_processor", "decoder",
                                        "model", NULL};
 
-    if (ps_part_want(root, PS_JSON_OBJECT, err) < 0 || ps_part_keys(root, keys, err) < 0)
+    if (ps_field_want(root, PS_JSON_OBJECT, err) < 0 || ps_field_keys(root, keys, err) < 0)
         return -1;
-    ps_part model = ps_part_get(root, "model"), added = ps_part_get(root, "added_tokens");
-    ps_part normalizer = ps_part_get(root, "normalizer"), pre = ps_part_get(root, "pre_tokenizer");
-    ps_part post = ps_part_get(root, "post_processor"), decoder = ps_part_get(root, "decoder");
+    ps_field model = ps_field_get(root, "model"), added = ps_field_get(root, "added_tokens");
+    ps_field normalizer = ps_field_get(root, "normalizer"), pre = ps_field_get(root, "pre_tokenizer");
+    ps_field post = ps_field_get(root, "post_processor"), decoder = ps_field_get(root, "decoder");
     if (check_version(root, err) < 0 || refuse_if_set(root, "truncation", err) < 0 ||
         refuse_if_set(root, "padding", err) < 0 ||
         ps_bpe_load(&t->bpe, &model, err) < 0 ||
@@ -151,7 +151,7 @@ static int load_parts(ps_tokenizer *t, const ps_part *root, ps_err *err)
         ps_pretoken_load(&t->pretoken, &pre, err) < 0 ||
         ps_decoder_load(&t->decoder, &decoder, err) < 0)
         return -1;
-    return ps_part_empty(&post) ? 0 : ps_part_steps(&post, post_names, "processors", load_post, t, err);
+    return ps_field_empty(&post) ? 0 : ps_field_steps(&post, post_names, "processors", load_post, t, err);
 }
 
 int ps_tokenizer_open(ps_tokenizer **out, const char *path, ps_err *err)
@@ -162,8 +162,8 @@ int ps_tokenizer_open(ps_tokenizer **out, const char *path, ps_err *err)
     ps_tokenizer *t = ps_calloc(1, sizeof *t, err);
     if (!t || ps_json_read(&json, path, MAX_FILE_BYTES, err) < 0)
         goto out;
-    ps_part root = {.node = ps_json_root(json)};
-    if (load_parts(t, &root, err) < 0) {
+    ps_field root = {.node = ps_json_root(json)};
+    if (load_fields(t, &root, err) < 0) {
         ps_err_prefix(err, "'%s'", path);
         goto out;
     }
@@ -235,7 +235,7 @@ static ps_aligned view(const ps_aligned *text, const ps_stretch *s)
     return (ps_aligned){text->bytes + s->start, text->from + s->start, s->end - s->start, 0};
 }
 
-/* Normalize a stretch without added tokens of the first kind, and find those of the second kind. */
+/* Encode a stretch without added tokens that are matched in the original text: normalize it, and find the others. */
 static int encode_stretch(const ps_tokenizer *t, scratch *w, const ps_aligned *text, ps_tokens *out,
                           ps_err *err)
 {
@@ -246,9 +246,9 @@ static int encode_stretch(const ps_tokenizer *t, scratch *w, const ps_aligned *t
         ps_added_split(t->added, true, &w->normal, &w->inner, &n, &w->inner_cap, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
-        ps_aligned part = view(&w->normal, &w->inner[i]);
+        ps_aligned stretch = view(&w->normal, &w->inner[i]);
         if (w->inner[i].id >= 0 ? add_found(out, &w->normal, &w->inner[i], err) < 0
-                                : encode_plain(t, w, &part, out, err) < 0)
+                                : encode_plain(t, w, &stretch, out, err) < 0)
             return -1;
     }
     return 0;
@@ -261,9 +261,9 @@ static int encode_text(const ps_tokenizer *t, scratch *w, ps_tokens *out, ps_err
     if (ps_added_split(t->added, false, &w->text, &w->outer, &n, &w->outer_cap, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
-        ps_aligned part = view(&w->text, &w->outer[i]);
+        ps_aligned stretch = view(&w->text, &w->outer[i]);
         if (w->outer[i].id >= 0 ? add_found(out, &w->text, &w->outer[i], err) < 0
-                                : encode_stretch(t, w, &part, out, err) < 0)
+                                : encode_stretch(t, w, &stretch, out, err) < 0)
             return -1;
     }
     return 0;
@@ -315,7 +315,7 @@ const char *ps_tokenizer_piece(const ps_tokenizer *t, int32_t id)
 
 void ps_tokenizer_decode(const ps_tokenizer *t, int32_t id, ps_text *out)
 {
-    const char *added = ps_added_pattern(t->added, id); /* the normalized spelling is decoded */
+    const char *added = ps_added_pattern(t->added, id); /* the package decodes the normalized spelling */
     const char *piece = added ? added : ps_vocab_piece(ps_bpe_vocab(t->bpe), id);
 
     if (piece)

@@ -1,8 +1,8 @@
 /*
- * unicode.c - utf8proc's categories and its NFC, a run at a time.
+ * unicode.c - utf8proc's categories, and its NFC applied run by run.
  *
- * Text is cut before each character that cannot combine with anything before it.  Each such run
- * is composed alone, so its origin in the text is known.
+ * Text is cut into runs, before each character that cannot combine with anything before it.  Each run is composed by
+ * itself, so its origin in the text is known.
  */
 #define PS_UNICODE_TABLES
 #include "unicode.h"
@@ -48,7 +48,7 @@ bool ps_is_word(uint32_t cp)
     case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME: case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC:
         return true;
-    default: /* joiners, and symbols with Other_Alphabetic: letters in circles and squares */
+    default: /* joiners, and symbols with Other_Alphabetic: circled and squared letters */
         return cp == 0x200c || cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) ||
                (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||
                (cp >= 0x1f170 && cp <= 0x1f189) || within(newer_words, N_RANGES(newer_words), cp);
@@ -71,16 +71,16 @@ int ps_width(uint32_t cp)
 }
 
 /*
- * To the package a letter like any other: nothing moves past it or joins it.  U+11A7 is one before the first
- * final of Hangul, and no final; utf8proc 2.8 takes it for one, and swallows it.
+ * Whether the `tokenizers` package treats this as an ordinary letter: nothing is reordered past it or composed with it.
+ * U+11A7 precedes the first final consonant of Hangul and is none itself.  utf8proc 2.8 treats it as one, and drops it.
  */
 static bool is_inert(uint32_t cp)
 {
     return cp == 0x11a7 || within(inert_marks, N_RANGES(inert_marks), cp);
 }
 
-/* Whether a run can begin here: not with a mark, nor with a vowel or final of Hangul, which join or move past the
- * character before.  Letters since Unicode 16 that do so are in inert_marks. */
+/* Whether a run can begin with this character.  Marks, and vowels and final consonants of Hangul, combine with the
+ * character before them or are reordered past it.  The letters since Unicode 16 that do so are in inert_marks. */
 static bool begins_run(uint32_t cp)
 {
     if (cp < 0x300 || is_inert(cp))
@@ -98,7 +98,7 @@ static bool begins_run(uint32_t cp)
 #define NFC (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
 #define SHORT_RUN 256 /* bytes */
 
-/* The canonical decompositions of s[n), concatenated: *n_codes codes, owned by the caller. */
+/* Return the concatenated canonical decompositions of s[n]: *n_codes code points, owned by the caller. */
 static utf8proc_int32_t *decompose(const char *s, size_t n, size_t *n_codes, ps_err *err)
 {
     utf8proc_int32_t *codes = ps_malloc(4 * n + 1, sizeof *codes, err); /* 4 is Unicode's longest */
@@ -118,7 +118,7 @@ static int combining_class(utf8proc_int32_t cp)
     return utf8proc_get_property(cp)->combining_class;
 }
 
-/* Sort marks[n) by combining class; those of one class keep their order.  room[n) is written on. */
+/* Sort marks[n] by combining class, stably (a counting sort).  room[n] is scratch memory. */
 static void order_marks(utf8proc_int32_t *marks, size_t n, utf8proc_int32_t *room)
 {
     size_t at[256] = {0}, sum = 0;
@@ -150,7 +150,8 @@ static int order(utf8proc_int32_t *codes, size_t n, ps_err *err)
     return room ? 0 : -1;
 }
 
-/* As utf8proc_map(), which sorts marks by swapping neighbours: a text of nothing but marks would take days. */
+/* As utf8proc_map(), but not quadratic: utf8proc sorts marks by swapping neighbours, so a long text of marks would take
+ * days. */
 static utf8proc_ssize_t compose_long(const char *s, size_t n, utf8proc_uint8_t **out, ps_err *err)
 {
     size_t n_codes;
@@ -159,7 +160,7 @@ static utf8proc_ssize_t compose_long(const char *s, size_t n, utf8proc_uint8_t *
     *out = (utf8proc_uint8_t *)codes;
     if (!codes || order(codes, n_codes, err) < 0)
         return -1;
-    return utf8proc_reencode(codes, (utf8proc_ssize_t)n_codes, NFC); /* which ends in a NUL */
+    return utf8proc_reencode(codes, (utf8proc_ssize_t)n_codes, NFC); /* NUL-terminated */
 }
 
 static utf8proc_ssize_t compose(const char *s, size_t n, utf8proc_uint8_t **out, ps_err *err)
@@ -182,14 +183,14 @@ static int add_run(ps_aligned *out, const ps_aligned *source, size_t start, size
     else if (n >= 0)
         rc = ps_aligned_add(out, (const char *)composed, (size_t)n,
                             (ps_origin){source->from[start].start, source->from[end - 1].end}, err);
-    free(composed); /* utf8proc's own malloc, as is ours */
+    free(composed); /* from utf8proc's malloc or ours, which are the same */
     return rc;
 }
 
 int ps_nfc(ps_aligned *out, const ps_aligned *source, ps_err *err)
 {
     size_t start = 0;
-    bool inert = false; /* the character before is: the next begins a run whatever it is */
+    bool inert = false; /* whether the character before is inert; if so, any character begins a run */
     int len;
 
     for (size_t i = 0; i < source->n; i += (size_t)len) {

@@ -1,7 +1,7 @@
 /*
  * unicode.h - the character classes of tokenizers, and canonical composition.
  *
- * Package-private.  Tables are utf8proc's; unicode.c alone includes it.
+ * Package-private.  The tables are utf8proc's; only unicode.c includes it.
  */
 #ifndef PATCHSWEEP_TOKENIZER_UNICODE_H
 #define PATCHSWEEP_TOKENIZER_UNICODE_H
@@ -13,12 +13,12 @@
 #include "patchsweep/err.h"
 
 bool ps_is_space(uint32_t cp);   /* White_Space */
-bool ps_is_word(uint32_t cp);    /* \w as Rust's regex has it: UTS #18's annex C */
+bool ps_is_word(uint32_t cp);    /* \w as in Rust's regex: UTS #18, annex C */
 bool ps_is_numeric(uint32_t cp); /* Nd, Nl, No */
 
 /*
- * Append the NFC form of source to *out.  Characters that composition left alone keep their
- * own origin; what it changed stands for the whole run that it changed.
+ * Append the NFC form of source to *out.  Characters that composition leaves alone keep their origin.  The origin of
+ * changed characters is the whole run that was composed.
  */
 int ps_nfc(ps_aligned *out, const ps_aligned *source, ps_err *err);
 

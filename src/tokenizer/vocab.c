@@ -1,4 +1,4 @@
-/* vocab.c - an open-addressing table over strings in one arena. */
+/* vocab.c - a hash table with open addressing, over strings in one arena. */
 #include "vocab.h"
 
 #include <string.h>
@@ -52,7 +52,7 @@ void ps_vocab_free(ps_vocab *vocab)
     ps_free(vocab);
 }
 
-/* The slot that holds s[n], or the free one where it belongs. */
+/* The slot that holds s[n], or the free slot where it belongs. */
 static entry *slot_of(const ps_vocab *vocab, const char *s, size_t n, uint32_t hash)
 {
     for (size_t i = hash & vocab->mask;; i = (i + 1) & vocab->mask) {
