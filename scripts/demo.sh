@@ -1,5 +1,5 @@
 #!/bin/sh
-# demo.sh - from a fresh checkout to a heat map: set up, build, sweep the embedded model, draw.
+# demo.sh - install what is missing, build, sweep the embedded model, and draw a heat map.  Works from a fresh checkout.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/setup.sh

@@ -1,11 +1,11 @@
 #!/bin/sh
-# manpage.sh - the man page: its prose with each command's own --help in the middle.
+# manpage.sh - print the man page: patchsweep.1.in with each command's --help inserted.
 #
 #   scripts/manpage.sh ./patchsweep < src/cli/patchsweep.1.in > patchsweep.1
 set -eu
 program=$1
 
-command_help() { # a section a command, its help as it prints it
+command_help() { # a subsection for each command, with its --help as printed
     for command in run show plot tokenize inspect bench; do
         printf '.SS %s\n.nf\n' "$command"
         "$program" "$command" --help | sed 's/\\/\\e/g; s/-/\\-/g; s/^\./\\\&./; s/^'\''/\\\&'\''/'

@@ -1,12 +1,11 @@
 #!/bin/sh
-# setup.sh - install what patchsweep needs on Debian or Ubuntu, and nothing that is there already.
+# setup.sh - install the packages that patchsweep needs and that are missing, on Debian or Ubuntu.
 #
 #   scripts/setup.sh           libraries and tools to build and run
-#   scripts/setup.sh --tests   ... and .venv with the Python readers that the tests use (no torch)
+#   scripts/setup.sh --tests   ... and .venv with the Python packages that the tests use (no torch)
 #
-# Run as root, or with sudo at hand.  On other systems install these by their own names: Open MPI,
-# OpenBLAS, HDF5 (serial flavour), cJSON, PCRE2, utf8proc, a C11 compiler with OpenMP, make, pkg-config; for
-# precision bf16 also oneDNN.
+# Run it as root or as a user with sudo.  On other systems install: Open MPI, OpenBLAS, HDF5 (the serial
+# build), cJSON, PCRE2, utf8proc, a C11 compiler with OpenMP, make, pkg-config; for precision bf16 also oneDNN.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -32,12 +31,12 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $wanted >&2
 }
 
-# Any OpenBLAS will do; where there is none, the one that shares our OpenMP threads.
+# Any OpenBLAS will do.  If there is none, install the one that uses OpenMP, whose threads it shares with us.
 openblas() {
     command -v pkg-config >/dev/null && pkg-config --exists openblas || echo libopenblas-openmp-dev
 }
 
-# Wanted for precision bf16 alone, and not packaged for every processor.
+# Needed for precision bf16 only.  Debian packages it for amd64.
 onednn() {
     [ -e /usr/include/oneapi/dnnl/dnnl.h ] || [ "$(dpkg --print-architecture)" != amd64 ] || echo libdnnl-dev
 }
