@@ -55,7 +55,7 @@ endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
-# Which code this is: the version, the commits so far, the commit, and a hash of the changes that the tree has since.
+# Which code this is: the version, the number of commits, the commit, and a hash of uncommitted changes.
 hash    := \#
 GIT     := git -c safe.directory='*'
 VERSION_NOW := $(if $(wildcard .git),$(shell \

@@ -6,7 +6,7 @@
 #ifndef PATCHSWEEP_BUILD_H
 #define PATCHSWEEP_BUILD_H
 
-/* "0.1.0-92-g04fbfba", with "-dirty" appended if the tree had changes; "0.1.0" in a build without git. */
+/* "0.1.0-92-g04fbfba", and "-dirty-<hash>" if the tree had changes; "0.1.0" in a build without git. */
 extern const char ps_build_version[];
 /*
  * The instruction sets beyond plain x86-64 that the compiler was allowed to use, each after a space: " avx2 fma".

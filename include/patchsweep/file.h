@@ -16,7 +16,8 @@
  */
 int ps_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n, ps_err *err);
 
-/* Size and CRC32C of the file `name` in `dir`: 1; 0 where no regular file is there; -1 with *err set. */
+/* Store size and CRC32C of the file `name` in `dir`.  Returns 1, or 0 if there is no such regular file, or -1 with *err
+ * set. */
 int ps_file_sum(const char *dir, const char *name, size_t *n, uint32_t *crc, ps_err *err);
 
 /* Read exactly n bytes at `offset`; `path` is for the message. */

@@ -185,7 +185,7 @@ void ps_comm_bcast(ps_comm *comm, void *buf, size_t bytes, int root)
     }
 }
 
-/* Allocate, or abort the job: after start-up one rank cannot leave alone. */
+/* Allocate, or abort the job: after start-up a rank cannot fail alone, because the others would wait for it. */
 static void *alloc_or_abort(ps_comm *comm, size_t bytes)
 {
     ps_err err = PS_ERR_INIT;

@@ -101,7 +101,7 @@ static holder read_holder(int fd, bool *ours)
     return h;
 }
 
-/* Does the file end within a line?  A power cut may leave anything behind what was synced. */
+/* Whether the file ends within a line: a power cut may leave anything after what was synced. */
 static bool ends_within_line(int fd, off_t size)
 {
     char last = '\n';
@@ -109,7 +109,8 @@ static bool ends_within_line(int fd, off_t size)
     return size > 0 && (pread(fd, &last, 1, size - 1) != 1 || last != '\n');
 }
 
-/* Name this process as the holder, behind `before`: a power cut must leave the earlier line, by which the file is ours. */
+/* Append this process's line after that of `before`.  The earlier line must survive a power cut: it shows that the file is
+ * ours. */
 static int write_holder(int fd, const holder *before, const char *path, ps_err *err)
 {
     char host[256], job[64], utc[21], text[MOST_BYTES];
@@ -122,7 +123,7 @@ static int write_holder(int fd, const holder *before, const char *path, ps_err *
                      (long)getpid(), job, utc);
     if (ps_file_pwrite(fd, text, (size_t)n, (uint64_t)at, path, err) < 0)
         return -1;
-    if (ftruncate(fd, at + n) < 0) /* until then, the rest of a longer line does no harm: readers stop at the newline */
+    if (ftruncate(fd, at + n) < 0) /* drop what a power cut left of an earlier first line */
         return ps_err_errno(err, "cannot write '%s'", path);
     /* The lock tells the next run that the files beside it are ours.  After a power cut they must not be there without
      * the lock, so sync it before they are created. */
@@ -137,7 +138,7 @@ static bool on_this_host(const holder *h)
     return !strcmp(h->host, host);
 }
 
-/* Does the lock's name still lead to the file that is open? */
+/* Whether the lock's name still leads to the open file. */
 static bool has_its_name(const ps_lock *lock)
 {
     ps_err ignored = PS_ERR_INIT;

@@ -94,7 +94,7 @@ void ps_printable(char *out, size_t out_bytes, const char *s)
         out[used] = '\0';
 }
 
-/* Is this byte within a character? */
+/* Whether this byte is a continuation byte. */
 static bool continues(char byte)
 {
     return ((unsigned char)byte & 0xc0) == 0x80;
