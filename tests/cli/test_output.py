@@ -234,7 +234,7 @@ class Beside(Case):
                         self.beside(".lock").write_text(dead)
                     done = self.go(*options, env={"PS_SAVE_ALWAYS": "1"})
                     self.assertEqual(done.returncode, 2, done.stderr)
-                    said = [line for line in done.stderr.splitlines() if "taking the place" not in line]
+                    said = [line for line in done.stderr.splitlines() if "taking over" not in line]
                     self.assertEqual(len(said), 1, done.stderr)
                     for word in ("o.h5.rows'", MARKER, "move it away", "-o"):
                         self.assertIn(word, said[0])
