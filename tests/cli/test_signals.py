@@ -50,7 +50,8 @@ class Signals(Case):
     def start(self, *launcher):
         process = subprocess.Popen([*launcher, harness.PATCHSWEEP, "run", MANY, "-q", "-o", self.out], cwd=harness.ROOT,
                                    env={**ENV, "PS_SAVE_ALWAYS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                   stdin=subprocess.DEVNULL, text=True)
+                                   stdin=subprocess.DEVNULL, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # under nohup too
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), process.stderr.close()))
         for line in process.stderr:
             if "cells to compute" in line:
