@@ -11,7 +11,33 @@
 #include <stdbool.h>
 
 /* Where in a layer a state is replaced.  The numbers stand in journals: new sites go to the end. */
-enum ps_site { PS_RESID_PRE, PS_MLP_OUT, PS_RESID_POST, PS_ATTN_OUT, PS_RESID_MID, PS_N_SITES };
+enum ps_site {
+    PS_RESID_PRE,
+    PS_MLP_OUT,
+    PS_RESID_POST,
+    PS_ATTN_OUT,
+    PS_RESID_MID,
+    PS_SITE_Q,
+    PS_SITE_K,
+    PS_SITE_V,
+    PS_SITE_Z,
+    PS_SITE_PATTERN,
+    PS_SITE_Q_BY_POS,
+    PS_SITE_K_BY_POS,
+    PS_SITE_V_BY_POS,
+    PS_SITE_Z_BY_POS,
+    PS_SITE_PATTERN_BY_POS,
+    PS_N_SITES
+};
+
+/* What the cells of a grid are counted along, the last fastest. */
+enum ps_axis { PS_AXIS_LAYER, PS_AXIS_HEAD, PS_AXIS_POSITION, PS_N_AXES };
+
+/* The axes of a site's grids.  A site without positions is replaced at all of them at once. */
+typedef struct ps_site_shape {
+    bool axis[PS_N_AXES];
+    bool kv_heads; /* whose heads: of keys and values, or of queries */
+} ps_site_shape;
 
 /* denoise: clean states into the corrupt run; noise: corrupt states into the clean run. */
 enum ps_direction { PS_DENOISE, PS_NOISE, PS_N_DIRECTIONS };
@@ -39,6 +65,8 @@ typedef struct ps_term {
 } ps_term;
 
 extern const ps_term ps_sites[PS_N_SITES];
+extern const ps_site_shape ps_site_shapes[PS_N_SITES];
+extern const char *const ps_axis_names[PS_N_AXES];
 extern const ps_term ps_directions[PS_N_DIRECTIONS];
 extern const ps_term ps_whiches[PS_N_WHICH];
 extern const ps_term ps_metrics[PS_N_METRICS];

@@ -92,7 +92,7 @@ static void test_all_keys(void)
         "{\"$schema\":\"x\",\"// why\":1,\"_comment\":[],\"model\":\"/abs\",\"pairs\":[{" IDS
         ",\"//\":\"\",\"answer\":\" a\",\"foil\":\" "
         "b\",\"id\":\"A-1.x_\"}],\"sites\":[\"mlp_out\",\"resid_pre\"],"
-        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],"
+        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"heads\":[7,-2],\"positions\":[0],"
         "\"score\":\"logprob\","
         "\"metrics\":[\"kl\"],\"activations\":[\"corrupt\"],\"activation_dtype\":\"bf16\","
         "\"precision\":\"fp32\","
@@ -106,6 +106,9 @@ static void test_all_keys(void)
     CHECK(!job->layers.all);
     CHECK_INT(job->layers.n, 2);
     CHECK_INT(job->layers.at[1], -1);
+    CHECK(!job->heads.all && job->heads.n == 2);
+    CHECK_INT(job->heads.at[0], 7);
+    CHECK_INT(job->heads.at[1], -2);
     CHECK_INT(job->positions.n, 1);
     CHECK_INT(job->score, PS_LOGPROB_ANSWER);
     CHECK_INT(job->metrics, 1u << PS_KL | 1u << PS_LOGPROB_ANSWER);
@@ -122,7 +125,7 @@ static void test_all_keys(void)
         "{\"model\":\"/"
         "abs\",\"pairs\":[{\"id\":\"A-1.x_\",\"clean_ids\":[1,2],\"corrupt_ids\":[1,3],"
         "\"answer\":\" a\",\"foil\":\" b\"}],\"sites\":[\"resid_pre\",\"mlp_out\"],"
-        "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],\"score\":"
+        "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"heads\":[7,-2],\"positions\":[0],\"score\":"
         "\"logprob\","
         "\"metrics\":[\"logprob_answer\",\"kl\"],\"activations\":[\"corrupt\"],\"activation_"
         "dtype\":\"bf16\","
@@ -247,7 +250,8 @@ static void test_bad_sets(void)
         {"sites", "--set 'sites': has no '='; write key=value"},
         {"sites=[\"mlp_out\"", "--set sites: 1:"},
         {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out, "
-                          "resid_post, attn_out or resid_mid, such as [\""},
+                          "resid_post, attn_out, resid_mid, q, k, v, z, pattern, q_by_pos, k_by_pos, "
+                          "v_by_pos, z_by_pos or pattern_by_pos, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
         {"precision=fp16", "--set precision: unknown 'fp16'; write fp32 or bf16"},
         {"patched_final=yes",
@@ -286,8 +290,8 @@ static const struct {
     {"{" ONE_PAIR ",\"sites\":[]}", "sites: is empty; write it as in"},
     {"{" ONE_PAIR ",\"sites\":[3]}", "sites[0]: is a number, not a name"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"embedding\"]}",
-     "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out or resid_mid"},
-    {"{" ONE_PAIR ",\"sites\":[\"pattern\"]}", "sites[0]: unknown 'pattern'; write an array of"},
+     "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out, resid_mid, q, k,"},
+    {"{" ONE_PAIR ",\"sites\":[\"scores\"]}", "sites[0]: unknown 'scores'; write an array of"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_psot\"]}", "did you mean 'resid_post'"},
     {"{" ONE_PAIR ",\"directions\":[\"both\"]}",
      "directions[0]: unknown 'both'; write an array of denoise or noise"},
