@@ -1,7 +1,7 @@
 /*
  * results.h - the result file: HDF5 that is also netCDF-4.  The only interface to HDF5.
  *
- *     /<pair id>/<site>/<direction>/<metric>[layer, position]     float64, NaN where not done
+ *     /<pair id>/<site>/<direction>/<metric>[the axes of the site]     float64, NaN where not done
  *
  * The writer is rank 0's alone.  It fills the file pair by pair; the
  * caller writes to a ".part" name and publishes it (file.h).  Every axis has a dimension scale, strings are
@@ -31,12 +31,20 @@ typedef struct ps_attr {
 
 typedef struct ps_results ps_results;
 
-/* Create `path`, where nothing may stand, for models of n_layers layers and width d_model, with root attributes.  After a
- * failure nothing of it is left. */
-int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int32_t d_model,
+/* The model's numbers, from which the sizes of grids follow. */
+typedef struct ps_results_shape {
+    int32_t n_layers, n_heads, n_kv_heads, d_model;
+} ps_results_shape;
+
+/* The sizes of a site's grids in the order of enum ps_axis, for prompts of n_positions; 1 where it has no such axis. */
+void ps_results_sizes(const ps_results_shape *shape, enum ps_site site, int32_t n_positions, int32_t size[PS_N_AXES]);
+
+/* Create `path`, where nothing may stand, for models of that shape, with root attributes.  After a failure nothing of it
+ * is left. */
+int ps_results_create(ps_results **out, const char *path, const ps_results_shape *shape,
                       const ps_attr *attrs, size_t n_attrs, ps_err *err);
 /* Open one that was closed between two pairs, to add to it. */
-int ps_results_reopen(ps_results **out, const char *path, int32_t n_layers, int32_t d_model, ps_err *err);
+int ps_results_reopen(ps_results **out, const char *path, const ps_results_shape *shape, ps_err *err);
 
 /*
  * Pairs are written one at a time: begin, grids and activations, end.  Beginning writes the group of the pair with
@@ -47,22 +55,22 @@ int ps_results_begin_pair(ps_results *results, const ps_pair *pair, const ps_att
                           ps_err *err);
 int ps_results_end_pair(ps_results *results, ps_err *err);
 
-/* `columns[n_columns]` grids, each [n_layers, T] doubles; a NULL one is left out.  The names are score, the metrics', and
- * `degenerate` and `done` (0 or 1, stored as uint8); answer_rank is stored as int32, -1 where not done. */
+/* `columns[n_columns]` grids, each of ps_results_sizes() doubles, the last axis fastest; a NULL one is left out.  The names are
+ * score, the metrics', and `degenerate` and `done` (0 or 1, stored as uint8); answer_rank is stored as int32, -1 where not done. */
 typedef struct ps_column {
     const char *name;
     const char *long_name;
-    const double *values; /* [n_layers, T]; NaN: not done */
+    const double *values; /* [the axes of the site]; NaN: not done */
 } ps_column;
 
-/* Where rows come from, layer by layer in ascending order: `layer` fills rows[T, d_model], which are NaN, with those that
- * there are, and returns 1; 0 where there are none, -1 with *err set. */
+/* Where rows come from, layer by layer in ascending order: `layer` fills rows[the axes behind layer, d_model], which are NaN,
+ * with those that there are, and returns 1; 0 where there are none, -1 with *err set. */
 typedef struct ps_row_source {
     int (*layer)(void *context, int32_t layer, float *rows, ps_err *err);
     void *context;
 } ps_row_source;
 
-/* One site and direction of the pair; finals NULL: no patched_final[layer, position, d_model]. */
+/* One site and direction of the pair; finals NULL: no patched_final[the axes of the site, d_model]. */
 int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_direction direction, const ps_column *columns,
                         size_t n_columns, const ps_row_source *finals, ps_err *err);
 /* activations/<run>_resid_post[layer, position, d_model] of the pair, stored as dtype; runs[which] NULL: not kept. */
@@ -79,8 +87,9 @@ int ps_results_seal(ps_results *results, ps_err *err);
  * writes fail. */
 int ps_results_close(ps_results *results, int rc, ps_err *err);
 
-/* The most memory that writing takes, for pairs of up to so many positions. */
-size_t ps_results_bytes(int32_t d_model, int32_t n_positions);
+/* The most memory that writing takes: grids of the sites (bits 1 << enum ps_site), with their final rows or without, and
+ * activations, of pairs of up to n_positions. */
+size_t ps_results_bytes(const ps_results_shape *shape, unsigned sites, bool finals, int32_t n_positions);
 
 /* ---- reading, for show, plot and inspect ---- */
 
