@@ -99,16 +99,29 @@ typedef struct ps_result_file ps_result_file;
  * child.h. */
 bool ps_result_is(const char *path);
 
+/* The axes of a grid.  Its cells lie in their order, the last fastest. */
+typedef struct ps_axes {
+    bool has[PS_N_AXES];
+    int32_t size[PS_N_AXES]; /* 1 of an axis that it has not */
+} ps_axes;
+
+size_t ps_axes_cells(const ps_axes *axes);
+/* Where the cell at place[] lies among them, and back; 0 along an axis that is not there. */
+size_t ps_axes_at(const ps_axes *axes, const int32_t place[PS_N_AXES]);
+void ps_axes_place(const ps_axes *axes, size_t at, int32_t place[PS_N_AXES]);
+
 /* A grid as read back. */
 typedef struct ps_result_grid {
     char *pair, *site, *direction;
-    int32_t n_layers, n_positions, first_difference;
+    ps_axes axes;
+    bool kv_heads;                       /* its heads are those of keys and values */
+    int32_t n_positions, first_difference; /* of the pair's prompts, whatever the axes */
     char **token_clean, **token_corrupt; /* [n_positions] */
     char **role;                         /* [n_positions] */
-    double *score;                       /* [n_layers, n_positions] */
+    double *score;                       /* [cells] */
     struct ps_result_column {
         char *name;
-        double *values; /* [n_layers, n_positions] */
+        double *values; /* [cells] */
     } *columns;         /* every grid dataset, score among them, in the file's order */
     size_t n_columns;
 } ps_result_grid;
@@ -123,6 +136,8 @@ void ps_result_grid_release(ps_result_grid *grid);
 /* Its names alone: borrowed from the file. */
 void ps_result_grid_name(const ps_result_file *file, size_t i, const char **pair, const char **site,
                          const char **direction);
+/* Its axes alone. */
+int ps_result_grid_axes(const ps_result_file *file, size_t i, ps_axes *axes, ps_err *err);
 /*
  * Compare every dataset, and the attributes of every object, with their checksums: *n datasets are good, and
  * *attributes tells whether attributes have checksums, which an older patchsweep did not leave.  PS_EINPUT names the first

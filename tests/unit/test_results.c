@@ -271,7 +271,10 @@ static void test_grid(void)
         return;
     }
     CHECK_STR(grid.pair, "einstein-swift");
-    CHECK_INT(grid.n_layers, L);
+    CHECK(grid.axes.has[PS_AXIS_LAYER] && !grid.axes.has[PS_AXIS_HEAD] && grid.axes.has[PS_AXIS_POSITION]);
+    CHECK_INT(grid.axes.size[PS_AXIS_LAYER], L);
+    CHECK_INT(grid.axes.size[PS_AXIS_HEAD], 1);
+    CHECK_INT(grid.axes.size[PS_AXIS_POSITION], T0);
     CHECK_INT(grid.n_positions, T0);
     CHECK_INT(grid.first_difference, 1);
     CHECK_INT(grid.n_columns, 5);
