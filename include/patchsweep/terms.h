@@ -74,6 +74,9 @@ extern const ps_term ps_precisions[PS_N_PRECISIONS];
 
 /* The constant named `name`, or -1. */
 int ps_term_find(const ps_term *terms, int n, const char *name);
+/* Is `name` what another tool calls it: one of the aliases, with any number for {layer}, or the end of one behind a dot, as
+ * hook_z? */
+bool ps_term_is_called(const ps_term *term, const char *name);
 
 /* Metrics that cannot be had without a foil token. */
 bool ps_metric_needs_foil(enum ps_metric metric);

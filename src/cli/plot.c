@@ -56,9 +56,9 @@ static frame measure(const ps_heatmap *map)
 {
     frame f;
 
-    /* Few cells are large, many are small; a row stays high enough for its label. */
+    /* Few cells are large, many are small; a row stays high enough for its label, and all of them for the bar's. */
     f.cell_w = floor(clamp(560.0 / map->n_layers, 8, 30));
-    f.cell_h = floor(clamp(840.0 / map->n_rows, 13, 22));
+    f.cell_h = fmax(floor(clamp(840.0 / map->n_rows, 13, 22)), ceil(110.0 / map->n_rows));
     f.font = clamp(f.cell_h * 0.62, 9, 13);
     f.left = ceil(40 + ps_row_label_widest(map, LABEL_MOST) * f.font * 0.6 + 10);
     f.top = 48;
@@ -233,7 +233,7 @@ static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const
     if (!title)
         ps_text_printf(&text, "%s, %s, %s", grid->pair, grid->site, grid->direction);
     if (!title && map->merged)
-        ps_text_puts(&text, ", farthest head");
+        ps_text_puts(&text, ", head of largest change");
     else if (!title && map->n_heads < grid->axes.size[PS_AXIS_HEAD])
         ps_text_printf(&text, ", head %d", (int)map->head);
     ps_printable(shown, sizeof shown, title ? title : ps_text_str(&text));

@@ -201,13 +201,13 @@ static void add_baseline(ps_show *s, const ps_result_grid *grid, enum ps_which w
 static void add_sizes(ps_text *out, const ps_heatmap *map)
 {
     const ps_result_grid *grid = map->grid;
-    const char *heads = grid->kv_heads ? "key/value heads" : "heads";
+    const char *kind = grid->kv_heads ? "key/value " : "";
 
     ps_text_printf(out, "(%d layers", (int)map->n_layers);
     if (grid->axes.has[PS_AXIS_HEAD] && map->n_heads < grid->axes.size[PS_AXIS_HEAD])
-        ps_text_printf(out, ", head %d of %d %s", (int)map->head, (int)grid->axes.size[PS_AXIS_HEAD], heads);
+        ps_text_printf(out, ", %shead %d of %d", kind, (int)map->head, (int)grid->axes.size[PS_AXIS_HEAD]);
     else if (grid->axes.has[PS_AXIS_HEAD])
-        ps_text_printf(out, ", %d %s", (int)grid->axes.size[PS_AXIS_HEAD], heads);
+        ps_text_printf(out, ", %d %sheads", (int)grid->axes.size[PS_AXIS_HEAD], kind);
     if (grid->axes.has[PS_AXIS_POSITION])
         ps_text_printf(out, ", %d tokens", (int)grid->axes.size[PS_AXIS_POSITION]);
     ps_text_puts(out, ")\n");
@@ -251,7 +251,7 @@ static void add_headline(ps_show *s, const ps_heatmap *map)
         ps_text_printf(&s->out, "%s%zu of %zu cells not done", map->n_finite ? "; " : ": ",
                        n - map->n_finite, n);
     if (map->merged)
-        ps_text_printf(&s->out, "\neach cell: the head whose value is farthest from the unpatched run's (%.4g); --head draws one head",
+        ps_text_printf(&s->out, "\neach cell: the head whose value is farthest from the unpatched run's, %.4g; --head N draws one head",
                        map->base);
     ps_text_puts(&s->out, "\n\n");
 }

@@ -90,6 +90,36 @@ int ps_term_find(const ps_term *terms, int n, const char *name)
     return -1;
 }
 
+/* Is `name` the n bytes of an alias?  {layer} stands for any number, and for itself. */
+static bool matches(const char *alias, size_t n, const char *name)
+{
+    static const char layer[] = "{layer}";
+    const char *end = alias + n;
+
+    while (alias < end) {
+        size_t digits = strspn(name, "0123456789");
+        if ((size_t)(end - alias) >= sizeof layer - 1 && !strncmp(alias, layer, sizeof layer - 1) && digits) {
+            alias += sizeof layer - 1;
+            name += digits;
+        } else if (*alias++ != *name++)
+            return false;
+    }
+    return !*name;
+}
+
+bool ps_term_is_called(const ps_term *term, const char *name)
+{
+    for (const char *alias = term->aliases; alias && *alias;) {
+        size_t n = strcspn(alias, ";");
+        for (size_t from = 0; from < n; from++)
+            if ((!from || alias[from - 1] == '.') && matches(alias + from, n - from, name))
+                return true;
+        alias += n;
+        alias += strspn(alias, "; ");
+    }
+    return false;
+}
+
 bool ps_metric_needs_foil(enum ps_metric metric)
 {
     return metric == PS_LOGIT_FOIL || metric == PS_LOGIT_DIFF;

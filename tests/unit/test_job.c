@@ -73,7 +73,7 @@ static void test_defaults(void)
     CHECK_INT(job->score, PS_LOGIT_ANSWER);
     CHECK_INT(job->activation_dtype, PS_DTYPE_F32);
     CHECK_INT(job->precision, PS_FP32);
-    CHECK(job->layers.all && job->positions.all);
+    CHECK(job->layers.all && job->heads.all && job->positions.all);
     CHECK_INT(job->n_pairs, 1);
     CHECK_STR(job->pairs[0].id, "pair0000");
     CHECK_STR(job->pairs[0].where, "pairs[0]");
@@ -293,6 +293,14 @@ static const struct {
      "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out, resid_mid, q, k,"},
     {"{" ONE_PAIR ",\"sites\":[\"scores\"]}", "sites[0]: unknown 'scores'; write an array of"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_psot\"]}", "did you mean 'resid_post'"},
+    {"{" ONE_PAIR ",\"sites\":[\"attn_in\"]}", "sites[0]: unknown 'attn_in'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"o_by_pos\"]}", "sites[0]: unknown 'o_by_pos'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"hook_z\"]}", "sites[0]: unknown 'hook_z'; did you mean 'z' or 'z_by_pos'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"blocks.7.hook_resid_mid\"]}", "did you mean 'resid_mid'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"model.layers[{layer}].mlp.output\"]}", "did you mean 'mlp_out'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"q_proj.output\"]}", "did you mean 'q' or 'q_by_pos'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"output\"]}", "sites[0]: unknown 'output'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"blocks.x.hook_resid_mid\"]}", "sites[0]: unknown 'blocks.x.hook_resid_mid'; write"},
     {"{" ONE_PAIR ",\"directions\":[\"both\"]}",
      "directions[0]: unknown 'both'; write an array of denoise or noise"},
     {"{" ONE_PAIR ",\"directions\":\"all\"}", "directions: is a string; write an array of"},
@@ -301,6 +309,10 @@ static const struct {
     {"{" ONE_PAIR ",\"layers\":[]}", "layers: is empty"},
     {"{" ONE_PAIR ",\"layers\":[1,2.0]}", "layers[1]: is not an integer"},
     {"{" ONE_PAIR ",\"positions\":[\"1\"]}", "positions[0]: is not an integer"},
+    {"{" ONE_PAIR ",\"heads\":3}", "heads: is a number; write \"all\" or an array of integers, such as [0, 3, -1]"},
+    {"{" ONE_PAIR ",\"heads\":[]}", "heads: is empty"},
+    {"{" ONE_PAIR ",\"heads\":[0,\"all\"]}", "heads[1]: is not an integer"},
+    {"{" ONE_PAIR ",\"head\":[0]}", "unknown key 'head'; did you mean 'heads'?"},
     {"{" ONE_PAIR ",\"score\":\"logits\"}", "score: unknown 'logits'; did you mean 'logit'?"},
     {"{" ONE_PAIR ",\"score\":null}",
      "score: is null; write logit, logit_diff or logprob, such as"},
@@ -539,6 +551,21 @@ static void test_resolve(void)
               "positions: -4 is past the first (-3)");
 }
 
+/* Heads are chosen as layers are, in any order. */
+static void test_heads(void)
+{
+    ps_job *job = good_job("{" ONE_PAIR ",\"sites\":[\"pattern_by_pos\",\"z\",\"k\",\"resid_mid\"]}", "heads=[5, 0, -1, 5]");
+
+    if (!job)
+        return;
+    CHECK_INT(job->sites, 1u << PS_SITE_PATTERN_BY_POS | 1u << PS_SITE_Z | 1u << PS_SITE_K | 1u << PS_RESID_MID);
+    CHECK(!job->heads.all && job->heads.n == 4 && job->heads.at[0] == 5 && job->heads.at[2] == -1);
+    CHECK(job->layers.all && job->positions.all);
+    CHECK(strstr(job->text, "\"sites\":[\"resid_mid\",\"k\",\"z\",\"pattern_by_pos\"]"));
+    CHECK(strstr(job->text, "\"layers\":\"all\",\"heads\":[5,0,-1,5],\"positions\":\"all\""));
+    ps_job_free(job);
+}
+
 int main(void)
 {
     if (!mkdtemp(dir))
@@ -559,6 +586,7 @@ int main(void)
     RUN(test_text_is_a_job);
     RUN(test_help);
     RUN(test_resolve);
+    RUN(test_heads);
     unlink(job_path);
     unlink(lines_path);
     rmdir(dir);
