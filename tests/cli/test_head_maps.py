@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,42 @@ class Drawing(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
                 for word in words:
                     self.assertIn(word, done.stderr)
+
+
+class Strange(unittest.TestCase):
+    """Grids that do not fit their axes: one line, exit status 2."""
+
+    def refuse(self, words, edit):
+        copy = os.path.join(folder.name, "strange.h5")
+        shutil.copy(path, copy)
+        with h5py.File(copy, "a") as file:
+            edit(file["one"])
+        for command in (["show"], ["show", "--csv"], ["show", "--json"], ["plot"], ["inspect"], ["show", "--head", "0"]):
+            done = harness.run(command[0], copy, *command[1:], *([] if command[0] == "inspect" else ["--site", "q"]))
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), (command, done.stdout, done.stderr))
+            self.assertIn(words, done.stderr)
+
+    def replace(self, pair, shape):
+        """Another score, which takes no space."""
+        del pair["q/denoise/score"]
+        pair["q/denoise"].create_dataset("score", shape=shape, dtype="f8", chunks=(1,) * len(shape) if all(shape) and shape else None)
+
+    def test_missing_coordinate(self):
+        self.refuse("is no grid of numbers", lambda pair: pair["q/denoise"].pop("head"))
+
+    def test_superfluous_coordinate(self):
+        self.refuse("is no grid of numbers", lambda pair: pair["q/denoise"].create_dataset("position", data=[0, 1, 2]))
+
+    def test_shapes(self):
+        for shape in ((), (3,), (3, 4, 5), (3, 4, 5, 2), (3, 4, 5, 2, 2), (0, 4), (200000, 4), (60000, 60000)):
+            with self.subTest(shape=shape):
+                self.refuse("is no grid of numbers", lambda pair: self.replace(pair, shape))
+
+    def test_other_length(self):
+        def lengthen(pair):
+            self.replace(pair, (3, 4, 6))
+            pair["q/denoise"].create_dataset("position", data=list(range(6)))
+        self.refuse("does not hold a text for each position", lengthen)
 
 
 class Tables(unittest.TestCase):
