@@ -30,13 +30,13 @@ enum ps_site {
     PS_N_SITES
 };
 
-/* What the cells of a grid are counted along, the last fastest. */
+/* The axes of grids.  Cells are stored in this order, the last axis fastest. */
 enum ps_axis { PS_AXIS_LAYER, PS_AXIS_HEAD, PS_AXIS_POSITION, PS_N_AXES };
 
-/* The axes of a site's grids.  A site without positions is replaced at all of them at once. */
+/* Which axes a site's grids have.  A cell of a site without positions replaces the state at all positions at once. */
 typedef struct ps_site_shape {
     bool axis[PS_N_AXES];
-    bool kv_heads; /* whose heads: of keys and values, or of queries */
+    bool kv_heads; /* `head` counts key/value heads, not query heads */
 } ps_site_shape;
 
 /* denoise: clean states into the corrupt run; noise: corrupt states into the clean run. */
@@ -74,8 +74,7 @@ extern const ps_term ps_precisions[PS_N_PRECISIONS];
 
 /* The constant named `name`, or -1. */
 int ps_term_find(const ps_term *terms, int n, const char *name);
-/* Is `name` what another tool calls it: one of the aliases, with any number for {layer}, or the end of one behind a dot, as
- * hook_z? */
+/* Whether `name` is one of the term's aliases, or the end of one after a dot, such as hook_z.  {layer} stands for any number. */
 bool ps_term_is_called(const ps_term *term, const char *name);
 
 /* Metrics that cannot be had without a foil token. */

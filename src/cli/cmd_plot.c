@@ -116,10 +116,11 @@ int cmd_plot(int argc, char **argv)
     };
     const ps_usage usage = {
         "patchsweep plot [options] FILE",
-        "Draw one heat map of result FILE as SVG: tokens down, layers across, the score from\n"
-        "0 to 1 in purples; heads down where the site is patched at all positions at once.  Where it\n"
-        "has heads and positions, a cell is the head whose value is farthest from the unpatched run's;\n"
-        "--head N draws head N.  Hovering over a cell shows its numbers, and the head, in a browser.",
+        "Draw one heat map of result FILE as SVG, with the score from 0 to 1 in purples.  Columns\n"
+        "are layers, rows are tokens, or heads for a site that is patched at all positions at once.\n"
+        "For a site with heads and positions each cell shows the head whose value is farthest from the\n"
+        "unpatched run's; --head N shows head N.  In a browser, hovering over a cell shows its\n"
+        "numbers and its head.",
         opts,
         "example:\n"
         "  patchsweep plot out.h5 --pair einstein-swift --site resid_post -o figure.svg\n"

@@ -131,13 +131,14 @@ int cmd_show(int argc, char **argv)
     };
     const ps_usage usage = {
         "patchsweep show [options] FILE",
-        "Draw the heat maps of result FILE in the terminal: tokens down, layers across, or heads\n"
-        "down where a site is patched at all positions at once.  Where a site has heads and\n"
-        "positions, a cell is the head whose value is farthest from the unpatched run's; --head N\n"
-        "draws head N.\n"
+        "Draw the heat maps of result FILE in the terminal.  Columns are layers, rows are tokens, or\n"
+        "heads for sites that are patched at all positions at once.  For a site with heads and\n"
+        "positions each cell shows the head whose value is farthest from the unpatched run's;\n"
+        "--head N shows head N.\n"
         "CSV and JSON hold the file's texts unescaped; NaN is empty in CSV and null in JSON.  CSV\n"
-        "has a column 'head' where a site has heads; 'head', or 'position' and its texts, are empty\n"
-        "where a site has none.  JSON arrays are nested as 'axes' says.",
+        "has a column 'head' if any of the sites has heads.  'head' is empty for a site without heads,\n"
+        "and 'position', the tokens and 'role' for a site without positions.  JSON arrays are nested\n"
+        "as 'axes' says.",
         opts,
         "examples:\n"
         "  patchsweep show out.h5 --pair einstein-swift --site resid_post\n"

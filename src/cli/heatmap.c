@@ -70,7 +70,7 @@ static int check_word(const ps_result_file *file, int kind, const char *word, ps
     return rc;
 }
 
-/* Keep of index[n] the grids that have that head.  Returns how many; 0 with *err set. */
+/* Reduce index[n] to the grids that have head `head`.  Returns their number; 0 with *err set if there are none. */
 static size_t keep_head(const ps_result_file *file, long head, size_t *index, size_t n, ps_err *err)
 {
     size_t used = 0;
@@ -156,7 +156,7 @@ static int unknown_metric(const ps_result_grid *grid, const char *word, ps_err *
     return ps_err_prefix(err, "pair '%s'", grid->pair);
 }
 
-/* The value of the run that is patched, without a patch; 0 where the file does not say. */
+/* The metric's value in the base run, without a patch; 0 if the file does not have it. */
 static double unpatched(const ps_result_file *file, const ps_result_grid *grid, const char *metric)
 {
     bool noise = !strcmp(grid->direction, ps_directions[PS_NOISE].name);
@@ -174,7 +174,7 @@ static double unpatched(const ps_result_file *file, const ps_result_grid *grid, 
     return isfinite(value) ? value : 0;
 }
 
-/* Where the numbers lie: which axis goes down, and which heads. */
+/* Choose the axis of the rows and the heads to draw. */
 static void lay_out(ps_heatmap *map, const ps_pick *pick)
 {
     const ps_axes *axes = &map->grid->axes;
@@ -231,7 +231,7 @@ void ps_heatmap_place(const ps_heatmap *map, int32_t layer, int32_t row, int32_t
     for (int32_t head = 0; map->merged && head < map->n_heads; head++) {
         const int32_t at[PS_N_AXES] = {[PS_AXIS_LAYER] = layer, [PS_AXIS_HEAD] = head, [PS_AXIS_POSITION] = row};
         double away = fabs(values[ps_axes_at(&map->grid->axes, at)] - map->base);
-        if (away > most) { /* never of a NaN */
+        if (away > most) { /* false for NaN */
             most = away;
             place[PS_AXIS_HEAD] = head;
         }

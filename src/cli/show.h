@@ -1,5 +1,5 @@
 /*
- * show.h - a result in the terminal or as a table: what the files of `show` share.
+ * show.h - what the files of the command `show` share.
  *
  * Each function appends one grid to show->out.
  */
@@ -22,20 +22,19 @@ typedef struct ps_show {
     int width;
     const ps_result_file *file;
     ps_text out;
-    /* of all grids that CSV has rows of */
-    char **names;      /* [n_names] columns */
+    char **names; /* [n_names] CSV columns, over all chosen grids */
     size_t n_names, cap_names;
-    bool heads;        /* one of them has heads */
-    size_t n_shown;    /* grids that were appended before */
+    bool heads;     /* whether any of these grids has heads */
+    size_t n_shown; /* grids that were written before this one */
 } ps_show;
 
-/* The heat map, in characters or colours. */
+/* Draw the heat map with characters or colours. */
 int ps_show_map(ps_show *s, const ps_result_grid *grid, ps_err *err);
 
-/* Rows of CSV, the header before the first; ps_show_csv_columns() must have seen every grid before. */
+/* Append the rows of CSV, and the header before the first grid.  Call ps_show_csv_columns() for every grid before. */
 int ps_show_csv_columns(ps_show *s, const ps_result_grid *grid, ps_err *err);
 int ps_show_csv(ps_show *s, const ps_result_grid *grid, ps_err *err);
-/* An element of a JSON array, whose bracket stands in front of the first. */
+/* Append an element of the JSON array.  The first grid brings the array's opening bracket; the caller closes it. */
 int ps_show_json(ps_show *s, const ps_result_grid *grid, ps_err *err);
 
 #endif

@@ -251,7 +251,8 @@ static void add_headline(ps_show *s, const ps_heatmap *map)
         ps_text_printf(&s->out, "%s%zu of %zu cells not done", map->n_finite ? "; " : ": ",
                        n - map->n_finite, n);
     if (map->merged)
-        ps_text_printf(&s->out, "\neach cell: the head whose value is farthest from the unpatched run's, %.4g; --head N draws one head",
+        ps_text_printf(&s->out,
+                       "\neach cell shows the head whose value is farthest from the unpatched run's, %.4g; --head N draws one head",
                        map->base);
     ps_text_puts(&s->out, "\n\n");
 }

@@ -68,7 +68,7 @@ int ps_show_csv_columns(ps_show *s, const ps_result_grid *grid, ps_err *err)
     return 0;
 }
 
-/* Sites without heads have the columns that they always had. */
+/* There is a column `head` only if a grid has heads. */
 static void add_csv_header(ps_show *s)
 {
     ps_text_printf(&s->out, "pair,site,direction,layer,%sposition,token_clean,token_corrupt,role", s->heads ? "head," : "");
@@ -79,7 +79,7 @@ static void add_csv_header(ps_show *s)
     ps_text_puts(&s->out, "\n");
 }
 
-/* Where a cell is; empty along an axis that its grid has not. */
+/* The fields that locate a cell, empty for an axis that its grid lacks. */
 static void add_csv_place(ps_show *s, const ps_result_grid *grid, const int32_t place[PS_N_AXES])
 {
     int32_t position = place[PS_AXIS_POSITION];
@@ -144,7 +144,7 @@ static void add_json_texts(ps_text *out, const char *key, char **texts, int32_t 
     ps_text_puts(out, "]");
 }
 
-/* The axes that the arrays are nested by: those of the grid, but one that a single head is chosen of. */
+/* The axes by which arrays are nested: those of the grid, without `head` if a single head is chosen. */
 static ps_axes nested_axes(const ps_show *s, const ps_result_grid *grid)
 {
     ps_axes axes = grid->axes;
@@ -154,7 +154,7 @@ static ps_axes nested_axes(const ps_show *s, const ps_result_grid *grid)
     return axes;
 }
 
-/* "axes", and the number of indices of each. */
+/* "axes", and their sizes. */
 static void add_json_axes(ps_text *out, const ps_show *s, const ps_result_grid *grid)
 {
     ps_axes axes = nested_axes(s, grid);
@@ -174,7 +174,7 @@ static void add_json_axes(ps_text *out, const ps_show *s, const ps_result_grid *
     ps_text_printf(out, ", \"positions\": %d", (int)grid->n_positions);
 }
 
-/* The numbers of a column that were chosen, nested from `axis` on; place[] holds the indices before it. */
+/* Append the chosen numbers of a column as arrays nested from `axis` on.  place[] holds the indices of the axes before. */
 static void add_json_numbers(ps_text *out, const ps_show *s, const ps_result_grid *grid, const double *values,
                              int32_t place[PS_N_AXES], int axis)
 {

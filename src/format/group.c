@@ -1,7 +1,5 @@
 /*
- * group.c - datasets of a group, along the axes that it has.
- *
- * An axis is a coordinate that is put into the group once; what is put later lies along all of them.
+ * group.c - the datasets of a group, along the group's axes.
  */
 #include "group.h"
 
@@ -10,7 +8,7 @@
 
 #include "patchsweep/mem.h"
 
-/* A chunk of rows is one layer, or as many of its rows as fit in this. */
+/* A chunk holds one layer, or as much of a layer as fits in so many bytes. */
 #define MOST_CHUNK_BYTES ((int64_t)16 << 20)
 
 int ps_group_attrs(ps_h5_object *object, const ps_attr *attrs, size_t n, ps_err *err)
@@ -59,7 +57,7 @@ int ps_group_row(ps_group *group, const char *name, const char *long_name, enum 
     return ps_h5_finish(&row, rc, err);
 }
 
-/* The axes of a dataset along all that the group has: their scales, and sizes in the layout.  Returns how many. */
+/* Lay out a dataset along all axes of the group: set layout's sizes and axes[] to their scales.  Returns the number of axes. */
 static int lay_axes(ps_group *group, ps_h5_layout *layout, ps_h5_scale **axes)
 {
     int n = 0;
@@ -73,7 +71,7 @@ static int lay_axes(ps_group *group, ps_h5_layout *layout, ps_h5_scale **axes)
     return n;
 }
 
-/* Of one index of the first axis. */
+/* The elements of one index of the first axis. */
 static size_t slab_elements(const ps_h5_layout *layout)
 {
     size_t n = 1;
@@ -83,7 +81,7 @@ static size_t slab_elements(const ps_h5_layout *layout)
     return n;
 }
 
-/* Chunks of one index of the first axis, cut along the axes behind it, from the first of them on, where `most` elements are fewer. */
+/* Set chunks of one index of the first axis.  If that is more than `most` elements, cut the other axes, the leading ones first. */
 static void chunk_by_slab(ps_h5_layout *layout, int64_t most)
 {
     int64_t n = 1;
@@ -107,7 +105,7 @@ static enum column_kind kind_of(const char *name)
     return strcmp(name, ps_metrics[PS_ANSWER_RANK].name) ? COLUMN_REAL : COLUMN_RANK;
 }
 
-/* `tokens`: the group has the texts of its positions. */
+/* `tokens`: whether the group has a dataset `token`. */
 static int put_column_attrs(ps_h5_object *id, const ps_column *column, enum column_kind kind, bool tokens, ps_err *err)
 {
     static const uint8_t flags[] = {0, 1};
@@ -163,7 +161,7 @@ static ps_h5_layout layout_of_column(ps_group *group, enum column_kind kind, ps_
         .fill = fill_of(kind),
     };
 
-    if (lay_axes(group, &layout, axes) < PS_N_AXES) /* a layer of few numbers: all of them are one chunk */
+    if (lay_axes(group, &layout, axes) < PS_N_AXES) /* small: one chunk */
         memcpy(layout.chunk, layout.size, sizeof layout.chunk);
     else
         chunk_by_slab(&layout, MOST_CHUNK_BYTES / (int64_t)sizeof(double));

@@ -219,7 +219,7 @@ static int no_grid(const char *group, ps_err *err)
     return ps_err_set(err, PS_EINPUT, "dataset '%s/score' is no grid of numbers", group);
 }
 
-/* The axes of a grid are those whose coordinates lie beside its score. */
+/* A grid has the axes whose coordinates are in its group.  Their number must be that of the score's dimensions. */
 static int read_axes(ps_h5 file, const char *group, ps_axes *axes, ps_err *err)
 {
     char path[1024];
@@ -247,6 +247,7 @@ static int read_axes(ps_h5 file, const char *group, ps_axes *axes, ps_err *err)
     return n != info.n_axes || axes->size[PS_AXIS_LAYER] > MOST_LAYERS ? no_grid(group, err) : 0;
 }
 
+/* Whether a dataset has the dimensions of the grid. */
 static bool lies_along(const ps_h5_info *info, const ps_axes *axes)
 {
     int n = 0;
@@ -286,7 +287,7 @@ void ps_axes_place(const ps_axes *axes, size_t at, int32_t place[PS_N_AXES])
     }
 }
 
-/* How many tokens the pair's prompts have. */
+/* Read the number of tokens of the pair's prompts. */
 static int read_length(ps_h5 file, ps_result_grid *grid, ps_err *err)
 {
     char path[1024];
@@ -373,7 +374,7 @@ static int32_t first_difference(ps_h5 file, const ps_result_grid *grid)
     return d < 0 ? 0 : d > grid->n_positions ? grid->n_positions : (int32_t)d;
 }
 
-/* Has the site heads of keys and values?  One that this patchsweep does not know has not. */
+/* Whether the heads of site `name` are key/value heads.  False for a site of a newer patchsweep. */
 static bool has_kv_heads(const char *name)
 {
     int site = ps_term_find(ps_sites, PS_N_SITES, name);

@@ -1,8 +1,7 @@
 /*
  * results.c - writing the result file: what is in which group, and what is said about it.
  *
- * The groups of the pair in hand stay open until it is done: nothing is looked up, opened or
- * written twice.
+ * The groups of the current pair stay open until the pair is finished, so nothing is looked up, opened or written twice.
  */
 #include "patchsweep/results.h"
 
@@ -50,7 +49,7 @@ static int put_layer_and_position(ps_group *group, const ps_results *results, ps
     return put_layer(group, results, err) < 0 ? -1 : put_position(group, results, err);
 }
 
-/* The axes of a site's grids, and what stands along the positions. */
+/* Create the axes of a site's grids, and the tokens along the positions. */
 static int put_axes(ps_group *group, const ps_results *results, enum ps_site site, ps_err *err)
 {
     const ps_site_shape *shape = &ps_site_shapes[site];
