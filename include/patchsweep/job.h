@@ -65,7 +65,7 @@ typedef struct ps_job {
     enum ps_metric score; /* "logit" -> PS_LOGIT_ANSWER, "logit_diff", "logprob" -> PS_LOGPROB_ANSWER */
     enum ps_dtype activation_dtype;
     enum ps_precision precision;
-    ps_index_list layers, positions;
+    ps_index_list layers, heads, positions;
 } ps_job;
 
 /*

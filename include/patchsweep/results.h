@@ -1,7 +1,7 @@
 /*
  * results.h - the result file: HDF5 that is also netCDF-4.  The only interface to HDF5.
  *
- *     /<pair id>/<site>/<direction>/<metric>[layer, position]     float64, NaN where not done
+ *     /<pair id>/<site>/<direction>/<metric>[the axes of the site]     float64, NaN where not done
  *
  * The writer is rank 0's alone.  It fills the file pair by pair; the
  * caller writes to a ".part" name and publishes it (file.h).  Every axis has a dimension scale, strings are
@@ -31,12 +31,20 @@ typedef struct ps_attr {
 
 typedef struct ps_results ps_results;
 
-/* Create `path`, where nothing may stand, for models of n_layers layers and width d_model, with root attributes.  After a
- * failure nothing of it is left. */
-int ps_results_create(ps_results **out, const char *path, int32_t n_layers, int32_t d_model,
+/* The model's numbers, from which the sizes of grids follow. */
+typedef struct ps_results_shape {
+    int32_t n_layers, n_heads, n_kv_heads, d_model;
+} ps_results_shape;
+
+/* Fill size[PS_N_AXES] with the sizes of a site's grids for prompts of n_positions tokens; 1 for an axis that the site lacks. */
+void ps_results_sizes(const ps_results_shape *shape, enum ps_site site, int32_t n_positions, int32_t size[PS_N_AXES]);
+
+/* Create `path`, which must not exist, for models of that shape, and write the root's attributes.  Removes the file again if
+ * that fails. */
+int ps_results_create(ps_results **out, const char *path, const ps_results_shape *shape,
                       const ps_attr *attrs, size_t n_attrs, ps_err *err);
-/* Open one that was closed between two pairs, to add to it. */
-int ps_results_reopen(ps_results **out, const char *path, int32_t n_layers, int32_t d_model, ps_err *err);
+/* Open a file that was closed between two pairs, to add more pairs. */
+int ps_results_reopen(ps_results **out, const char *path, const ps_results_shape *shape, ps_err *err);
 
 /*
  * Pairs are written one at a time: begin, grids and activations, end.  Beginning writes the group of the pair with
@@ -47,22 +55,27 @@ int ps_results_begin_pair(ps_results *results, const ps_pair *pair, const ps_att
                           ps_err *err);
 int ps_results_end_pair(ps_results *results, ps_err *err);
 
-/* `columns[n_columns]` grids, each [n_layers, T] doubles; a NULL one is left out.  The names are score, the metrics', and
- * `degenerate` and `done` (0 or 1, stored as uint8); answer_rank is stored as int32, -1 where not done. */
+/*
+ * One dataset of a grid: values[the sizes of ps_results_sizes()], the last axis fastest.  A column with NULL values is left out.
+ * Names: score; the metrics', of which answer_rank is stored as int32, -1 where not done; `degenerate` and `done`, 0 or 1,
+ * stored as uint8.
+ */
 typedef struct ps_column {
     const char *name;
     const char *long_name;
-    const double *values; /* [n_layers, T]; NaN: not done */
+    const double *values; /* [the axes of the site]; NaN: not done */
 } ps_column;
 
-/* Where rows come from, layer by layer in ascending order: `layer` fills rows[T, d_model], which are NaN, with those that
- * there are, and returns 1; 0 where there are none, -1 with *err set. */
+/*
+ * A source of rows, asked for one layer after the other.  `layer` gets rows[sizes of the axes behind layer, d_model], filled with
+ * NaN, and overwrites the rows that exist.  Returns 1; 0 if the layer has no row; -1 with *err set.
+ */
 typedef struct ps_row_source {
     int (*layer)(void *context, int32_t layer, float *rows, ps_err *err);
     void *context;
 } ps_row_source;
 
-/* One site and direction of the pair; finals NULL: no patched_final[layer, position, d_model]. */
+/* Write the grid of one site and direction of the pair, and patched_final[the sizes of the grid, d_model] unless finals is NULL. */
 int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_direction direction, const ps_column *columns,
                         size_t n_columns, const ps_row_source *finals, ps_err *err);
 /* activations/<run>_resid_post[layer, position, d_model] of the pair, stored as dtype; runs[which] NULL: not kept. */
@@ -79,8 +92,9 @@ int ps_results_seal(ps_results *results, ps_err *err);
  * writes fail. */
 int ps_results_close(ps_results *results, int rc, ps_err *err);
 
-/* The most memory that writing takes, for pairs of up to so many positions. */
-size_t ps_results_bytes(int32_t d_model, int32_t n_positions);
+/* The most bytes that the writer allocates for pairs of up to n_positions tokens: grids of `sites` (bits 1 << enum ps_site),
+ * patched_final if `finals`, activations. */
+size_t ps_results_bytes(const ps_results_shape *shape, unsigned sites, bool finals, int32_t n_positions);
 
 /* ---- reading, for show, plot and inspect ---- */
 
@@ -90,16 +104,31 @@ typedef struct ps_result_file ps_result_file;
  * child.h. */
 bool ps_result_is(const char *path);
 
+/* The axes of a grid.  Cells are stored in the order of enum ps_axis, the last axis fastest. */
+typedef struct ps_axes {
+    bool has[PS_N_AXES];
+    int32_t size[PS_N_AXES]; /* 1 for an axis that the grid lacks */
+} ps_axes;
+
+/* The number of cells. */
+size_t ps_axes_cells(const ps_axes *axes);
+/* Convert a cell's indices place[] to its offset among the cells, and back.  The index of a missing axis is 0. */
+size_t ps_axes_at(const ps_axes *axes, const int32_t place[PS_N_AXES]);
+void ps_axes_place(const ps_axes *axes, size_t at, int32_t place[PS_N_AXES]);
+
 /* A grid as read back. */
 typedef struct ps_result_grid {
     char *pair, *site, *direction;
-    int32_t n_layers, n_positions, first_difference;
+    ps_axes axes;
+    bool kv_heads;        /* `head` counts key/value heads */
+    int32_t n_positions;  /* tokens of each of the pair's prompts, also if the grid has no positions */
+    int32_t first_difference;
     char **token_clean, **token_corrupt; /* [n_positions] */
     char **role;                         /* [n_positions] */
-    double *score;                       /* [n_layers, n_positions] */
+    double *score;                       /* [cells] */
     struct ps_result_column {
         char *name;
-        double *values; /* [n_layers, n_positions] */
+        double *values; /* [cells] */
     } *columns;         /* every grid dataset, score among them, in the file's order */
     size_t n_columns;
 } ps_result_grid;
@@ -114,6 +143,8 @@ void ps_result_grid_release(ps_result_grid *grid);
 /* Its names alone: borrowed from the file. */
 void ps_result_grid_name(const ps_result_file *file, size_t i, const char **pair, const char **site,
                          const char **direction);
+/* Read the axes of the i-th grid alone. */
+int ps_result_grid_axes(const ps_result_file *file, size_t i, ps_axes *axes, ps_err *err);
 /*
  * Compare every dataset, and the attributes of every object, with their checksums: *n datasets are good, and
  * *attributes tells whether attributes have checksums, which an older patchsweep did not leave.  PS_EINPUT names the first

@@ -11,7 +11,33 @@
 #include <stdbool.h>
 
 /* Where in a layer a state is replaced.  The numbers stand in journals: new sites go to the end. */
-enum ps_site { PS_RESID_PRE, PS_MLP_OUT, PS_RESID_POST, PS_ATTN_OUT, PS_RESID_MID, PS_N_SITES };
+enum ps_site {
+    PS_RESID_PRE,
+    PS_MLP_OUT,
+    PS_RESID_POST,
+    PS_ATTN_OUT,
+    PS_RESID_MID,
+    PS_SITE_Q,
+    PS_SITE_K,
+    PS_SITE_V,
+    PS_SITE_Z,
+    PS_SITE_PATTERN,
+    PS_SITE_Q_BY_POS,
+    PS_SITE_K_BY_POS,
+    PS_SITE_V_BY_POS,
+    PS_SITE_Z_BY_POS,
+    PS_SITE_PATTERN_BY_POS,
+    PS_N_SITES
+};
+
+/* The axes of grids.  Cells are stored in this order, the last axis fastest. */
+enum ps_axis { PS_AXIS_LAYER, PS_AXIS_HEAD, PS_AXIS_POSITION, PS_N_AXES };
+
+/* Which axes a site's grids have.  A cell of a site without positions replaces the state at all positions at once. */
+typedef struct ps_site_shape {
+    bool axis[PS_N_AXES];
+    bool kv_heads; /* `head` counts key/value heads, not query heads */
+} ps_site_shape;
 
 /* denoise: clean states into the corrupt run; noise: corrupt states into the clean run. */
 enum ps_direction { PS_DENOISE, PS_NOISE, PS_N_DIRECTIONS };
@@ -39,6 +65,8 @@ typedef struct ps_term {
 } ps_term;
 
 extern const ps_term ps_sites[PS_N_SITES];
+extern const ps_site_shape ps_site_shapes[PS_N_SITES];
+extern const char *const ps_axis_names[PS_N_AXES];
 extern const ps_term ps_directions[PS_N_DIRECTIONS];
 extern const ps_term ps_whiches[PS_N_WHICH];
 extern const ps_term ps_metrics[PS_N_METRICS];
@@ -46,6 +74,8 @@ extern const ps_term ps_precisions[PS_N_PRECISIONS];
 
 /* The constant named `name`, or -1. */
 int ps_term_find(const ps_term *terms, int n, const char *name);
+/* Whether `name` is one of the term's aliases, or the end of one after a dot, such as hook_z.  {layer} stands for any number. */
+bool ps_term_is_called(const ps_term *term, const char *name);
 
 /* Metrics that cannot be had without a foil token. */
 bool ps_metric_needs_foil(enum ps_metric metric);

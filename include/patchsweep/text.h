@@ -34,8 +34,12 @@ void ps_text_release(ps_text *text);
 /* Parse a size: "512M", "1.5G", "64GiB", "1000"; units are powers of 1024.  False for anything else, and for 0. */
 bool ps_parse_bytes(const char *text, uint64_t *bytes);
 
-/* The name in names[n] nearest to `word` by edit distance, or NULL if none is near: at most two changes, and one for
- * three letters. */
+/*
+ * The name in names[n] that `word` is a mistyping of.  NULL if there is none, or more than one equally near.
+ *
+ * Names are compared word by word, for a name of which one word differs means something else: mlp_out for attn_out, k_by_pos for
+ * v_by_pos, denoise for noise.  nearest.c has the limits.
+ */
 const char *ps_nearest(const char *word, const char *const *names, size_t n);
 
 #endif

@@ -1,7 +1,6 @@
 /* text.c - a growable byte buffer, and small functions on text. */
 #include "patchsweep/text.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,48 +111,4 @@ bool ps_parse_bytes(const char *text, uint64_t *bytes)
         return false;
     *bytes = (uint64_t)value;
     return true;
-}
-
-/* The Levenshtein distance, with one row of the table.  Words longer than 63 bytes are far from any other. */
-static int distance(const char *a, const char *b)
-{
-    size_t m = strlen(a), n = strlen(b);
-    int row[64];
-
-    if (m > 63 || n > 63)
-        return INT_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= m; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= n; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
-const char *ps_nearest(const char *word, const char *const *names, size_t n)
-{
-    const char *best = NULL;
-    int least = 1 + ((int)strlen(word) + 1) / 3; /* one letter in three may be wrong */
-
-    if (least > 3)
-        least = 3; /* at most two changes: that is what swapping two letters takes */
-
-    for (size_t i = 0; i < n; i++) {
-        int d = distance(word, names[i]);
-        if (d < least) {
-            least = d;
-            best = names[i];
-        }
-    }
-    return best;
 }

@@ -237,7 +237,7 @@ typedef struct range {
 
 static range score_range(const ps_result_grid *grid)
 {
-    range r = {NAN, NAN, 0, (size_t)grid->n_layers * (size_t)grid->n_positions};
+    range r = {NAN, NAN, 0, ps_axes_cells(&grid->axes)};
 
     for (size_t i = 0; i < r.cells; i++) {
         double score = grid->score[i];
@@ -250,6 +250,23 @@ static range score_range(const ps_result_grid *grid)
     return r;
 }
 
+/* "8 layers x 4 heads x 28 positions" */
+static void add_axes(ps_answer *a, const ps_result_grid *grid)
+{
+    const char *times = "  ";
+
+    for (int axis = 0; axis < PS_N_AXES; axis++) {
+        bool kv = axis == PS_AXIS_HEAD && grid->kv_heads;
+        if (!grid->axes.has[axis])
+            continue;
+        if (a->json)
+            ps_text_printf(&a->text, ", \"n_%s%ss\": %d", kv ? "kv_" : "", ps_axis_names[axis], grid->axes.size[axis]);
+        else
+            ps_text_printf(&a->text, "%s%d %s%ss", times, grid->axes.size[axis], kv ? "key/value " : "", ps_axis_names[axis]);
+        times = " x ";
+    }
+}
+
 static void add_grid(ps_answer *a, const ps_result_grid *grid)
 {
     range r = score_range(grid);
@@ -260,8 +277,7 @@ static void add_grid(ps_answer *a, const ps_result_grid *grid)
     ps_answer_value(a, grid->site);
     ps_text_puts(&a->text, a->json ? ", \"direction\": " : "  ");
     ps_answer_value(a, grid->direction);
-    ps_text_printf(&a->text, a->json ? ", \"n_layers\": %d, \"n_positions\": %d" : "  %d layers x %d positions",
-                   grid->n_layers, grid->n_positions);
+    add_axes(a, grid);
     if (a->json) {
         ps_text_puts(&a->text, ", \"score_min\": ");
         ps_answer_bare_number(a, r.least);

@@ -85,7 +85,7 @@ static int plot_file(const plot *p, const char *path, ps_err *err)
     warn_of_doubt(file, path);
     if (ps_pick_grids(file, &p->pick, &index, &n, err) < 0 ||
         ps_result_grid_read(file, index[0], &grid, err) < 0 ||
-        ps_heatmap_init(&map, &grid, p->pick.metric, err) < 0) {
+        ps_heatmap_init(&map, file, &grid, &p->pick, err) < 0) {
         ps_err_prefix(err, "'%s'", path);
         goto out;
     }
@@ -101,13 +101,14 @@ out:
 
 int cmd_plot(int argc, char **argv)
 {
-    plot p = {.title = NULL};
+    plot p = {.pick.head = PS_ANY_HEAD};
     ps_err err = PS_ERR_INIT;
     int n_args = 0;
     const ps_opt opts[] = {
         {0, "pair", PS_OPT_STRING, &p.pick.pair, "ID", "the pair to draw (default: the first)"},
         {0, "site", PS_OPT_STRING, &p.pick.site, "SITE", "the site: resid_post, ..."},
         {0, "direction", PS_OPT_STRING, &p.pick.direction, "WORD", "denoise or noise"},
+        {0, "head", PS_OPT_INT, &p.pick.head, "N", "this head alone, of a site that has heads"},
         {0, "metric", PS_OPT_STRING, &p.pick.metric, "NAME", "the value to draw (default: score)"},
         {0, "title", PS_OPT_STRING, &p.title, "TEXT", "the title (default: pair, site and direction)"},
         {'o', "output", PS_OPT_STRING, &p.output, "FILE", "write to FILE (default: standard output)"},
@@ -115,11 +116,15 @@ int cmd_plot(int argc, char **argv)
     };
     const ps_usage usage = {
         "patchsweep plot [options] FILE",
-        "Draw one heat map of result FILE as SVG: tokens down, layers across, the score from\n"
-        "0 to 1 in purples.  Hovering over a cell shows its numbers in a browser.",
+        "Draw one heat map of result FILE as SVG, with the score from 0 to 1 in purples.  Columns\n"
+        "are layers, rows are tokens, or heads for a site that is patched at all positions at once.\n"
+        "For a site with heads and positions each cell shows the head whose value is farthest from the\n"
+        "unpatched run's; --head N shows head N.  In a browser, hovering over a cell shows its\n"
+        "numbers and its head.",
         opts,
         "example:\n"
-        "  patchsweep plot out.h5 --pair einstein-swift --site resid_post -o figure.svg"};
+        "  patchsweep plot out.h5 --pair einstein-swift --site resid_post -o figure.svg\n"
+        "  patchsweep plot out.h5 --site z_by_pos --head 3 -o head3.svg"};
 
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
     if (rc > 0)

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "patchsweep/mem.h"
@@ -69,6 +70,34 @@ static int check_word(const ps_result_file *file, int kind, const char *word, ps
     return rc;
 }
 
+/* Reduce index[n] to the grids that have head `head`.  Returns their number; 0 with *err set if there are none. */
+static size_t keep_head(const ps_result_file *file, long head, size_t *index, size_t n, ps_err *err)
+{
+    size_t used = 0;
+    int32_t most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        ps_axes axes;
+        if (ps_result_grid_axes(file, index[i], &axes, err) < 0)
+            return 0;
+        if (!axes.has[PS_AXIS_HEAD])
+            continue;
+        most = axes.size[PS_AXIS_HEAD] > most ? axes.size[PS_AXIS_HEAD] : most;
+        if (head >= 0 && head < axes.size[PS_AXIS_HEAD])
+            index[used++] = index[i];
+    }
+    if (!used && !most)
+        ps_err_set(err, PS_EINPUT, "--head: none of these grids has heads; leave it out");
+    else if (!used)
+        ps_err_set(err, PS_EINPUT, "--head: there is no head %ld; these grids have heads 0 to %d", head, (int)most - 1);
+    return used;
+}
+
+bool ps_picks_place(const ps_pick *pick, const int32_t place[PS_N_AXES])
+{
+    return pick->head == PS_ANY_HEAD || pick->head == place[PS_AXIS_HEAD];
+}
+
 int ps_pick_grids(const ps_result_file *file, const ps_pick *pick, size_t **index, size_t *n,
                   ps_err *err)
 {
@@ -91,10 +120,13 @@ int ps_pick_grids(const ps_result_file *file, const ps_pick *pick, size_t **inde
         if (fits)
             found[used++] = i;
     }
-    if (used == 0) { /* each word is known, but not in this combination */
+    if (used == 0) /* each word is known, but not in this combination */
+        ps_err_set(err, PS_EINPUT, "no grid has this combination of pair, site and direction; leave one out");
+    else if (pick->head != PS_ANY_HEAD)
+        used = keep_head(file, pick->head, found, used, err);
+    if (used == 0) {
         ps_free(found);
-        return ps_err_set(err, PS_EINPUT,
-                          "no grid has this combination of pair, site and direction; leave one out");
+        return -1;
     }
     *index = found;
     *n = used;
@@ -124,34 +156,94 @@ static int unknown_metric(const ps_result_grid *grid, const char *word, ps_err *
     return ps_err_prefix(err, "pair '%s'", grid->pair);
 }
 
-int ps_heatmap_init(ps_heatmap *map, const ps_result_grid *grid, const char *metric, ps_err *err)
+/* The metric's value in the base run, without a patch; 0 if the file does not have it. */
+static double unpatched(const ps_result_file *file, const ps_result_grid *grid, const char *metric)
 {
-    const char *name = metric ? metric : "score";
-    size_t n = (size_t)grid->n_layers * (size_t)grid->n_positions;
+    bool noise = !strcmp(grid->direction, ps_directions[PS_NOISE].name);
+    ps_text pair = {0}, name = {0};
+
+    if (!strcmp(metric, "score"))
+        return noise;
+    ps_text_printf(&pair, "/%s", grid->pair);
+    ps_text_printf(&name, "%s_%s", ps_whiches[noise ? PS_CLEAN : PS_CORRUPT].name, metric);
+    char *text = ps_result_attr(file, ps_text_str(&pair), ps_text_str(&name));
+    double value = text ? strtod(text, NULL) : 0;
+    ps_free(text);
+    ps_text_release(&name);
+    ps_text_release(&pair);
+    return isfinite(value) ? value : 0;
+}
+
+/* Choose the axis of the rows and the heads to draw. */
+static void lay_out(ps_heatmap *map, const ps_pick *pick)
+{
+    const ps_axes *axes = &map->grid->axes;
+    bool one = axes->has[PS_AXIS_HEAD] && pick->head != PS_ANY_HEAD;
+
+    map->down = axes->has[PS_AXIS_HEAD] && !axes->has[PS_AXIS_POSITION] ? PS_AXIS_HEAD : PS_AXIS_POSITION;
+    map->head = one ? (int32_t)pick->head : 0;
+    map->n_heads = one ? 1 : axes->size[PS_AXIS_HEAD];
+    map->n_layers = axes->size[PS_AXIS_LAYER];
+    map->n_rows = map->down == PS_AXIS_HEAD ? map->n_heads : axes->size[PS_AXIS_POSITION];
+    map->merged = map->down == PS_AXIS_POSITION && map->n_heads > 1;
+}
+
+static void find_range(ps_heatmap *map)
+{
+    for (int32_t layer = 0; layer < map->n_layers; layer++)
+        for (int32_t row = 0; row < map->n_rows; row++) {
+            double value = ps_heatmap_value(map, layer, row);
+            if (!isfinite(value))
+                continue;
+            if (map->n_finite++ == 0 || value > map->max) {
+                map->max = value;
+                ps_heatmap_place(map, layer, row, map->max_place);
+            }
+            if (map->n_finite == 1 || value < map->min)
+                map->min = value;
+        }
+}
+
+int ps_heatmap_init(ps_heatmap *map, const ps_result_file *file, const ps_result_grid *grid, const ps_pick *pick, ps_err *err)
+{
+    const char *name = pick->metric ? pick->metric : "score";
 
     *map = (ps_heatmap){.grid = grid, .column = find_column(grid, name), .score = !strcmp(name, "score")};
     if (!map->column)
         return unknown_metric(grid, name, err);
-    for (size_t i = 0; i < n; i++) {
-        double value = map->column->values[i];
-        if (!isfinite(value))
-            continue;
-        if (map->n_finite++ == 0 || value > map->max) {
-            map->max = value;
-            map->max_layer = (int32_t)(i / (size_t)grid->n_positions);
-            map->max_position = (int32_t)(i % (size_t)grid->n_positions);
-        }
-        if (map->n_finite == 1 || value < map->min)
-            map->min = value;
-    }
+    lay_out(map, pick);
+    if (map->merged)
+        map->base = unpatched(file, grid, name);
+    find_range(map);
     map->low = map->score ? 0 : map->min;
     map->high = map->score ? 1 : map->max;
     return 0;
 }
 
-double ps_heatmap_value(const ps_heatmap *map, int32_t layer, int32_t position)
+void ps_heatmap_place(const ps_heatmap *map, int32_t layer, int32_t row, int32_t place[PS_N_AXES])
 {
-    return map->column->values[(size_t)layer * (size_t)map->grid->n_positions + (size_t)position];
+    const double *values = map->column->values;
+    double most = -1;
+
+    place[PS_AXIS_LAYER] = layer;
+    place[PS_AXIS_POSITION] = map->down == PS_AXIS_POSITION ? row : 0;
+    place[PS_AXIS_HEAD] = map->down == PS_AXIS_HEAD ? map->head + row : map->head;
+    for (int32_t head = 0; map->merged && head < map->n_heads; head++) {
+        const int32_t at[PS_N_AXES] = {[PS_AXIS_LAYER] = layer, [PS_AXIS_HEAD] = head, [PS_AXIS_POSITION] = row};
+        double away = fabs(values[ps_axes_at(&map->grid->axes, at)] - map->base);
+        if (away > most) { /* false for NaN */
+            most = away;
+            place[PS_AXIS_HEAD] = head;
+        }
+    }
+}
+
+double ps_heatmap_value(const ps_heatmap *map, int32_t layer, int32_t row)
+{
+    int32_t place[PS_N_AXES];
+
+    ps_heatmap_place(map, layer, row, place);
+    return map->column->values[ps_axes_at(&map->grid->axes, place)];
 }
 
 double ps_heatmap_shade(const ps_heatmap *map, double value)
@@ -217,4 +309,25 @@ void ps_token_label(char *out, size_t out_bytes, const char *token, int32_t posi
         used += width;
     }
     snprintf(out, out_bytes, "\"%.*s\xe2\x80\xa6", (int)end, shown);
+}
+
+void ps_row_label(char *out, size_t out_bytes, const ps_heatmap *map, int32_t row, int columns)
+{
+    if (map->down == PS_AXIS_HEAD)
+        snprintf(out, out_bytes, "head %d", (int)(map->head + row));
+    else
+        ps_token_label(out, out_bytes, map->grid->token_clean[row], row, columns);
+}
+
+int ps_row_label_widest(const ps_heatmap *map, int columns)
+{
+    char label[600];
+    int widest = 0;
+
+    for (int32_t row = 0; row < map->n_rows; row++) {
+        ps_row_label(label, sizeof label, map, row, columns);
+        int n = ps_text_columns(label);
+        widest = n > widest ? n : widest;
+    }
+    return widest;
 }

@@ -1,5 +1,5 @@
 /*
- * plot.c - a heat map as SVG: tokens down, layers across, a colour bar on the right.
+ * plot.c - a heat map as SVG: tokens or heads down, layers across, a colour bar on the right.
  *
  * Sizes are computed here, because SVG has no layout.  The width of a
  * label is an estimate, since fonts differ; the margins are generous.  Text of the
@@ -37,11 +37,11 @@ static void add_xml(ps_text *out, const char *text)
     }
 }
 
-static void add_label(ps_text *out, const ps_result_grid *grid, int32_t position)
+static void add_label(ps_text *out, const ps_heatmap *map, int32_t row)
 {
     char label[SHOWN_BYTES];
 
-    ps_token_label(label, sizeof label, grid->token_clean[position], position, LABEL_MOST);
+    ps_row_label(label, sizeof label, map, row, LABEL_MOST);
     add_xml(out, label);
 }
 
@@ -52,31 +52,18 @@ static double clamp(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-static int widest_label(const ps_result_grid *grid)
-{
-    char label[SHOWN_BYTES];
-    int widest = 0;
-
-    for (int32_t t = 0; t < grid->n_positions; t++) {
-        ps_token_label(label, sizeof label, grid->token_clean[t], t, LABEL_MOST);
-        int columns = ps_text_columns(label);
-        widest = columns > widest ? columns : widest;
-    }
-    return widest;
-}
-
-static frame measure(const ps_result_grid *grid)
+static frame measure(const ps_heatmap *map)
 {
     frame f;
 
-    /* Few cells are large, many are small; a row stays high enough for its label. */
-    f.cell_w = floor(clamp(560.0 / grid->n_layers, 8, 30));
-    f.cell_h = floor(clamp(840.0 / grid->n_positions, 13, 22));
+    /* Few cells are large, many are small; a row stays high enough for its label, and all of them for the bar's. */
+    f.cell_w = floor(clamp(560.0 / map->n_layers, 8, 30));
+    f.cell_h = fmax(floor(clamp(840.0 / map->n_rows, 13, 22)), ceil(110.0 / map->n_rows));
     f.font = clamp(f.cell_h * 0.62, 9, 13);
-    f.left = ceil(40 + widest_label(grid) * f.font * 0.6 + 10);
+    f.left = ceil(40 + ps_row_label_widest(map, LABEL_MOST) * f.font * 0.6 + 10);
     f.top = 48;
-    f.width = f.cell_w * grid->n_layers;
-    f.height = f.cell_h * grid->n_positions;
+    f.width = f.cell_w * map->n_layers;
+    f.height = f.cell_h * map->n_rows;
     f.bar = f.left + f.width + 24;
     f.total_w = f.bar + 92;
     f.total_h = f.top + f.height + 56;
@@ -85,34 +72,50 @@ static frame measure(const ps_result_grid *grid)
 
 /* ---- the parts ---- */
 
-static void add_cell(ps_text *out, const ps_heatmap *map, const frame *f, int32_t l, int32_t t)
+/* What a cell says of itself: where it is, and every column's value. */
+static void add_hover(ps_text *out, const ps_heatmap *map, const int32_t place[PS_N_AXES])
 {
     const ps_result_grid *grid = map->grid;
-    size_t at = (size_t)l * (size_t)grid->n_positions + (size_t)t;
-    double shade = ps_heatmap_shade(map, map->column->values[at]);
+    int32_t t = place[PS_AXIS_POSITION];
+    char label[SHOWN_BYTES];
+
+    if (grid->axes.has[PS_AXIS_POSITION]) {
+        ps_token_label(label, sizeof label, grid->token_clean[t], t, LABEL_MOST);
+        add_xml(out, label);
+        if (strcmp(grid->token_clean[t], grid->token_corrupt[t])) {
+            ps_text_puts(out, " (corrupt: &quot;");
+            add_xml(out, grid->token_corrupt[t]);
+            ps_text_puts(out, "&quot;)");
+        }
+        ps_text_printf(out, ", position %d, ", (int)t);
+    }
+    if (grid->axes.has[PS_AXIS_HEAD])
+        ps_text_printf(out, "head %d, ", (int)place[PS_AXIS_HEAD]);
+    ps_text_printf(out, "layer %d", (int)place[PS_AXIS_LAYER]);
+    for (size_t c = 0; c < grid->n_columns; c++) {
+        double value = grid->columns[c].values[ps_axes_at(&grid->axes, place)];
+        ps_text_puts(out, "\n");
+        add_xml(out, grid->columns[c].name);
+        ps_text_printf(out, isnan(value) ? ": not done" : ": %.6g", value);
+    }
+}
+
+static void add_cell(ps_text *out, const ps_heatmap *map, const frame *f, int32_t l, int32_t row)
+{
+    double shade = ps_heatmap_shade(map, ps_heatmap_value(map, l, row));
+    int32_t place[PS_N_AXES];
     unsigned char rgb[3];
 
+    ps_heatmap_place(map, l, row, place);
     ps_text_printf(out, "<rect class=\"cell\" x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" ",
-                   f->left + l * f->cell_w, f->top + t * f->cell_h, f->cell_w, f->cell_h);
+                   f->left + l * f->cell_w, f->top + row * f->cell_h, f->cell_w, f->cell_h);
     if (isnan(shade))
         ps_text_puts(out, "fill=\"url(#not-done)\"><title>");
     else {
         ps_purple(shade, rgb);
         ps_text_printf(out, "fill=\"#%02x%02x%02x\"><title>", rgb[0], rgb[1], rgb[2]);
     }
-    add_label(out, grid, t);
-    if (strcmp(grid->token_clean[t], grid->token_corrupt[t])) {
-        ps_text_puts(out, " (corrupt: &quot;");
-        add_xml(out, grid->token_corrupt[t]);
-        ps_text_puts(out, "&quot;)");
-    }
-    ps_text_printf(out, ", position %d, layer %d", (int)t, (int)l);
-    for (size_t c = 0; c < grid->n_columns; c++) {
-        double value = grid->columns[c].values[at];
-        ps_text_puts(out, "\n");
-        add_xml(out, grid->columns[c].name);
-        ps_text_printf(out, isnan(value) ? ": not done" : ": %.6g", value);
-    }
+    add_hover(out, map, place);
     ps_text_puts(out, "</title></rect>\n");
 }
 
@@ -144,33 +147,32 @@ static void add_box(ps_text *out, double x, double y, double w, double h, const 
 
 static void add_axes(ps_text *out, const ps_heatmap *map, const frame *f)
 {
-    const ps_result_grid *grid = map->grid;
     double bottom = f->top + f->height, right = f->left + f->width;
 
     ps_text_puts(out, "<g fill=\"none\" stroke=\"#333\">\n");
     ps_text_printf(out, "<path d=\"M%g %gH%gV%gH%gZ\"/>\n", f->left, f->top, right, bottom, f->left);
-    for (int32_t l = 0; l < grid->n_layers; l += TICK) {
+    for (int32_t l = 0; l < map->n_layers; l += TICK) {
         double x = f->left + (l + 0.5) * f->cell_w;
         add_line(out, x, bottom, x, bottom + 4);
     }
-    for (int32_t t = 0; t < grid->n_positions; t++) {
+    for (int32_t t = 0; t < map->n_rows; t++) {
         double y = f->top + (t + 0.5) * f->cell_h;
         add_line(out, f->left - 4, y, f->left, y);
     }
     ps_text_puts(out, "</g>\n");
-    for (int32_t l = 0; l < grid->n_layers; l += TICK) {
+    for (int32_t l = 0; l < map->n_layers; l += TICK) {
         char tick[16];
         snprintf(tick, sizeof tick, "%d", (int)l);
         add_text(out, f->left + (l + 0.5) * f->cell_w, bottom + 17, 12, "middle", tick);
     }
-    for (int32_t t = 0; t < grid->n_positions; t++) {
+    for (int32_t t = 0; t < map->n_rows; t++) {
         ps_text_printf(out, "<text x=\"%g\" y=\"%g\" font-size=\"%g\" text-anchor=\"end\">", f->left - 8,
                        f->top + (t + 0.5) * f->cell_h + f->font * 0.36, f->font);
-        add_label(out, grid, t);
+        add_label(out, map, t);
         ps_text_puts(out, "</text>\n");
     }
     add_text(out, f->left + f->width / 2, bottom + 40, 14, "middle", "Layer");
-    add_upright(out, 24, f->top + f->height / 2, 14, "Token");
+    add_upright(out, 24, f->top + f->height / 2, 14, map->down == PS_AXIS_HEAD ? "Head" : "Token");
 }
 
 /* About five steps of 1, 2 or 5 times a power of ten. */
@@ -230,6 +232,10 @@ static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const
 
     if (!title)
         ps_text_printf(&text, "%s, %s, %s", grid->pair, grid->site, grid->direction);
+    if (!title && map->merged)
+        ps_text_puts(&text, ", head of largest change");
+    else if (!title && map->n_heads < grid->axes.size[PS_AXIS_HEAD])
+        ps_text_printf(&text, ", head %d", (int)map->head);
     ps_printable(shown, sizeof shown, title ? title : ps_text_str(&text));
     /* Centred over the cells, but kept inside the figure. */
     double half = ps_text_columns(shown) * 15 * 0.28;
@@ -242,8 +248,7 @@ static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const
 
 void ps_plot_svg(ps_text *out, const ps_heatmap *map, const char *title)
 {
-    const ps_result_grid *grid = map->grid;
-    frame f = measure(grid);
+    frame f = measure(map);
 
     ps_text_printf(out,
                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -253,8 +258,8 @@ void ps_plot_svg(ps_text *out, const ps_heatmap *map, const char *title)
     add_defs(out);
     add_box(out, 0, 0, f.total_w, f.total_h, "#fff");
     ps_text_puts(out, "<g shape-rendering=\"crispEdges\">\n");
-    for (int32_t t = 0; t < grid->n_positions; t++)
-        for (int32_t l = 0; l < grid->n_layers; l++)
+    for (int32_t t = 0; t < map->n_rows; t++)
+        for (int32_t l = 0; l < map->n_layers; l++)
             add_cell(out, map, &f, l, t);
     ps_text_puts(out, "</g>\n");
     add_axes(out, map, &f);

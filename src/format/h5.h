@@ -2,7 +2,7 @@
  * h5.h - as much of HDF5 as a result file needs, with ids as integers.
  *
  * Everything made here is fit for netCDF-4 too: creation order is tracked, strings are
- * variable-length UTF-8, an axis is a dimension scale.  Private to results.c, result_file.c and digest.c;
+ * variable-length UTF-8, an axis is a dimension scale.  Private to results.c, group.c, result_file.c and digest.c;
  * the h5*.c files alone include the library's headers.
  */
 #ifndef PATCHSWEEP_FORMAT_H5_H
@@ -16,7 +16,7 @@
 
 typedef int64_t ps_h5; /* a file, group or dataset; PS_H5_NONE: none */
 #define PS_H5_NONE ((ps_h5)-1)
-#define PS_H5_MAX_AXES 3
+#define PS_H5_MAX_AXES 4
 
 /* The attributes that hold an object's checksums, as eight hexadecimal digits. */
 #define PS_H5_VALUES_SUM "crc32c"
@@ -100,7 +100,8 @@ int ps_h5_scale_finish(ps_h5_scale *scale, int rc, ps_err *err);
 
 /* ---- attributes: h5_attr.c ---- */
 
-/* New ones.  Bytes that are not UTF-8 become U+FFFD. */
+/* New ones.  Bytes that are not UTF-8 become U+FFFD.  A NULL string is left out. */
+int ps_h5_attr_string(ps_h5_object *object, const char *name, const char *string, ps_err *err);
 int ps_h5_attr_text(ps_h5_object *object, const char *name, const char *text, size_t n, ps_err *err);
 int ps_h5_attr_texts(ps_h5_object *object, const char *name, const char *const *texts, size_t n, ps_err *err);
 /* n == 0: a scalar; else a row of n values. */

@@ -57,6 +57,11 @@ int ps_h5_attr_text(ps_h5_object *object, const char *name, const char *text, si
     return rc;
 }
 
+int ps_h5_attr_string(ps_h5_object *object, const char *name, const char *string, ps_err *err)
+{
+    return string ? ps_h5_attr_text(object, name, string, strlen(string), err) : 0;
+}
+
 int ps_h5_attr_texts(ps_h5_object *object, const char *name, const char *const *texts, size_t n, ps_err *err)
 {
     return put_texts(object, name, texts, n, err);

@@ -328,6 +328,7 @@ void ps_job_free(ps_job *job)
     ps_free(job->output);
     ps_free(job->backend);
     ps_free(job->layers.at);
+    ps_free(job->heads.at);
     ps_free(job->positions.at);
     ps_free(job);
 }

@@ -57,6 +57,22 @@ static bool is_all(const ps_job_key *key, const ps_node *value)
 
 /* ---- words ---- */
 
+/* Names of the terms that other tools call `word`: "'z' or 'z_by_pos'".  Nothing where there is none, or where they are many. */
+static void called(const ps_job_key *key, const char *word, ps_text *out)
+{
+    enum { MOST = 3 };
+    int found[MOST], n = 0;
+
+    for (int i = 0; i < key->n_terms; i++)
+        if (ps_term_is_called(&key->terms[i], word)) {
+            if (n == MOST)
+                return;
+            found[n++] = i;
+        }
+    for (int i = 0; i < n; i++)
+        ps_text_printf(out, "%s'%s'", i ? " or " : "", key->terms[found[i]].name);
+}
+
 static int unknown_word(const ps_job_key *key, const char *where, const char *word, ps_err *err)
 {
     const char *names[32];
@@ -69,11 +85,14 @@ static int unknown_word(const ps_job_key *key, const char *where, const char *wo
     ps_printable(shown, sizeof shown, word);
     const char *near = ps_nearest(word, names, (size_t)n);
     if (near)
-        return ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; did you mean '%s'?", where, shown,
-                          near);
-    ps_job_key_kind(key, &kind);
-    int rc =
-        ps_err_set(err, PS_EINPUT, "%s: unknown '%s'; write %s", where, shown, ps_text_str(&kind));
+        ps_text_printf(&kind, "'%s'", near);
+    else
+        called(key, word, &kind);
+    bool guessed = kind.n > 0;
+    if (!guessed)
+        ps_job_key_kind(key, &kind);
+    int rc = ps_err_set(err, PS_EINPUT, guessed ? "%s: unknown '%s'; did you mean %s?" : "%s: unknown '%s'; write %s", where,
+                        shown, ps_text_str(&kind));
     ps_text_release(&kind);
     return rc;
 }

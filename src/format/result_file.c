@@ -214,17 +214,92 @@ char *ps_result_attr(const ps_result_file *file, const char *path, const char *n
 
 /* ---- one grid ---- */
 
-static int read_shape(ps_h5 file, const char *path, ps_result_grid *grid, ps_err *err)
+static int no_grid(const char *group, ps_err *err)
 {
-    ps_h5_info info;
+    return ps_err_set(err, PS_EINPUT, "dataset '%s/score' is no grid of numbers", group);
+}
 
+/* A grid has the axes whose coordinates are in its group.  Their number must be that of the score's dimensions. */
+static int read_axes(ps_h5 file, const char *group, ps_axes *axes, ps_err *err)
+{
+    char path[1024];
+    ps_h5_info info;
+    int n = 0;
+
+    *axes = (ps_axes){.size = {1, 1, 1}};
+    snprintf(path, sizeof path, "%s/score", group);
     if (ps_h5_info_read(file, path, &info, err) < 0)
         return -1;
-    if (!info.number || info.n_axes != 2 || info.size[0] < 1 || info.size[1] < 1 ||
-        info.size[0] > MOST_LAYERS || info.size[1] > MOST_CELLS / info.size[0])
-        return ps_err_set(err, PS_EINPUT, "dataset '%s' is no grid of numbers", path);
-    grid->n_layers = (int32_t)info.size[0];
-    grid->n_positions = (int32_t)info.size[1];
+    if (!info.number || info.n_axes < 1 || info.n_axes > PS_N_AXES)
+        return no_grid(group, err);
+    for (int axis = 0; axis < PS_N_AXES; axis++) {
+        snprintf(path, sizeof path, "%s/%s", group, ps_axis_names[axis]);
+        if (!ps_h5_has(file, path))
+            continue;
+        axes->has[axis] = true;
+        axes->size[axis] = n < info.n_axes ? (int32_t)info.size[n] : 0;
+        n++;
+    }
+    int64_t cells = 1;
+    for (int axis = 0; axis < PS_N_AXES; cells *= axes->size[axis++])
+        if (axes->size[axis] < 1 || axes->size[axis] > MOST_CELLS / cells)
+            return no_grid(group, err);
+    return n != info.n_axes || axes->size[PS_AXIS_LAYER] > MOST_LAYERS ? no_grid(group, err) : 0;
+}
+
+/* Whether a dataset has the dimensions of the grid. */
+static bool lies_along(const ps_h5_info *info, const ps_axes *axes)
+{
+    int n = 0;
+
+    for (int axis = 0; axis < PS_N_AXES; axis++)
+        if (axes->has[axis]) {
+            if (n == info->n_axes || info->size[n] != axes->size[axis])
+                return false;
+            n++;
+        }
+    return info->number && n == info->n_axes;
+}
+
+size_t ps_axes_cells(const ps_axes *axes)
+{
+    size_t n = 1;
+
+    for (int axis = 0; axis < PS_N_AXES; axis++)
+        n *= (size_t)axes->size[axis];
+    return n;
+}
+
+size_t ps_axes_at(const ps_axes *axes, const int32_t place[PS_N_AXES])
+{
+    size_t at = 0;
+
+    for (int axis = 0; axis < PS_N_AXES; axis++)
+        at = at * (size_t)axes->size[axis] + (size_t)place[axis];
+    return at;
+}
+
+void ps_axes_place(const ps_axes *axes, size_t at, int32_t place[PS_N_AXES])
+{
+    for (int axis = PS_N_AXES; axis-- > 0;) {
+        place[axis] = (int32_t)(at % (size_t)axes->size[axis]);
+        at /= (size_t)axes->size[axis];
+    }
+}
+
+/* Read the number of tokens of the pair's prompts. */
+static int read_length(ps_h5 file, ps_result_grid *grid, ps_err *err)
+{
+    char path[1024];
+    ps_h5_info info;
+
+    snprintf(path, sizeof path, "/%s/token_clean", grid->pair);
+    if (ps_h5_info_read(file, path, &info, err) < 0)
+        return -1;
+    bool fits = info.n_axes == 1 && info.size[0] > 0 && info.size[0] <= MOST_CELLS;
+    if (!fits || (grid->axes.has[PS_AXIS_POSITION] && info.size[0] != grid->axes.size[PS_AXIS_POSITION]))
+        return ps_err_set(err, PS_EINPUT, "dataset '%s' does not hold a text for each position", path);
+    grid->n_positions = (int32_t)info.size[0];
     return 0;
 }
 
@@ -260,13 +335,11 @@ static int read_column(ps_h5 file, const char *group, const char *name, ps_resul
     snprintf(path, sizeof path, "%s/%s", group, name);
     if (ps_h5_info_read(file, path, &info, err) < 0)
         return -1;
-    if (!info.number || info.n_axes != 2 || info.size[0] != grid->n_layers ||
-        info.size[1] != grid->n_positions)
+    if (!lies_along(&info, &grid->axes))
         return 0;
     struct ps_result_column *column = &grid->columns[grid->n_columns++];
     column->name = ps_strdup(name, err);
-    column->values = ps_malloc((size_t)grid->n_layers * (size_t)grid->n_positions,
-                               sizeof *column->values, err);
+    column->values = ps_malloc(ps_axes_cells(&grid->axes), sizeof *column->values, err);
     if (!column->name || !column->values || ps_h5_read_numbers(file, path, column->values, err) < 0)
         return -1;
     if (!strcmp(name, "score"))
@@ -301,17 +374,37 @@ static int32_t first_difference(ps_h5 file, const ps_result_grid *grid)
     return d < 0 ? 0 : d > grid->n_positions ? grid->n_positions : (int32_t)d;
 }
 
+/* Whether the heads of site `name` are key/value heads.  False for a site of a newer patchsweep. */
+static bool has_kv_heads(const char *name)
+{
+    int site = ps_term_find(ps_sites, PS_N_SITES, name);
+
+    return site >= 0 && ps_site_shapes[site].kv_heads;
+}
+
+static void group_of(const ps_grid_name *name, char *group, size_t bytes)
+{
+    snprintf(group, bytes, "/%s/%s/%s", name->pair, name->site, name->direction);
+}
+
+int ps_result_grid_axes(const ps_result_file *file, size_t i, ps_axes *axes, ps_err *err)
+{
+    char group[1000];
+
+    group_of(&file->grids[i], group, sizeof group);
+    return read_axes(file->file, group, axes, err);
+}
+
 int ps_result_grid_read(const ps_result_file *file, size_t i, ps_result_grid *grid, ps_err *err)
 {
     const ps_grid_name *name = &file->grids[i];
-    char group[1000], score[1024];
+    char group[1000];
 
-    *grid = (ps_result_grid){0};
-    snprintf(group, sizeof group, "/%s/%s/%s", name->pair, name->site, name->direction);
-    snprintf(score, sizeof score, "%s/score", group);
+    *grid = (ps_result_grid){.kv_heads = has_kv_heads(name->site)};
+    group_of(name, group, sizeof group);
     if (!(grid->pair = ps_strdup(name->pair, err)) || !(grid->site = ps_strdup(name->site, err)) ||
         !(grid->direction = ps_strdup(name->direction, err)) ||
-        read_shape(file->file, score, grid, err) < 0 ||
+        read_axes(file->file, group, &grid->axes, err) < 0 || read_length(file->file, grid, err) < 0 ||
         read_row(file->file, "token_clean", grid, &grid->token_clean, err) < 0 ||
         read_row(file->file, "token_corrupt", grid, &grid->token_corrupt, err) < 0 ||
         read_row(file->file, "role", grid, &grid->role, err) < 0 ||

@@ -158,6 +158,8 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *pro
 static int check_sites(const ps_job *job, const ps_step *program, ps_err *err)
 {
     for (uint8_t site = 0; site < PS_N_SITES; site++) {
+        if (job->sites >> site & 1 && ps_site_shapes[site].axis[PS_AXIS_HEAD])
+            return ps_err_set(err, PS_EINPUT, "sites: '%s' cannot be swept yet; leave it out", ps_sites[site].name);
         enum ps_tap tap = (enum ps_tap)ps_cell_edit(&(ps_cell){.site = site}).tap;
         if (job->sites >> site & 1 && tap != PS_TAP_RESID_PRE && ps_program_tap(program, tap) < 0)
             return ps_err_set(err, PS_EINPUT, "sites: this model's layers have no '%s'; leave it out", ps_sites[site].name);

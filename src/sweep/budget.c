@@ -72,9 +72,9 @@ typedef struct search {
 } search;
 
 /* What rank 0 needs to write the result: the writer's own, and a record of the journal. */
-static uint64_t writing_bytes(const ps_grid *grid, size_t d_model)
+static uint64_t writing_bytes(const ps_grid *grid, const ps_config *config)
 {
-    return ps_publish_bytes(grid, d_model) + ps_records_bytes(grid, 1, d_model);
+    return ps_publish_bytes(grid, config) + ps_records_bytes(grid, 1, (size_t)config->d_model);
 }
 
 /* What the plan in hand needs of this rank, by owner. */
@@ -103,7 +103,7 @@ static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
     of[ROWS] = wave.rows;
     of[HEAD] = wave.head;
     of[COLLECT] = ps_max(ps_harvest_bytes(b->grid, s->plan, d, rank), ps_snapshot_save_bytes());
-    of[WRITING] = rank == 0 ? writing_bytes(b->grid, d) : 0;
+    of[WRITING] = rank == 0 ? writing_bytes(b->grid, b->config) : 0;
     return 0;
 }
 

@@ -204,6 +204,11 @@ static int take_up(draft *d, ps_err *err)
     return 0;
 }
 
+static ps_results_shape shape_of(const ps_config *config)
+{
+    return (ps_results_shape){config->n_layers, config->n_heads, config->n_kv_heads, config->d_model};
+}
+
 static int create(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
@@ -218,19 +223,21 @@ static int create(draft *d, ps_err *err)
         {"program_version", ps_build_version, 0, false},
     };
 
-    return ps_results_create(&d->results, b->part, b->config->n_layers, b->config->d_model, attrs,
-                             sizeof attrs / sizeof *attrs, err);
+    const ps_results_shape shape = shape_of(b->config);
+
+    return ps_results_create(&d->results, b->part, &shape, attrs, sizeof attrs / sizeof *attrs, err);
 }
 
 /* Open the part file to write on.  From here it is not what was sealed. */
 static int reopen(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
+    const ps_results_shape shape = shape_of(b->config);
     struct stat st;
 
     d->sealed.bytes = 0;
     d->begun_at = stat(b->part, &st) < 0 ? 0 : (int64_t)st.st_size;
-    return ps_results_reopen(&d->results, b->part, b->config->n_layers, b->config->d_model, err);
+    return ps_results_reopen(&d->results, b->part, &shape, err);
 }
 
 static int begin(draft *d, ps_err *err)
@@ -417,7 +424,10 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     return rc == 0 || err->code == PS_ESTOPPED ? rc : ps_err_prefix(err, "result '%s'", publication->brief->output);
 }
 
-size_t ps_publish_bytes(const ps_grid *grid, size_t d_model)
+size_t ps_publish_bytes(const ps_grid *grid, const ps_config *config)
 {
-    return ps_kept_bytes(grid, d_model) + ps_results_bytes((int32_t)d_model, ps_grid_max_positions(grid));
+    const ps_results_shape shape = shape_of(config);
+
+    return ps_kept_bytes(grid, (size_t)config->d_model) +
+           ps_results_bytes(&shape, grid->sites, grid->patched_final, ps_grid_max_positions(grid));
 }

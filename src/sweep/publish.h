@@ -40,6 +40,6 @@ typedef struct ps_publication {
 int ps_publish(const ps_publication *publication, ps_err *err);
 
 /* The most memory that it takes, besides the ledger's. */
-size_t ps_publish_bytes(const ps_grid *grid, size_t d_model);
+size_t ps_publish_bytes(const ps_grid *grid, const ps_config *config);
 
 #endif

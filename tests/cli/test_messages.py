@@ -91,7 +91,7 @@ class Jobs(Case):
         self.refuse('{"clean_promt": "x"}', "unknown key", without=("pairs_file",))
 
     def test_suggestions_are_near(self):
-        self.refuse(good_job(sites=["pattern"]), "'pattern'", "resid_pre", without=("did you mean",))
+        self.refuse(good_job(sites=["attn_in"]), "'attn_in'", "resid_pre", without=("did you mean",))
         self.refuse(good_job(sites=["mlp_uot"]), "did you mean 'mlp_out'")
 
 

@@ -73,7 +73,7 @@ static void test_defaults(void)
     CHECK_INT(job->score, PS_LOGIT_ANSWER);
     CHECK_INT(job->activation_dtype, PS_DTYPE_F32);
     CHECK_INT(job->precision, PS_FP32);
-    CHECK(job->layers.all && job->positions.all);
+    CHECK(job->layers.all && job->heads.all && job->positions.all);
     CHECK_INT(job->n_pairs, 1);
     CHECK_STR(job->pairs[0].id, "pair0000");
     CHECK_STR(job->pairs[0].where, "pairs[0]");
@@ -92,7 +92,7 @@ static void test_all_keys(void)
         "{\"$schema\":\"x\",\"// why\":1,\"_comment\":[],\"model\":\"/abs\",\"pairs\":[{" IDS
         ",\"//\":\"\",\"answer\":\" a\",\"foil\":\" "
         "b\",\"id\":\"A-1.x_\"}],\"sites\":[\"mlp_out\",\"resid_pre\"],"
-        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],"
+        "\"directions\":[\"noise\",\"denoise\",\"noise\"],\"layers\":[3,-1],\"heads\":[7,-2],\"positions\":[0],"
         "\"score\":\"logprob\","
         "\"metrics\":[\"kl\"],\"activations\":[\"corrupt\"],\"activation_dtype\":\"bf16\","
         "\"precision\":\"fp32\","
@@ -106,6 +106,9 @@ static void test_all_keys(void)
     CHECK(!job->layers.all);
     CHECK_INT(job->layers.n, 2);
     CHECK_INT(job->layers.at[1], -1);
+    CHECK(!job->heads.all && job->heads.n == 2);
+    CHECK_INT(job->heads.at[0], 7);
+    CHECK_INT(job->heads.at[1], -2);
     CHECK_INT(job->positions.n, 1);
     CHECK_INT(job->score, PS_LOGPROB_ANSWER);
     CHECK_INT(job->metrics, 1u << PS_KL | 1u << PS_LOGPROB_ANSWER);
@@ -122,7 +125,7 @@ static void test_all_keys(void)
         "{\"model\":\"/"
         "abs\",\"pairs\":[{\"id\":\"A-1.x_\",\"clean_ids\":[1,2],\"corrupt_ids\":[1,3],"
         "\"answer\":\" a\",\"foil\":\" b\"}],\"sites\":[\"resid_pre\",\"mlp_out\"],"
-        "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"positions\":[0],\"score\":"
+        "\"directions\":[\"denoise\",\"noise\"],\"layers\":[3,-1],\"heads\":[7,-2],\"positions\":[0],\"score\":"
         "\"logprob\","
         "\"metrics\":[\"logprob_answer\",\"kl\"],\"activations\":[\"corrupt\"],\"activation_"
         "dtype\":\"bf16\","
@@ -247,7 +250,8 @@ static void test_bad_sets(void)
         {"sites", "--set 'sites': has no '='; write key=value"},
         {"sites=[\"mlp_out\"", "--set sites: 1:"},
         {"sites=mlp_out", "--set sites: is a string; write an array of resid_pre, mlp_out, "
-                          "resid_post, attn_out or resid_mid, such as [\""},
+                          "resid_post, attn_out, resid_mid, q, k, v, z, pattern, q_by_pos, k_by_pos, "
+                          "v_by_pos, z_by_pos or pattern_by_pos, such as [\""},
         {"sites=[\"mlp_ot\"]", "--set sites[0]: unknown 'mlp_ot'; did you mean 'mlp_out'?"},
         {"precision=fp16", "--set precision: unknown 'fp16'; write fp32 or bf16"},
         {"patched_final=yes",
@@ -286,9 +290,17 @@ static const struct {
     {"{" ONE_PAIR ",\"sites\":[]}", "sites: is empty; write it as in"},
     {"{" ONE_PAIR ",\"sites\":[3]}", "sites[0]: is a number, not a name"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_post\",\"embedding\"]}",
-     "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out or resid_mid"},
-    {"{" ONE_PAIR ",\"sites\":[\"pattern\"]}", "sites[0]: unknown 'pattern'; write an array of"},
+     "sites[1]: unknown 'embedding'; write an array of resid_pre, mlp_out, resid_post, attn_out, resid_mid, q, k,"},
+    {"{" ONE_PAIR ",\"sites\":[\"scores\"]}", "sites[0]: unknown 'scores'; write an array of"},
     {"{" ONE_PAIR ",\"sites\":[\"resid_psot\"]}", "did you mean 'resid_post'"},
+    {"{" ONE_PAIR ",\"sites\":[\"attn_in\"]}", "sites[0]: unknown 'attn_in'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"o_by_pos\"]}", "sites[0]: unknown 'o_by_pos'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"hook_z\"]}", "sites[0]: unknown 'hook_z'; did you mean 'z' or 'z_by_pos'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"blocks.7.hook_resid_mid\"]}", "did you mean 'resid_mid'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"model.layers[{layer}].mlp.output\"]}", "did you mean 'mlp_out'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"q_proj.output\"]}", "did you mean 'q' or 'q_by_pos'?"},
+    {"{" ONE_PAIR ",\"sites\":[\"output\"]}", "sites[0]: unknown 'output'; write an array of resid_pre, "},
+    {"{" ONE_PAIR ",\"sites\":[\"blocks.x.hook_resid_mid\"]}", "sites[0]: unknown 'blocks.x.hook_resid_mid'; write"},
     {"{" ONE_PAIR ",\"directions\":[\"both\"]}",
      "directions[0]: unknown 'both'; write an array of denoise or noise"},
     {"{" ONE_PAIR ",\"directions\":\"all\"}", "directions: is a string; write an array of"},
@@ -297,6 +309,10 @@ static const struct {
     {"{" ONE_PAIR ",\"layers\":[]}", "layers: is empty"},
     {"{" ONE_PAIR ",\"layers\":[1,2.0]}", "layers[1]: is not an integer"},
     {"{" ONE_PAIR ",\"positions\":[\"1\"]}", "positions[0]: is not an integer"},
+    {"{" ONE_PAIR ",\"heads\":3}", "heads: is a number; write \"all\" or an array of integers, such as [0, 3, -1]"},
+    {"{" ONE_PAIR ",\"heads\":[]}", "heads: is empty"},
+    {"{" ONE_PAIR ",\"heads\":[0,\"all\"]}", "heads[1]: is not an integer"},
+    {"{" ONE_PAIR ",\"head\":[0]}", "unknown key 'head'; did you mean 'heads'?"},
     {"{" ONE_PAIR ",\"score\":\"logits\"}", "score: unknown 'logits'; did you mean 'logit'?"},
     {"{" ONE_PAIR ",\"score\":null}",
      "score: is null; write logit, logit_diff or logprob, such as"},
@@ -535,6 +551,21 @@ static void test_resolve(void)
               "positions: -4 is past the first (-3)");
 }
 
+/* Heads are chosen as layers are, in any order. */
+static void test_heads(void)
+{
+    ps_job *job = good_job("{" ONE_PAIR ",\"sites\":[\"pattern_by_pos\",\"z\",\"k\",\"resid_mid\"]}", "heads=[5, 0, -1, 5]");
+
+    if (!job)
+        return;
+    CHECK_INT(job->sites, 1u << PS_SITE_PATTERN_BY_POS | 1u << PS_SITE_Z | 1u << PS_SITE_K | 1u << PS_RESID_MID);
+    CHECK(!job->heads.all && job->heads.n == 4 && job->heads.at[0] == 5 && job->heads.at[2] == -1);
+    CHECK(job->layers.all && job->positions.all);
+    CHECK(strstr(job->text, "\"sites\":[\"resid_mid\",\"k\",\"z\",\"pattern_by_pos\"]"));
+    CHECK(strstr(job->text, "\"layers\":\"all\",\"heads\":[5,0,-1,5],\"positions\":\"all\""));
+    ps_job_free(job);
+}
+
 int main(void)
 {
     if (!mkdtemp(dir))
@@ -555,6 +586,7 @@ int main(void)
     RUN(test_text_is_a_job);
     RUN(test_help);
     RUN(test_resolve);
+    RUN(test_heads);
     unlink(job_path);
     unlink(lines_path);
     rmdir(dir);

@@ -166,10 +166,10 @@ static void free_cells_are_what_nobody_reads(void)
 {
     enum { L = 4, FREE_BASE = 1, FREE_SOURCE };
     static const int32_t T = 7, D = 2, last = 6;
-    ps_grid *grid = synthetic(L, 1, &T, &D, 0, (1u << PS_N_SITES) - 1);
+    ps_grid *grid = synthetic(L, 1, &T, &D, 0, (1u << PS_SITE_Q) - 1);
     enum ps_which which;
 
-    for (int site = 0; site < PS_N_SITES; site++)
+    for (int site = 0; site < PS_SITE_Q; site++)
         for (int32_t l = 0; l < L; l++)
             for (int32_t t = 0; t < T; t++) {
                 const ps_cell cell = {.layer = l, .position = t, .site = (uint8_t)site};
@@ -180,7 +180,7 @@ static void free_cells_are_what_nobody_reads(void)
                 CHECK(!wanted || which == (wanted == FREE_BASE ? PS_CORRUPT : PS_CLEAN));
             }
     ps_grid_free(grid);
-    grid = synthetic(L, 1, &T, &last, 0, (1u << PS_N_SITES) - 1);
+    grid = synthetic(L, 1, &T, &last, 0, (1u << PS_SITE_Q) - 1);
     ps_cell cell = {.layer = 0, .position = T - 1, .site = PS_RESID_POST};
     CHECK(ps_grid_free_cell(grid, &cell, &which) && which == PS_CLEAN);
     cell.site = PS_MLP_OUT;

@@ -23,7 +23,9 @@
 /* The contracts' texts are char *; nobody writes to these. */
 #pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
 
-enum { L = 6, D = 4, T0 = 12, T1 = 3 };
+enum { L = 6, H = 4, KV = 2, D = 4, T0 = 12, T1 = 3 };
+
+static const ps_results_shape shape = {L, H, KV, D};
 
 static char path[256];
 static bool keep;
@@ -141,11 +143,11 @@ static int write_file(const char *name, enum ps_dtype dtype, ps_err *err)
     ps_results *results;
     int rc = -1;
 
-    if (ps_results_create(&results, name, L, D, root, 6, err) < 0)
+    if (ps_results_create(&results, name, &shape, root, 6, err) < 0)
         return -1;
     rc = add_first(results, baselines, 3, dtype, err);
     /* Closed between two pairs, and gone on with. */
-    if (ps_results_close(results, rc, err) < 0 || ps_results_reopen(&results, name, L, D, err) < 0)
+    if (ps_results_close(results, rc, err) < 0 || ps_results_reopen(&results, name, &shape, err) < 0)
         return -1;
     rc = -1;
     if (ps_results_begin_pair(results, &pairs[1], baselines, 3, err) == 0 &&
@@ -269,7 +271,10 @@ static void test_grid(void)
         return;
     }
     CHECK_STR(grid.pair, "einstein-swift");
-    CHECK_INT(grid.n_layers, L);
+    CHECK(grid.axes.has[PS_AXIS_LAYER] && !grid.axes.has[PS_AXIS_HEAD] && grid.axes.has[PS_AXIS_POSITION]);
+    CHECK_INT(grid.axes.size[PS_AXIS_LAYER], L);
+    CHECK_INT(grid.axes.size[PS_AXIS_HEAD], 1);
+    CHECK_INT(grid.axes.size[PS_AXIS_POSITION], T0);
     CHECK_INT(grid.n_positions, T0);
     CHECK_INT(grid.first_difference, 1);
     CHECK_INT(grid.n_columns, 5);
@@ -302,13 +307,13 @@ static void test_refuses(void)
     fputs("no HDF5", f);
     fclose(f);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "as an HDF5 file");
-    CHECK_ERR(ps_results_create(&results, "/nonexistent/x.h5", 1, 1, NULL, 0, &err), err, PS_EFAIL,
+    CHECK_ERR(ps_results_create(&results, "/nonexistent/x.h5", &shape, NULL, 0, &err), err, PS_EFAIL,
               "No such file or directory");
-    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "File exists");
+    CHECK_ERR(ps_results_create(&results, other, &shape, NULL, 0, &err), err, PS_EFAIL, "File exists");
     CHECK(unlink(other) == 0 && symlink("nowhere", other) == 0);
-    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "File exists");
+    CHECK_ERR(ps_results_create(&results, other, &shape, NULL, 0, &err), err, PS_EFAIL, "File exists");
     CHECK(unlink(other) == 0);
-    CHECK_INT(ps_results_create(&results, other, L, D, NULL, 0, &err), 0);
+    CHECK_INT(ps_results_create(&results, other, &shape, NULL, 0, &err), 0);
     pair.job = &job;
     CHECK_ERR(ps_results_begin_pair(results, &pair, NULL, 0, &err), err, PS_EINPUT, "rename the pair");
     ps_attr version = {"format_version", "2.0", 0, false}, format = {"format", "other", 0, false};
@@ -316,7 +321,7 @@ static void test_refuses(void)
     CHECK_INT(ps_results_close(results, 0, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "newer patchsweep");
     CHECK(unlink(other) == 0);
-    CHECK_INT(ps_results_create(&results, other, L, D, &format, 1, &err), 0);
+    CHECK_INT(ps_results_create(&results, other, &shape, &format, 1, &err), 0);
     CHECK_INT(ps_results_close(results, 0, &err), 0);
     CHECK_ERR(ps_result_open(&file, other, &err), err, PS_EINPUT, "not from 'patchsweep run'");
     unlink(other);
@@ -344,7 +349,7 @@ static void test_leaves_others_files(void)
     FILE *f = fopen(other, "w");
     CHECK(f && fputs("mine", f) >= 0 && fclose(f) == 0);
     blind = true;
-    CHECK_ERR(ps_results_create(&results, other, L, D, NULL, 0, &err), err, PS_EFAIL, "cannot create");
+    CHECK_ERR(ps_results_create(&results, other, &shape, NULL, 0, &err), err, PS_EFAIL, "cannot create");
     blind = false;
     f = fopen(other, "r");
     CHECK(f && fread(text, 1, sizeof text - 1, f) == 4 && fclose(f) == 0);

@@ -322,8 +322,20 @@ static void nearest(void)
         {"postions", "positions"}, {"direction", "directions"}, {"metrcs", "metrics"}, {"modle", "model"},
         {"mdoel", "model"},       {"paris", "pairs"},     {"xyzzy", NULL},        {"", NULL},
         {"q", NULL},              {"temperature", NULL},
-        {"mode", "model"},        {"mods", NULL},          {"attn_positions", NULL},
+        {"mode", "model"},        {"mods", NULL},          {"attn_positions", NULL}, {"Layers", "layers"},
     };
+    /* Names that differ in a word are others, not mistypings; so are words of one or two letters, and with digits. */
+    static const char *const terms[] = {"resid_pre", "resid_post", "mlp_out", "q", "k", "q_by_pos", "k_by_pos", "pattern_by_pos",
+                                        "denoise", "kl", "logit_diff", "fp32", "bf16", "cpu", "ref", "answer_id", "run"};
+    static const struct { const char *word, *near; } meanings[] = {
+        {"attn_out", NULL},  {"mlp_in", NULL},      {"resid_mid", NULL}, {"resid_in", NULL},     {"resid_pos", "resid_post"},
+        {"v_by_pos", NULL},  {"x_by_pos", NULL},    {"v", NULL},         {"kv", NULL},           {"qk", NULL},
+        {"noise", NULL},     {"logit_foil", NULL},  {"f16", NULL},       {"fp16", NULL},         {"gpu", NULL},
+        {"mlp_uot", "mlp_out"}, {"mlpout", "mlp_out"}, {"q_by_psos", "q_by_pos"}, {"patern_by_pos", "pattern_by_pos"},
+        {"qbypos", "q_by_pos"}, {"answer_ids", "answer_id"}, {"rnu", "run"}, {"residpre", "resid_pre"}, {"resid-pre", "resid_pre"},
+        {"denoize", "denoise"}, {"", NULL}, {"_", NULL}, {"resid_", NULL},
+    };
+    static const char *const alike[] = {"pairs", "pails", "pair_1", "pair_2"};
     char longest[300];
 
     for (size_t i = 0; i < N_OF(cases); i++) {
@@ -333,6 +345,13 @@ static void nearest(void)
         else
             CHECK(!seen);
     }
+    for (size_t i = 0; i < N_OF(meanings); i++) {
+        const char *seen = ps_nearest(meanings[i].word, terms, N_OF(terms));
+        CHECK_STR(seen ? seen : "none", meanings[i].near ? meanings[i].near : "none");
+    }
+    CHECK(!ps_nearest("paijs", alike, N_OF(alike))); /* either */
+    CHECK(!ps_nearest("pair_3", alike, N_OF(alike)));
+    CHECK_STR(ps_nearest("pair1", alike, N_OF(alike)), "pair_1");
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     CHECK(!ps_nearest(longest, names, N_OF(names))); /* too long to be near, and harmless */

@@ -64,7 +64,7 @@ static inline void world_fill(int32_t *ids[PS_N_WHICH], const world_pair *w, int
 /* The grid of that shape, the caller's to free. */
 static inline ps_grid *world_grid(const world_shape *s)
 {
-    const unsigned all_metrics = (1u << PS_N_METRICS) - 1, all_sites = (1u << PS_N_SITES) - 1;
+    const unsigned all_metrics = (1u << PS_N_METRICS) - 1, all_sites = (1u << PS_SITE_Q) - 1;
     ps_job_pair named = {.where = (char[]){"a made-up pair"}};
     ps_job job = {.n_pairs = (size_t)s->n_pairs, .layers = {.all = true}, .positions = {.all = true},
                   .sites = s->sites ? s->sites : all_sites, .directions = s->directions ? s->directions : 3,
