@@ -93,7 +93,7 @@ static int read_act(const ps_draft *draft, const ps_node *node, ps_err *err)
 
 static bool sets_field(const ps_config_key *key)
 {
-    return key->kind <= PS_KEY_ACT;
+    return key->kind <= PS_CONFIG_ACT;
 }
 
 /* Does the family's row take the place of the common one? */
@@ -122,21 +122,26 @@ typedef struct row_list {
     const ps_config_key *row[MAX_KEYS];
 } row_list;
 
+static void append_row(row_list *out, const ps_config_key *key)
+{
+    if (out->n == MAX_KEYS)
+        PS_BUG("more than %d keys of config.json", MAX_KEYS);
+    out->row[out->n++] = key;
+}
+
 static void list_rows(row_list *out, const ps_family *family)
 {
     out->n = 0;
     for (const ps_config_key *key = family->keys; key->name; key++)
-        out->row[out->n++] = key;
+        append_row(out, key);
     for (const ps_config_key *key = ps_config_common_keys; key->name; key++)
         if (holds(family, key))
-            out->row[out->n++] = key;
-    if (out->n > MAX_KEYS)
-        PS_BUG("%zu keys of config.json", out->n);
+            append_row(out, key);
 }
 
 static const ps_config_key *find_row(const row_list *rows, const char *name)
 {
-    static const ps_config_key ignored = {.kind = PS_KEY_IGNORED};
+    static const ps_config_key ignored = {.kind = PS_CONFIG_IGNORED};
 
     for (size_t i = 0; i < rows->n; i++)
         if (!strcmp(rows->row[i]->name, name))
@@ -173,11 +178,11 @@ static void set_field(ps_draft *draft, const ps_config_key *key, double value)
 {
     void *field = (char *)draft + key->offset;
 
-    if (key->kind == PS_KEY_INTEGER)
+    if (key->kind == PS_CONFIG_INTEGER)
         *(int32_t *)field = (int32_t)value;
-    else if (key->kind == PS_KEY_NUMBER)
+    else if (key->kind == PS_CONFIG_NUMBER)
         *(double *)field = value;
-    else if (key->kind == PS_KEY_FLAG)
+    else if (key->kind == PS_CONFIG_FLAG)
         *(bool *)field = value != 0;
 }
 
@@ -186,25 +191,25 @@ static int read_key(ps_draft *draft, const ps_config_key *key, const ps_node *no
     double value = 0;
 
     switch (key->kind) {
-    case PS_KEY_INTEGER:
-    case PS_KEY_NUMBER:
-        if (ps_config_number(&value, node, key->low, key->high, key->kind == PS_KEY_INTEGER, err) < 0)
+    case PS_CONFIG_INTEGER:
+    case PS_CONFIG_NUMBER:
+        if (ps_config_number(&value, node, key->low, key->high, key->kind == PS_CONFIG_INTEGER, err) < 0)
             return -1;
         set_field(draft, key, value);
         return 0;
-    case PS_KEY_FLAG:
+    case PS_CONFIG_FLAG:
         set_field(draft, key, ps_json_bool(node));
         return ps_json_is(node, PS_JSON_BOOL) ? 0 : ps_config_refuse(node, "is neither true nor false", err);
-    case PS_KEY_ACT:
+    case PS_CONFIG_ACT:
         return read_act(draft, node, err);
-    case PS_KEY_NEUTRAL:
+    case PS_CONFIG_NEUTRAL:
         return ps_config_check_neutral(node, node, key->text, err);
-    case PS_KEY_EACH:
+    case PS_CONFIG_EACH:
         return check_each(node, key->text, err);
-    case PS_KEY_REFUSED:
+    case PS_CONFIG_REFUSED:
         return ps_err_set(err, PS_EINPUT, "key '%s': %s", key->name, key->text);
-    case PS_KEY_IGNORED:
-    case PS_KEY_LATER:
+    case PS_CONFIG_IGNORED:
+    case PS_CONFIG_LATER:
         break;
     }
     return 0;

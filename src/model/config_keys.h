@@ -25,21 +25,21 @@ typedef struct ps_draft {
     double query_pre_attn_scalar;  /* 0: head_dim takes its place */
 } ps_draft;
 
-enum ps_key_kind {
-    PS_KEY_INTEGER, /* int32_t at `offset`, from low to high */
-    PS_KEY_NUMBER,  /* double at `offset`, from low to high */
-    PS_KEY_FLAG,    /* bool at `offset` */
-    PS_KEY_ACT,     /* the name of an activation, which must be the family's */
-    PS_KEY_NEUTRAL, /* only the value `text` (compact JSON) */
-    PS_KEY_EACH,    /* an array, each of whose elements is `text` */
-    PS_KEY_IGNORED, /* does not change what a pass computes */
-    PS_KEY_REFUSED, /* for the reason `text` */
-    PS_KEY_LATER,   /* read by a function of its own */
+enum ps_config_kind {
+    PS_CONFIG_INTEGER, /* int32_t at `offset`, from low to high */
+    PS_CONFIG_NUMBER,  /* double at `offset`, from low to high */
+    PS_CONFIG_FLAG,    /* bool at `offset` */
+    PS_CONFIG_ACT,     /* the name of an activation, which must be the family's */
+    PS_CONFIG_NEUTRAL, /* only the value `text` (compact JSON) */
+    PS_CONFIG_EACH,    /* an array, each of whose elements is `text` */
+    PS_CONFIG_IGNORED, /* does not change what a pass computes */
+    PS_CONFIG_REFUSED, /* for the reason `text` */
+    PS_CONFIG_LATER,   /* read by a function of its own */
 };
 
 typedef struct ps_config_key {
     const char *name;    /* NULL behind the last */
-    enum ps_key_kind kind;
+    enum ps_config_kind kind;
     size_t offset;       /* in ps_draft */
     double low, high;
     double absent;       /* the value where the key is absent; NAN: it must be there */
@@ -50,12 +50,12 @@ typedef struct ps_config_key {
 
 /* Rows that set fields of ps_draft: the beginning of an initializer. */
 #define PS_INTEGER(key, field, lowest, highest, otherwise) \
-    .name = key, .kind = PS_KEY_INTEGER, .offset = offsetof(ps_draft, field), .low = lowest, .high = highest, .absent = otherwise
+    .name = key, .kind = PS_CONFIG_INTEGER, .offset = offsetof(ps_draft, field), .low = lowest, .high = highest, .absent = otherwise
 #define PS_NUMBER(key, field, lowest, highest, otherwise) \
-    .name = key, .kind = PS_KEY_NUMBER, .offset = offsetof(ps_draft, field), .low = lowest, .high = highest, .absent = otherwise
+    .name = key, .kind = PS_CONFIG_NUMBER, .offset = offsetof(ps_draft, field), .low = lowest, .high = highest, .absent = otherwise
 #define PS_FLAG(key, field, otherwise) \
-    .name = key, .kind = PS_KEY_FLAG, .offset = offsetof(ps_draft, field), .absent = otherwise
-#define PS_ACTIVATION(key) .name = key, .kind = PS_KEY_ACT, .offset = offsetof(ps_draft, act)
+    .name = key, .kind = PS_CONFIG_FLAG, .offset = offsetof(ps_draft, field), .absent = otherwise
+#define PS_ACTIVATION(key) .name = key, .kind = PS_CONFIG_ACT, .offset = offsetof(ps_draft, act)
 
 /*
  * Read the keys of config.json's object `root` into `draft`, whose family is set.  The family's rows come first: each takes

@@ -54,9 +54,9 @@
 #define UPPER_WINDOWS \
     WINDOW, {PS_FLAG("use_sliding_window", use_sliding_window, false)}, \
     {PS_INTEGER("max_window_layers", max_window_layers, 0, 10000, 28)}, LAYER_TYPES
-#define LAYER_TYPES {.name = "layer_types", .kind = PS_KEY_LATER}
-#define NEUTRAL(key, value) {.name = key, .kind = PS_KEY_NEUTRAL, .text = value}
-#define IGNORED(key) {.name = key, .kind = PS_KEY_IGNORED}
+#define LAYER_TYPES {.name = "layer_types", .kind = PS_CONFIG_LATER}
+#define NEUTRAL(key, value) {.name = key, .kind = PS_CONFIG_NEUTRAL, .text = value}
+#define IGNORED(key) {.name = key, .kind = PS_CONFIG_IGNORED}
 #define DERIVED 0 /* from other keys */
 
 static const char *const rotary_leftovers[] = {"rotary_emb.inv_freq", NULL};
@@ -79,14 +79,14 @@ static const ps_tensor_source llama_tensors[] = {
 
 static const ps_config_key llama_keys[] = {
     MAX_POSITIONS("max_position_embeddings", 2048), KV_HEADS(DERIVED), HEAD_DIM(DERIVED), ATTENTION_BIAS(false),
-    {PS_FLAG("mlp_bias", config.mlp_bias, false)},
+    {PS_FLAG("mlp_bias", config.mlp_bias, false)}, IGNORED("is_llama_config"),
     {.name = NULL},
 };
 
 static const ps_config_key mistral_keys[] = {
     MAX_POSITIONS("max_position_embeddings", 131072), KV_HEADS(8), HEAD_DIM(DERIVED), WINDOW,
     NEUTRAL("attention_bias", "false"), NEUTRAL("mlp_bias", "false"),
-    {.name = "layer_types", .kind = PS_KEY_REFUSED, .text = "transformers ignores it for this architecture, whose "
+    {.name = "layer_types", .kind = PS_CONFIG_REFUSED, .text = "transformers ignores it for this architecture, whose "
                                                             "sliding_window holds for all layers; remove it"},
     {.name = NULL},
 };
