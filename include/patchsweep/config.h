@@ -1,9 +1,9 @@
 /*
  * config.h - a model's blueprint, from its config.json.
  *
- * Reads both styles of rope settings (rope_theta + rope_scaling, and transformers 5's
- * rope_parameters).  Every key is known or refused: a key or value that would change results and is not
- * implemented is an error that names it.
+ * Reads what transformers 4 and 5 write, such as both styles of rope settings (rope_theta + rope_scaling, and
+ * rope_parameters).  Every key is known or refused: a key or value that would change results and is not implemented is an
+ * error that names it.
  */
 #ifndef PATCHSWEEP_CONFIG_H
 #define PATCHSWEEP_CONFIG_H
@@ -35,7 +35,7 @@ typedef struct ps_config {
     int32_t vocab;
     int32_t max_positions;
     bool tied;           /* the LM head is the embedding */
-    bool attention_bias; /* q, k, v and o have biases */
+    bool attention_bias; /* the values of the keys so named, where the family has them: tensors depend on them (family.h) */
     bool mlp_bias;
     double norm_eps;
     int32_t rotary_dim;      /* the first dimensions of a head that are rotated, even; 0: none are */
@@ -47,6 +47,7 @@ typedef struct ps_config {
     struct {
         enum ps_rope_type type;
         double theta, factor, low_freq_factor, high_freq_factor, original_max_positions;
+        double partial; /* the share of a head's dimensions that is rotated */
     } rope;
     char *text;         /* the file, verbatim */
 } ps_config;
@@ -61,7 +62,7 @@ void ps_config_free(ps_config *config);
  * the last. */
 const char *ps_config_rope_setting(const ps_config *config, size_t i, double *value);
 
-/* Rotary frequencies f[head_dim / 2], computed in float as transformers does (modeling_rope_utils.py). */
+/* Rotary frequencies f[rotary_dim / 2], computed in float as transformers does (modeling_rope_utils.py). */
 void ps_config_rope(const ps_config *config, float *f);
 
 #endif

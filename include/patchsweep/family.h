@@ -1,8 +1,8 @@
 /*
  * family.h - architectures by name: where config.json and the weights' files have what.
  *
- * A layer is a program of steps (program.h); forward pass, cost and the rows that cells compute follow from it.  Two more
- * places know what a family may need: the keys of config.json in config.c and the shapes of tensors in weights.c.
+ * A family is a row of pointers to tables: the layer's program (program.h), the tensors in its files, the keys of its
+ * config.json.  Forward pass, shapes, memory and cost follow from the tables.
  */
 #ifndef PATCHSWEEP_FAMILY_H
 #define PATCHSWEEP_FAMILY_H
@@ -24,12 +24,55 @@ enum ps_tensor_role {
 enum ps_norm { PS_NORM_RMS, PS_NORM_LAYER };
 enum ps_act { PS_ACT_SILU, PS_ACT_GELU, PS_ACT_GELU_TANH };
 
+/* Numbers of config.json that the shapes of tensors are made of. */
+enum ps_dim {
+    PS_DIM_NONE,
+    PS_DIM_D,         /* d_model */
+    PS_DIM_Q,         /* n_heads * head_dim */
+    PS_DIM_KV,        /* n_kv_heads * head_dim */
+    PS_DIM_MLP,       /* d_mlp */
+    PS_DIM_VOCAB,     /* vocab */
+    PS_DIM_HEAD,      /* head_dim */
+    PS_DIM_POSITIONS, /* max_positions */
+    PS_N_DIMS
+};
+int64_t ps_config_dim(const ps_config *config, enum ps_dim dim);
+
+/*
+ * Where a model's files have the tensor of a role.  Neighbouring rows with the same name share one tensor of the file,
+ * cut into slices along its outputs.  The slices lie one behind the other in the order of the rows.  by_head: first those
+ * of head 0, one behind the other, then those of head 1, and so on.
+ */
+typedef struct ps_tensor_source {
+    uint8_t role;       /* enum ps_tensor_role */
+    uint8_t rows, cols; /* enum ps_dim: the role's matrix is [rows, cols], [out, in]; cols PS_DIM_NONE: a vector [rows] */
+    const char *name;   /* %d is the layer's number; the last row of a table has none */
+    size_t when;        /* the bool of ps_config, by offset, that says whether a model has the tensor; 0: it has */
+    bool by_head;
+    bool transposed;    /* the file's tensor is [in, out] */
+    bool plus_one;      /* of vectors: the file has w where the formula has 1 + w */
+    bool optional;      /* the files may lack it */
+} ps_tensor_source;
+
+/* Which layers' rows see only a window of keys, where config.json has no list of the layers' types. */
+enum ps_windows {
+    PS_WINDOWS_NONE,
+    PS_WINDOWS_ALL,
+    PS_WINDOWS_EVEN,  /* layers 0, 2, 4 ... */
+    PS_WINDOWS_UPPER, /* layers from max_window_layers on, if use_sliding_window */
+};
+
 struct ps_family {
     const char *architecture; /* config.json's architectures[0]: "LlamaForCausalLM" */
     const char *model_type;   /* "llama" */
-    const ps_step *layer;     /* what a layer computes; weights and biases are roles below */
+    const ps_step *layer;     /* what a layer computes; weights and biases are roles above */
     uint8_t norm, act;        /* enum ps_norm, enum ps_act */
-    const char *tensor[PS_N_ROLES]; /* names, %d for the layer: "model.layers.%d.self_attn.q_proj.weight" */
+    uint8_t windows;          /* enum ps_windows */
+    bool embed_scale;         /* embeddings are multiplied by sqrt(d_model) */
+    const char *prefix;       /* of tensors' names, which the files of a model without its head leave out */
+    const ps_tensor_source *tensors;     /* the whole model's, then those of a layer, in the order of loading */
+    const char *const *leftovers;        /* ends of names of tensors that are not read: older versions' buffers; ends with NULL */
+    const struct ps_config_key *keys;    /* config.json's that differ from the common ones (config_keys.h) */
 };
 
 /* The row for `architecture`, or NULL. */
@@ -38,5 +81,14 @@ const ps_family *ps_family_find(const char *architecture);
 extern const ps_family ps_families[];
 /* The architectures of all rows, NULL behind the last. */
 const char *const *ps_family_architectures(void);
+
+/* Does a layer have the tensor, rather than the whole model? */
+bool ps_tensor_in_layer(const ps_tensor_source *source);
+/* Does a model of `config` have the tensor?  A tied model has no LM head of its own. */
+bool ps_tensor_wanted(const ps_config *config, const ps_tensor_source *source);
+/* The row of `role`, or NULL where a model of `config` has no such tensor. */
+const ps_tensor_source *ps_family_tensor(const ps_config *config, enum ps_tensor_role role);
+/* The numbers in all matrices of a model, the embedding and the LM head among them. */
+double ps_family_numbers(const ps_config *config);
 
 #endif

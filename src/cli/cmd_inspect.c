@@ -40,6 +40,10 @@ static void row_rope(ps_answer *a, const ps_config *config)
     const char *name;
     double value;
 
+    if (config->rotary_dim == 0)
+        return;
+    if (config->rotary_dim != config->head_dim)
+        ps_answer_count(a, "rotary_dim", (uint64_t)config->rotary_dim);
     ps_answer_key(a, "rope");
     ps_text_printf(&a->text, a->json ? "{\"rope_type\": \"%s\"" : "%s", ps_rope_types[config->rope.type]);
     for (size_t i = 0; (name = ps_config_rope_setting(config, i, &value)); i++) {
@@ -47,6 +51,44 @@ static void row_rope(ps_answer *a, const ps_config *config)
         ps_answer_bare_number(a, value);
     }
     ps_answer_bracket(a, "}");
+}
+
+/* The keys that each layer's rows see, where that is not all; 0 is all. */
+static void row_windows(ps_answer *a, const ps_config *config)
+{
+    int32_t largest = 0, n = 0;
+
+    for (int32_t layer = 0; layer < config->n_layers; layer++) {
+        int32_t window = config->layers[layer].window;
+        largest = window > largest ? window : largest;
+        n += window > 0;
+    }
+    if (n == 0)
+        return;
+    ps_answer_key(a, "windows");
+    if (!a->json) {
+        ps_text_printf(&a->text, "%d keys in %d of %d layers", (int)largest, (int)n, (int)config->n_layers);
+        return;
+    }
+    ps_answer_bracket(a, "[");
+    for (int32_t layer = 0; layer < config->n_layers; layer++) {
+        ps_answer_next_word(a, (size_t)layer);
+        ps_text_printf(&a->text, "%d", (int)config->layers[layer].window);
+    }
+    ps_answer_bracket(a, "]");
+}
+
+/* Numbers that only some families have. */
+static void rows_scales(ps_answer *a, const ps_config *config)
+{
+    if (config->embed_scale != 1)
+        ps_answer_number(a, "embed_scale", config->embed_scale);
+    if (config->attention_scale != 1 / sqrt(config->head_dim))
+        ps_answer_number(a, "attention_scale", config->attention_scale);
+    if (config->attention_softcap > 0)
+        ps_answer_number(a, "attn_softcap", config->attention_softcap);
+    if (config->logit_softcap > 0)
+        ps_answer_number(a, "logit_softcap", config->logit_softcap);
 }
 
 static void rows_config(ps_answer *a, const ps_config *config)
@@ -65,10 +107,13 @@ static void rows_config(ps_answer *a, const ps_config *config)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         ps_answer_count(a, rows[i].name, (uint64_t)rows[i].value);
     ps_answer_flag(a, "tied", config->tied);
-    ps_answer_flag(a, "attention_bias", config->attention_bias);
-    ps_answer_flag(a, "mlp_bias", config->mlp_bias);
+    ps_answer_flag(a, "attention_bias", ps_family_tensor(config, PS_B_Q) != NULL);
+    ps_answer_flag(a, "mlp_bias", ps_family_tensor(config, PS_B_UP) != NULL);
     ps_answer_number(a, "norm_eps", config->norm_eps);
+    ps_answer_text(a, "positions", config->learned_positions ? "learned" : "rotary");
     row_rope(a, config);
+    row_windows(a, config);
+    rows_scales(a, config);
 }
 
 static uint64_t n_elements(const ps_tensor *tensor)

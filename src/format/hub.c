@@ -171,14 +171,14 @@ static bool take_apart(wanted *w, const char *name)
 
 /* ---- the snapshot ---- */
 
-/* "LlamaForCausalLM or ...". */
+/* "AForCausalLM, BForCausalLM or CForCausalLM". */
 static void list_supported(const wanted *w, char *out, size_t bytes)
 {
     size_t used = 0;
 
     out[0] = '\0';
     for (const char *const *name = w->supported; *name && used < bytes; name++)
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s", used ? " or " : "", *name);
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", !used ? "" : name[1] ? ", " : " or ", *name);
 }
 
 static int miss(const wanted *w, ps_err *err, const char *what, const char *where)
@@ -211,7 +211,7 @@ static int refuse_architecture(const char *dir, const wanted *w, ps_err *err)
             known = known || !strcmp(*s, name);
         list_supported(w, list, sizeof list);
         if (!known)
-            ps_err_set(err, PS_EINPUT, "model '%s': its architecture %.100s is not supported; %s is", w->id, name, list);
+            ps_err_set(err, PS_EINPUT, "model '%s': its architecture %.100s is not supported; use a model of %s", w->id, name, list);
     }
     ps_json_free(json);
     ps_free(path);

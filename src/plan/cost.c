@@ -68,17 +68,10 @@ static double of_base_rows(const per_row *r, const ps_plan_wave *wave, const ps_
     return (double)wave->trunk_rows * grid->n_layers * (r->layer + r->key * mean_keys / rows);
 }
 
-static double numbers(const ps_config *c, const per_row *r)
-{
-    double layers = c->n_layers * r->layer / 2, ends = (double)c->d_model * c->vocab;
-
-    return layers + ends * (c->tied ? 1 : 2);
-}
-
 ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *config)
 {
     per_row r = of_config(config);
-    ps_cost cost = {.weights = numbers(config, &r)};
+    ps_cost cost = {.weights = ps_family_numbers(config)};
     bool all_logits = ps_metrics_need_vocabulary(grid->metrics);
 
     for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {

@@ -129,7 +129,7 @@ class Models(Case):
         self.refuse(self.spoil(config={"sliding_window": 4096}), "sliding_window")
 
     def test_other_architecture(self):
-        self.refuse(self.spoil(config={"architectures": ["GPT2LMHeadModel"]}), "GPT2LMHeadModel")
+        self.refuse(self.spoil(config={"architectures": ["MptForCausalLM"]}), "MptForCausalLM")
 
     def test_truncated_weights(self):
         self.refuse(self.spoil(weights=lambda data: data[:-100]), "model.safetensors")

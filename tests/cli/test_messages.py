@@ -71,10 +71,10 @@ class Models(Case):
 
     def test_unsupported_family_is_not_asked_for(self):
         """Where config.json is in the cache and the weights are not."""
-        env = self.cached({"architectures": ["GPT2LMHeadModel"]})
-        self.refuse(good_job(model="org/model"), "GPT2LMHeadModel", "LlamaForCausalLM", without=("hf download",), env=env)
+        env = self.cached({"architectures": ["MptForCausalLM"]})
+        self.refuse(good_job(model="org/model"), "MptForCausalLM", "LlamaForCausalLM", without=("hf download",), env=env)
         done = harness.run("inspect", "org/model", env={**ALONE, **env})
-        self.assertIn("GPT2LMHeadModel", done.stderr)
+        self.assertIn("MptForCausalLM", done.stderr)
         self.assertNotIn("hf download", done.stderr)
 
     def test_supported_family_is_asked_for(self):

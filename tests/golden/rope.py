@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Rotary frequencies as transformers computes them: writes rope.txt beside this file.
 
-    python3 tests/golden/rope.py        (needs torch and transformers; written with transformers 5.23)
+    python3 tests/golden/rope.py        (needs torch and transformers; written with transformers 5.23, partial rotation
+with 5.24)
 
-Three lines for each case: its name, a whole config.json, and head_dim / 2 frequencies in nine
-digits, which is enough to name a float.  tests/unit/test_config.c reads the file.
+Three lines for each case: its name, a whole config.json, and half as many frequencies as dimensions are rotated, in
+nine digits, which is enough to name a float.  tests/unit/test_config.c reads the file.
 """
 import json
 import os
 
-from transformers import LlamaConfig
+from transformers import GPTNeoXConfig, LlamaConfig
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 BASE = dict(
@@ -42,13 +44,26 @@ CASES = {
         rope_theta=10000.0, max_position_embeddings=2048),
 }
 
+NEOX = dict(
+    architectures=["GPTNeoXForCausalLM"], model_type="gpt_neox", vocab_size=100, hidden_size=640, intermediate_size=64,
+    num_hidden_layers=1, num_attention_heads=10,
+)
+NEOX_CASES = {
+    "neox-default": {},
+    "neox-20b": dict(hidden_size=960, rotary_emb_base=10000, rotary_pct=0.25),
+    "neox-whole": dict(rotary_pct=1.0, rotary_emb_base=25000),
+    "neox-v5": dict(rope_parameters=dict(rope_type="default", rope_theta=12345.6, partial_rotary_factor=0.375)),
+    "neox-linear": dict(rope_scaling=dict(type="linear", factor=2.0), rotary_pct=0.5),
+}
+
 
 def main():
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rope.txt")
     with open(path, "w", encoding="ascii") as out:
-        for name, changes in CASES.items():
-            config = {**BASE, **changes}
-            f = LlamaRotaryEmbedding(LlamaConfig(**json.loads(json.dumps(config)))).inv_freq
+        cases = [(name, {**BASE, **changes}, LlamaConfig, LlamaRotaryEmbedding) for name, changes in CASES.items()]
+        cases += [(name, {**NEOX, **changes}, GPTNeoXConfig, GPTNeoXRotaryEmbedding) for name, changes in NEOX_CASES.items()]
+        for name, config, settings, embedding in cases:
+            f = embedding(settings(**json.loads(json.dumps(config)))).inv_freq
             print(name, json.dumps(config), " ".join("%.9g" % x for x in f.tolist()), sep="\n", file=out)
 
 
