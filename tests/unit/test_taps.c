@@ -15,7 +15,7 @@
 
 #define GOLDEN "tests/golden"
 #define MODELS "tests/fixtures/models"
-#define TOLERANCE 1e-4
+#define TOLERANCE 3e-5
 
 static const char *only;
 
