@@ -10,6 +10,10 @@ static const uint8_t width_of[PS_N_REGS] = {
     [PS_X] = OF_STREAM, [PS_H] = OF_STREAM, [PS_Y] = OF_STREAM, [PS_Z] = OF_STREAM, [PS_Q] = OF_QUERIES, [PS_A] = OF_QUERIES,
     [PS_K] = OF_KEYS, [PS_V] = OF_KEYS, [PS_G] = OF_MLP, [PS_U] = OF_MLP};
 
+/* The width of the value that a tap names: sites of heads replace columns. */
+static const uint8_t width_of_tap[PS_N_TAPS] = {[PS_TAP_Q] = OF_QUERIES, [PS_TAP_K] = OF_KEYS, [PS_TAP_V] = OF_KEYS,
+                                                [PS_TAP_Z] = OF_QUERIES}; /* the others are OF_STREAM */
+
 size_t ps_program_n(const ps_step *program)
 {
     size_t n = 0;
@@ -94,6 +98,22 @@ static bool fits(const ps_step *step, const uint8_t in[], size_t n)
            width_of[step->out] == OF_KEYS;
 }
 
+/* What a step calls its output. */
+static int check_tap(const ps_step *step, size_t i, bool tapped[PS_N_TAPS], ps_err *err)
+{
+    if (!step->tap)
+        return 0;
+    if (tapped[step->tap])
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
+    if (step->tap == PS_TAP_RESID_PRE || (step->tap == PS_TAP_RESID_POST && step[1].op != PS_OP_END))
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as what is in front of or behind the "
+                          "layer", i);
+    if (width_of_tap[step->tap] != width_of[step->out])
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as a value of another width", i);
+    tapped[step->tap] = true;
+    return 0;
+}
+
 /* `behind`: attention came before. */
 static int check_step(const ps_step *step, size_t i, bool behind, bool written[PS_N_REGS], bool tapped[PS_N_TAPS],
                       ps_err *err)
@@ -113,14 +133,8 @@ static int check_step(const ps_step *step, size_t i, bool behind, bool written[P
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes to a register that it still reads", i);
     if ((step->out == PS_K || step->out == PS_V) && (behind || step->op == PS_OP_ATTEND))
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes keys or values that attention has read", i);
-    if (step->tap && tapped[step->tap])
-        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
-    if (step->tap == PS_TAP_RESID_PRE || (step->tap == PS_TAP_RESID_POST && step[1].op != PS_OP_END))
-        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as what is in front of or behind the "
-                          "layer", i);
     written[step->out] = true;
-    tapped[step->tap] = true;
-    return 0;
+    return check_tap(step, i, tapped, err);
 }
 
 int ps_program_check(const ps_step *program, ps_err *err)
