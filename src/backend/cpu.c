@@ -35,23 +35,26 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
+/* The mean is summed twice, the second time of what is left, so that rows far from 0 lose nothing. */
 static void layer_norm(float *out, const float *x, const float *w, const float *b, float eps, size_t rows, size_t d)
 {
 #pragma omp parallel for if (rows > FEW_ROWS)
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * d;
-        float *to = out + r * d, sum = 0, squares = 0;
+        float *to = out + r * d, sum = 0, left = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
         for (size_t i = 0; i < d; i++)
             sum += in[i];
         float mean = sum / (float)d;
-#pragma omp simd reduction(+ : squares)
-        for (size_t i = 0; i < d; i++)
+#pragma omp simd reduction(+ : left, squares)
+        for (size_t i = 0; i < d; i++) {
+            left += in[i] - mean;
             squares += (in[i] - mean) * (in[i] - mean);
-        float scale = 1.0f / sqrtf(squares / (float)d + eps);
+        }
+        float rest = left / (float)d, scale = 1.0f / sqrtf(squares / (float)d - rest * rest + eps);
 #pragma omp simd
         for (size_t i = 0; i < d; i++)
-            to[i] = (in[i] - mean) * scale * w[i] + (b ? b[i] : 0);
+            to[i] = (in[i] - mean - rest) * scale * w[i] + (b ? b[i] : 0);
     }
 }
 

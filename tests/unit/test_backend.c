@@ -48,7 +48,7 @@ static void layer_norm_equals_ref(void)
                 x[i] += 20;
             ref->ops.layer_norm(a, x, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
             cpu->ops.layer_norm(b, x, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
-            CHECK(worst(a, b, n) <= (how & 2 ? 2e-5 : 2e-6));
+            CHECK(worst(a, b, n) <= (how & 2 ? 6e-6 : 2e-6));
             memcpy(a, x, n * sizeof *x);
             cpu->ops.layer_norm(a, a, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
             CHECK(!memcmp(a, b, n * sizeof *a));
