@@ -35,10 +35,16 @@ typedef struct ps_matrix {
     size_t n, k;
 } ps_matrix;
 
+/* Activations: x / (1 + exp(-x)); x (1 + erf(x / sqrt(2))) / 2; and its approximation
+ * x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. */
+enum ps_act { PS_ACT_SILU, PS_ACT_GELU, PS_ACT_GELU_TANH };
+
 /* The shape of attention: query head h reads key/value head h / (n_heads / n_kv_heads). */
 typedef struct ps_heads {
     int32_t n_heads, n_kv_heads, head_dim;
-    float scale; /* of q.k, 1 / sqrt(head_dim) */
+    float scale;    /* of q.k */
+    int32_t window; /* a query sees the last `window` keys up to its position; 0: all of them */
+    float softcap;  /* c: a scaled score s becomes c tanh(s / c) in front of the softmax; 0: s stays */
 } ps_heads;
 
 /* Consecutive rows of a store of keys, or of values. */
@@ -48,7 +54,7 @@ typedef struct ps_key_span {
 
 /*
  * Consecutive queries of one run: query i is row q + i, stands at position first + i, and sees the keys at positions
- * 0 .. first + i.  Its keys are spans one after the other, because a run shares rows with others; its values likewise.
+ * 0 .. first + i, of which a window leaves the last.  Its keys are spans one after the other, because a run shares rows with others; its values likewise.
  */
 typedef struct ps_query {
     int32_t q, first, n;
@@ -67,8 +73,11 @@ typedef struct ps_attention {
 
 typedef struct ps_backend_ops {
     const char *name;
-    /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]) */
+    /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]; out may be x) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
+    /* out[r] = (x[r] - m) / sqrt(mean((x[r] - m)^2) + eps) * w + b, m = mean(x[r])
+     * (LayerNorm; x, out [rows, d], w [d], b [d] or NULL; out may be x) */
+    void (*layer_norm)(float *out, const float *x, const float *w, const float *b, float eps, size_t rows, size_t d);
     /* out = x w^T + bias           (x [rows, k], w [n, k], bias [n] or NULL, out [rows, n])
      * x is rounded to backend->operand; sums are kept in float32 or better. */
     void (*matmul)(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
@@ -80,14 +89,20 @@ typedef struct ps_backend_ops {
     void (*lay_out)(void *out, const void *rows, enum ps_dtype dtype, size_t n, size_t k);
     /* out[k] = row j of a strip, widened. */
     void (*row)(float *out, const void *strip, enum ps_dtype dtype, size_t j, size_t k);
-    /* Rotate halves: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[i + head_dim / 2]
-     * (x [rows, heads * head_dim], in place; positions [rows]; cos, sin [position, head_dim / 2]) */
+    /* Rotate halves of a head's first `rotary` dimensions: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i],
+     * b = x[i + rotary / 2]; the other dimensions stay
+     * (x [rows, heads * head_dim], in place; positions [rows]; cos, sin [position, rotary / 2]) */
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
-                 size_t rows, size_t heads, size_t head_dim);
-    /* out = softmax(q k^T scale) v, causal, for each query.  first + n <= backend->max_positions. */
+                 size_t rows, size_t heads, size_t head_dim, size_t rotary);
+    /* out = softmax(softcap(q k^T scale)) v, causal, for each query.  first + n <= backend->max_positions.
+     * Keys and values that no window reaches are not touched. */
     void (*attend)(const ps_backend *backend, const ps_attention *work, ps_heads heads);
-    /* gate = silu(gate) * up, elementwise over n, in place */
-    void (*swiglu)(float *gate, const float *up, size_t n);
+    /* x = act(x), elementwise over n, in place */
+    void (*act)(float *x, enum ps_act act, size_t n);
+    /* gate = act(gate) * up, elementwise over n, in place */
+    void (*glu)(float *gate, const float *up, enum ps_act act, size_t n);
+    /* x = cap tanh(x / cap), elementwise over n, in place; cap > 0 */
+    void (*softcap)(float *x, float cap, size_t n);
     /* out = x + y, elementwise over n; out may be x or y */
     void (*add)(float *out, const float *x, const float *y, size_t n);
     /* out[to ? to[r] : r] = x[from ? from[r] : r]       (rows of width d; no row is in `to` twice) */

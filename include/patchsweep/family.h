@@ -7,6 +7,7 @@
 #ifndef PATCHSWEEP_FAMILY_H
 #define PATCHSWEEP_FAMILY_H
 
+#include "patchsweep/backend.h"
 #include "patchsweep/config.h"
 #include "patchsweep/program.h"
 
@@ -22,7 +23,6 @@ enum ps_tensor_role {
 };
 
 enum ps_norm { PS_NORM_RMS, PS_NORM_LAYER };
-enum ps_act { PS_ACT_SILU, PS_ACT_GELU, PS_ACT_GELU_TANH };
 
 /* Numbers of config.json that the shapes of tensors are made of. */
 enum ps_dim {
@@ -66,7 +66,7 @@ struct ps_family {
     const char *architecture; /* config.json's architectures[0]: "LlamaForCausalLM" */
     const char *model_type;   /* "llama" */
     const ps_step *layer;     /* what a layer computes; weights and biases are roles above */
-    uint8_t norm, act;        /* enum ps_norm, enum ps_act */
+    uint8_t norm, act;        /* enum ps_norm; enum ps_act of backend.h */
     uint8_t windows;          /* enum ps_windows */
     bool embed_scale;         /* embeddings are multiplied by sqrt(d_model) */
     const char *prefix;       /* of tensors' names, which the files of a model without its head leave out */

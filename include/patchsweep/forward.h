@@ -14,7 +14,11 @@
 /* A model ready to run. */
 typedef struct ps_forward ps_forward;
 
-/* `weights` and `backend` are borrowed.  No row may stand at or past position `max_positions`. */
+/* Whether the model can run prompts of n tokens: PS_EINPUT where it has an embedding of each position, and not as many. */
+int ps_forward_check_positions(const ps_config *config, size_t n, ps_err *err);
+
+/* `weights` and `backend` are borrowed.  No row may stand at or past position `max_positions`; errors as
+ * ps_forward_check_positions(). */
 int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights, const ps_backend *backend,
                     size_t max_positions, ps_err *err);
 void ps_forward_close(ps_forward *forward);
@@ -33,8 +37,8 @@ ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand
 /* The backend's operations, for callers that move rows between calls. */
 const ps_backend_ops *ps_forward_ops(const ps_forward *forward);
 
-/* x [n, d_model] = the embeddings of `ids`: X at the entrance of layer 0. */
-void ps_forward_embed(const ps_forward *forward, float *x, const int32_t *ids, size_t n);
+/* x [n, d_model] = the embeddings of `ids`, which stand at positions first .. first + n - 1: X at the entrance of layer 0. */
+void ps_forward_embed(const ps_forward *forward, float *x, const int32_t *ids, int32_t first, size_t n);
 
 /* Acquire the weights of layer `layer`; the calls below compute with them. */
 int ps_forward_layer(ps_forward *forward, int32_t layer, ps_err *err);
@@ -59,5 +63,8 @@ void ps_forward_final_norm(const ps_forward *forward, float *h, const float *x, 
 int ps_forward_head(ps_forward *forward, int32_t first, int32_t n, ps_err *err);
 /* logits [rows, n] of normed rows for the acquired tokens. */
 void ps_forward_logits(const ps_forward *forward, float *logits, const float *h, size_t rows);
+/* The logit whose product of a normed row and a row of the head is `product`: what ps_forward_logits() does behind its
+ * products. */
+double ps_forward_logit(const ps_forward *forward, double product);
 
 #endif

@@ -70,8 +70,10 @@ size_t ps_program_attend(const ps_step *program);
 /* The step whose output is `tap`, or -1: the layer has no such value. */
 int ps_program_tap(const ps_step *program, enum ps_tap tap);
 /*
- * Check a program: every register is written before it is read, no step overwrites what it or attention still reads, X is
- * the last to be written, there is one attention, each tap stands once, there are no more than PS_MAX_STEPS steps.
+ * Check a program: every register is written before it is read, no step overwrites what it or attention still reads, only
+ * matrix products change the width of rows, what works on heads has rows of heads, X is the last to be written, there is one
+ * attention, each tap stands once, at a value as wide as what it names, resid_post at the last step, and there are no more
+ * than PS_MAX_STEPS steps.
  * PS_EINPUT names the step.
  */
 int ps_program_check(const ps_step *program, ps_err *err);

@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "patchsweep/backend.h"
+#include "patchsweep/minmax.h"
+#include "patchsweep/verf.h"
 #include "patchsweep/vexp.h"
+#include "patchsweep/vtanh.h"
 
 /* Fewer rows than this are not worth waking threads for. */
 #define FEW_ROWS 16
@@ -32,10 +35,33 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
-                 size_t rows, size_t heads, size_t head_dim)
+/* The mean is summed twice, the second time of what is left, so that rows far from 0 lose nothing. */
+static void layer_norm(float *out, const float *x, const float *w, const float *b, float eps, size_t rows, size_t d)
 {
-    size_t half = head_dim / 2;
+#pragma omp parallel for if (rows > FEW_ROWS)
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * d;
+        float *to = out + r * d, sum = 0, left = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = 0; i < d; i++)
+            sum += in[i];
+        float mean = sum / (float)d;
+#pragma omp simd reduction(+ : left, squares)
+        for (size_t i = 0; i < d; i++) {
+            left += in[i] - mean;
+            squares += (in[i] - mean) * (in[i] - mean);
+        }
+        float rest = left / (float)d, scale = 1.0f / sqrtf(squares / (float)d - rest * rest + eps);
+#pragma omp simd
+        for (size_t i = 0; i < d; i++)
+            to[i] = (in[i] - mean - rest) * scale * w[i] + (b ? b[i] : 0);
+    }
+}
+
+static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
+                 size_t rows, size_t heads, size_t head_dim, size_t rotary)
+{
+    size_t half = rotary / 2;
 
 #pragma omp parallel for if (rows > FEW_ROWS)
     for (size_t r = 0; r < rows; r++) {
@@ -62,22 +88,53 @@ static inline float dot(const float *restrict a, const float *restrict b, size_t
     return sum;
 }
 
-/* Scores of one query against its first n_keys keys, softmaxed; returns their sum. */
-static float weigh(float *score, const float *q, const float *keys, const ps_key_span *span, int32_t n_keys,
-                   size_t width, ps_heads heads)
+/* Consecutive keys, or values, of a run: n of them, behind the first `skip` rows of the spans from `span` on. */
+typedef struct reach {
+    const ps_key_span *span;
+    int32_t skip, n;
+} reach;
+
+/* What a query sees of the n_keys rows up to its own. */
+static reach within(const ps_key_span *span, int32_t n_keys, int32_t window)
+{
+    reach r = {span, 0, n_keys};
+
+    if (window && n_keys > window)
+        for (r.skip = n_keys - window, r.n = window; r.skip >= r.span->n; r.span++)
+            r.skip -= r.span->n;
+    return r;
+}
+
+/* Cap n scores.  Returns the largest. */
+static float cap_scores(float *score, int32_t n, float cap)
+{
+    float largest = -INFINITY;
+
+#pragma omp simd reduction(max : largest)
+    for (int32_t j = 0; j < n; j++) {
+        score[j] = cap * ps_vtanh(score[j] / cap);
+        largest = score[j] > largest ? score[j] : largest;
+    }
+    return largest;
+}
+
+/* Scores of one query against its keys, softmaxed; returns their sum. */
+static float weigh(float *score, const float *q, const float *keys, reach r, size_t width, ps_heads heads)
 {
     float largest = -INFINITY, sum = 0;
     int32_t j = 0;
 
-    for (; j < n_keys; span++) {
-        const float *k = keys + (size_t)span->row * width;
-        for (int32_t i = 0; i < span->n && j < n_keys; i++, j++, k += width) {
+    for (; j < r.n; r.span++, r.skip = 0) {
+        const float *k = keys + (size_t)(r.span->row + r.skip) * width;
+        for (int32_t i = r.skip; i < r.span->n && j < r.n; i++, j++, k += width) {
             score[j] = dot(q, k, (size_t)heads.head_dim) * heads.scale;
             largest = score[j] > largest ? score[j] : largest;
         }
     }
+    if (heads.softcap > 0)
+        largest = cap_scores(score, r.n, heads.softcap);
 #pragma omp simd reduction(+ : sum)
-    for (j = 0; j < n_keys; j++) {
+    for (j = 0; j < r.n; j++) {
         score[j] = ps_vexp(score[j] - largest);
         sum += score[j];
     }
@@ -85,15 +142,15 @@ static float weigh(float *score, const float *q, const float *keys, const ps_key
 }
 
 /* out = sum_j score[j] v[j] / sum */
-static void mix(float *restrict out, const float *score, float sum, const float *values, const ps_key_span *span,
-                int32_t n_keys, size_t width, size_t head_dim)
+static void mix(float *restrict out, const float *score, float sum, const float *values, reach r, size_t width,
+                size_t head_dim)
 {
     int32_t j = 0;
 
     memset(out, 0, head_dim * sizeof *out);
-    for (; j < n_keys; span++) {
-        const float *v = values + (size_t)span->row * width;
-        for (int32_t n = 0; n < span->n && j < n_keys; n++, j++, v += width) {
+    for (; j < r.n; r.span++, r.skip = 0) {
+        const float *v = values + (size_t)(r.span->row + r.skip) * width;
+        for (int32_t n = r.skip; n < r.span->n && j < r.n; n++, j++, v += width) {
             float weight = score[j];
 #pragma omp simd
             for (size_t i = 0; i < head_dim; i++)
@@ -118,8 +175,9 @@ static void attend_rows(const ps_attention *w, const ps_query *query, int32_t fi
         for (int32_t r = first; r < end; r++) {
             size_t at = (size_t)(query->q + r) * q_width + h * hd;
             int32_t n_keys = query->first + r + 1;
-            float sum = weigh(score, w->q + at, w->k + kv_at, w->spans + query->k, n_keys, width, heads);
-            mix(w->out + at, score, sum, w->v + kv_at, w->spans + query->v, n_keys, width, hd);
+            reach k = within(w->spans + query->k, n_keys, heads.window), v = within(w->spans + query->v, n_keys, heads.window);
+            float sum = weigh(score, w->q + at, w->k + kv_at, k, width, heads);
+            mix(w->out + at, score, sum, w->v + kv_at, v, width, hd);
         }
     }
 }
@@ -141,11 +199,85 @@ static void attend(const ps_backend *backend, const ps_attention *w, ps_heads he
         }
 }
 
-static void swiglu(float *gate, const float *up, size_t n)
+static inline float silu(float x)
+{
+    return x / (1.0f + ps_vexp(-x));
+}
+
+static inline float gelu(float x)
+{
+    return 0.5f * x * (1.0f + ps_verf(x * (float)M_SQRT1_2));
+}
+
+static inline float gelu_tanh(float x)
+{
+    return 0.5f * x * (1.0f + ps_vtanh((float)(M_2_SQRTPI * M_SQRT1_2) * (x + 0.044715f * (x * x * x))));
+}
+
+/* What a thread takes at once of operations on single numbers. */
+#define PIECE 4096
+
+static void act_piece(float *x, enum ps_act kind, size_t n)
+{
+    switch (kind) {
+    case PS_ACT_SILU:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            x[i] = silu(x[i]);
+        return;
+    case PS_ACT_GELU:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            x[i] = gelu(x[i]);
+        return;
+    case PS_ACT_GELU_TANH:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            x[i] = gelu_tanh(x[i]);
+        return;
+    }
+}
+
+static void glu_piece(float *gate, const float *up, enum ps_act kind, size_t n)
+{
+    switch (kind) {
+    case PS_ACT_SILU:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            gate[i] = silu(gate[i]) * up[i];
+        return;
+    case PS_ACT_GELU:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            gate[i] = gelu(gate[i]) * up[i];
+        return;
+    case PS_ACT_GELU_TANH:
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            gate[i] = gelu_tanh(gate[i]) * up[i];
+        return;
+    }
+}
+
+static void act(float *x, enum ps_act kind, size_t n)
+{
+#pragma omp parallel for if (n > PIECE)
+    for (size_t at = 0; at < n; at += PIECE)
+        act_piece(x + at, kind, ps_min(n - at, PIECE));
+}
+
+static void glu(float *gate, const float *up, enum ps_act kind, size_t n)
+{
+#pragma omp parallel for if (n > PIECE)
+    for (size_t at = 0; at < n; at += PIECE)
+        glu_piece(gate + at, up + at, kind, ps_min(n - at, PIECE));
+}
+
+static void softcap(float *x, float cap, size_t n)
 {
 #pragma omp parallel for simd if (n > 4096)
     for (size_t i = 0; i < n; i++)
-        gate[i] = gate[i] / (1.0f + ps_vexp(-gate[i])) * up[i];
+        x[i] = cap * ps_vtanh(x[i] / cap);
 }
 
 static void add(float *out, const float *x, const float *y, size_t n)
@@ -166,9 +298,12 @@ void ps_backend_cpu(ps_backend_ops *ops)
 {
     ops->name = "cpu";
     ops->norm = norm;
+    ops->layer_norm = layer_norm;
     ops->rope = rope;
     ops->attend = attend;
-    ops->swiglu = swiglu;
+    ops->act = act;
+    ops->glu = glu;
+    ops->softcap = softcap;
     ops->add = add;
     ops->move = move;
 }

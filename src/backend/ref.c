@@ -18,6 +18,21 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
+static void layer_norm(float *out, const float *x, const float *w, const float *b, float eps, size_t rows, size_t d)
+{
+    for (size_t r = 0; r < rows; r++, x += d, out += d) {
+        double sum = 0, squares = 0;
+        for (size_t i = 0; i < d; i++)
+            sum += x[i];
+        double mean = sum / (double)d;
+        for (size_t i = 0; i < d; i++)
+            squares += (x[i] - mean) * (x[i] - mean);
+        double scale = 1.0 / sqrt(squares / (double)d + eps);
+        for (size_t i = 0; i < d; i++)
+            out[i] = (float)((x[i] - mean) * scale * w[i] + (b ? b[i] : 0));
+    }
+}
+
 static void matmul(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
                    const float *bias, size_t rows)
 {
@@ -49,9 +64,9 @@ static void row(float *out, const void *strip, enum ps_dtype dtype, size_t j, si
 }
 
 static void rope(float *x, const int32_t *positions, const float *cos, const float *sin,
-                 size_t rows, size_t heads, size_t head_dim)
+                 size_t rows, size_t heads, size_t head_dim, size_t rotary)
 {
-    size_t half = head_dim / 2;
+    size_t half = rotary / 2;
 
     for (size_t r = 0; r < rows; r++) {
         const float *c = cos + (size_t)positions[r] * half, *s = sin + (size_t)positions[r] * half;
@@ -62,6 +77,11 @@ static void rope(float *x, const int32_t *positions, const float *cos, const flo
                 x[i + half] = b * c[i] + a * s[i];
             }
     }
+}
+
+static double capped(double x, double cap)
+{
+    return cap * tanh(x / cap);
 }
 
 /* The row of a store that holds `position` of the spans. */
@@ -76,23 +96,24 @@ static void attend_row(float *out, const float *q, const ps_attention *w, const 
                        size_t kv_at, ps_heads heads, float *score)
 {
     size_t width = (size_t)heads.n_kv_heads * (size_t)heads.head_dim;
+    int32_t begin = heads.window && n_keys > heads.window ? n_keys - heads.window : 0;
     double largest = -INFINITY, sum = 0;
 
-    for (int32_t j = 0; j < n_keys; j++) {
+    for (int32_t j = begin; j < n_keys; j++) {
         const float *k = w->k + row_at(w->spans + query->k, j) * width + kv_at;
         double dot = 0;
         for (int32_t i = 0; i < heads.head_dim; i++)
             dot += (double)q[i] * k[i];
-        score[j] = (float)(dot * heads.scale);
+        score[j] = (float)(heads.softcap > 0 ? capped(dot * heads.scale, heads.softcap) : dot * heads.scale);
         largest = fmax(largest, score[j]);
     }
-    for (int32_t j = 0; j < n_keys; j++) {
+    for (int32_t j = begin; j < n_keys; j++) {
         score[j] = (float)exp(score[j] - largest);
         sum += score[j];
     }
     for (int32_t i = 0; i < heads.head_dim; i++) {
         double mix = 0;
-        for (int32_t j = 0; j < n_keys; j++)
+        for (int32_t j = begin; j < n_keys; j++)
             mix += (double)score[j] * w->v[row_at(w->spans + query->v, j) * width + kv_at + (size_t)i];
         out[i] = (float)(mix / sum);
     }
@@ -112,10 +133,35 @@ static void attend(const ps_backend *backend, const ps_attention *w, ps_heads he
             }
 }
 
-static void swiglu(float *gate, const float *up, size_t n)
+static double activation(double x, enum ps_act act)
+{
+    switch (act) {
+    case PS_ACT_SILU:
+        return x / (1.0 + exp(-x));
+    case PS_ACT_GELU:
+        return 0.5 * x * (1.0 + erf(x * M_SQRT1_2));
+    case PS_ACT_GELU_TANH:
+        return 0.5 * x * (1.0 + tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x)));
+    }
+    PS_BUG("activation %d", act);
+}
+
+static void act(float *x, enum ps_act kind, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        gate[i] = (float)(gate[i] / (1.0 + exp(-(double)gate[i]))) * up[i];
+        x[i] = (float)activation(x[i], kind);
+}
+
+static void glu(float *gate, const float *up, enum ps_act kind, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        gate[i] = (float)activation(gate[i], kind) * up[i];
+}
+
+static void softcap(float *x, float cap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)capped(x[i], cap);
 }
 
 static void add(float *out, const float *x, const float *y, size_t n)
@@ -135,6 +181,7 @@ static void move(float *out, const int32_t *to, const float *x, const int32_t *f
 const ps_backend_ops ps_backend_ref = {
     .name = "ref",
     .norm = norm,
+    .layer_norm = layer_norm,
     .matmul = matmul,
     .strip = 1,
     .held = {PS_DTYPE_F32, PS_DTYPE_F16, PS_DTYPE_BF16},
@@ -142,7 +189,9 @@ const ps_backend_ops ps_backend_ref = {
     .row = row,
     .rope = rope,
     .attend = attend,
-    .swiglu = swiglu,
+    .act = act,
+    .glu = glu,
+    .softcap = softcap,
     .add = add,
     .move = move,
 };

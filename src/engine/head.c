@@ -82,8 +82,8 @@ void ps_head_close(ps_head *head)
     ps_free(head);
 }
 
-/* One logit in double, in the row's own order. */
-static double logit(const float *h, const float *w, size_t d)
+/* The product that a logit is made of, in double, in the row's own order. */
+static double product(const float *h, const float *w, size_t d)
 {
     double sum = 0;
 
@@ -110,8 +110,8 @@ static void begin(ps_head *head, const ps_head_rows *rows)
         const float *h = head->h + r * head->d;
         bool foil = head->grid->pairs[pair].foil_id >= 0;
         head->readouts[r] = (ps_readout){
-            .answer = logit(h, answer, head->d),
-            .foil = foil ? logit(h, answer + head->d, head->d) : NAN,
+            .answer = ps_forward_logit(head->forward, product(h, answer, head->d)),
+            .foil = foil ? ps_forward_logit(head->forward, product(h, answer + head->d, head->d)) : NAN,
             .largest = -INFINITY, .top = {{0, -1}, {0, -1}}};
     }
 }

@@ -73,7 +73,7 @@ static int begin(ps_wave *w, ps_err *err)
         if (s.cell) /* rows that a layer does not write yet are saved as well */
             memset(rows, 0, (size_t)s.n * w->d * sizeof *rows);
         else
-            ps_forward_embed(w->forward, rows, w->grid->pairs[s.pair].ids[s.which] + s.first, (size_t)s.n);
+            ps_forward_embed(w->forward, rows, w->grid->pairs[s.pair].ids[s.which] + s.first, s.first, (size_t)s.n);
     }
     return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * forward.c - what each kind of step is to the backend.
  *
- * Formulas: transformers' modeling_llama.py; RMSNorm in float32, rotary embedding on halves.
+ * Formulas: transformers' modeling files of the families; norms in float32, rotary embedding on halves.
  */
 #include "patchsweep/forward.h"
 
@@ -16,19 +16,22 @@ struct ps_forward {
     const ps_config *config;
     ps_weights *weights;
     const ps_backend *backend;
-    ps_matrix part[PS_N_ROLES]; /* the acquired layer */
+    int32_t layer;              /* the acquired one */
+    ps_matrix part[PS_N_ROLES]; /* its tensors */
     ps_matrix head;             /* the acquired panel, [tokens, d_model] */
-    float *cos, *sin;           /* [max_positions, head_dim / 2] */
+    float *cos, *sin;           /* [max_positions, rotary_dim / 2] */
+    float *position;            /* [d_model] of families that have an embedding of it */
     size_t d;
 };
 
-#define N_BLOCKS 2
+#define N_BLOCKS 3
 
 static void list_blocks(ps_forward *f, const ps_config *c, size_t max_positions, ps_block blocks[N_BLOCKS])
 {
-    size_t half = (size_t)c->head_dim / 2;
+    size_t half = (size_t)c->rotary_dim / 2;
     const ps_block all[N_BLOCKS] = {
         {&f->cos, max_positions * half, sizeof(float)}, {&f->sin, max_positions * half, sizeof(float)},
+        {&f->position, c->learned_positions ? (size_t)c->d_model : 0, sizeof(float)},
     };
 
     memcpy(blocks, all, sizeof all);
@@ -47,11 +50,11 @@ uint64_t ps_forward_bytes(const ps_config *c, size_t max_positions)
  * float, its cosine rounded from double. */
 static int fill_rope(ps_forward *f, size_t max_positions, ps_err *err)
 {
-    size_t half = (size_t)f->config->head_dim / 2;
-    float *frequency = ps_malloc(half, sizeof *frequency, err);
+    size_t half = (size_t)f->config->rotary_dim / 2;
+    float *frequency = half ? ps_malloc(half, sizeof *frequency, err) : NULL;
 
     if (!frequency)
-        return -1;
+        return half ? -1 : 0;
     ps_config_rope(f->config, frequency);
     for (size_t p = 0; p < max_positions; p++)
         for (size_t i = 0; i < half; i++) {
@@ -61,6 +64,14 @@ static int fill_rope(ps_forward *f, size_t max_positions, ps_err *err)
         }
     ps_free(frequency);
     return 0;
+}
+
+int ps_forward_check_positions(const ps_config *c, size_t n, ps_err *err)
+{
+    if (!c->learned_positions || n <= (size_t)c->max_positions)
+        return 0;
+    return ps_err_set(err, PS_EINPUT, "a prompt has %zu tokens, and the model has embeddings of %d positions; shorten it", n,
+                      (int)c->max_positions);
 }
 
 int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weights, const ps_backend *backend,
@@ -76,7 +87,7 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
     f->backend = backend;
     f->d = (size_t)config->d_model;
     list_blocks(f, config, max_positions, blocks);
-    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
+    if (ps_forward_check_positions(config, max_positions, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
         ps_forward_close(f);
         return -1;
     }
@@ -103,12 +114,16 @@ int32_t ps_forward_panel_tokens(const ps_config *c)
 ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int n_threads,
                                   size_t max_rows, size_t max_positions)
 {
-    size_t panel = (size_t)ps_forward_panel_tokens(c);
-    size_t depth = ps_max((size_t)c->n_heads * (size_t)c->head_dim, ps_max((size_t)c->d_model, (size_t)c->d_mlp));
+    size_t d = (size_t)c->d_model, depth = d, matrix = d * (size_t)ps_forward_panel_tokens(c);
 
+    for (const ps_step *step = c->family->layer; step->op != PS_OP_END; step++)
+        if (step->op == PS_OP_LINEAR) {
+            size_t k = ps_program_width(c, (enum ps_reg)step->in), n = ps_program_width(c, (enum ps_reg)step->out);
+            depth = ps_max(depth, k);
+            matrix = ps_max(matrix, n * k);
+        }
     return (ps_backend_needs){.n_threads = n_threads, .operand = operand, .max_positions = max_positions,
-                              .max_rows = ps_max(max_rows, max_positions), .max_depth = depth,
-                              .max_matrix = (size_t)c->d_model * ps_max(panel, depth)};
+                              .max_rows = ps_max(max_rows, max_positions), .max_depth = depth, .max_matrix = matrix};
 }
 
 const ps_backend_ops *ps_forward_ops(const ps_forward *f)
@@ -116,19 +131,34 @@ const ps_backend_ops *ps_forward_ops(const ps_forward *f)
     return &f->backend->ops;
 }
 
-void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, size_t n)
+void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, int32_t first, size_t n)
 {
+    float scale = (float)f->config->embed_scale;
+
     ps_weights_embed_rows(f->weights, ids, n, x);
+    for (size_t i = 0; scale != 1 && i < n * f->d; i++)
+        x[i] *= scale;
+    for (size_t i = 0; f->config->learned_positions && i < n; i++) {
+        ps_weights_position_rows(f->weights, first + (int32_t)i, 1, f->position);
+        f->backend->ops.add(x + i * f->d, x + i * f->d, f->position, f->d);
+    }
 }
 
 int ps_forward_layer(ps_forward *f, int32_t layer, ps_err *err)
 {
+    f->layer = layer;
     return ps_weights_layer(f->weights, layer, f->part, err);
 }
 
-static void norm(const ps_forward *f, float *h, const float *x, const float *w, size_t rows, size_t width)
+/* The family's kind of norm; `b` may be NULL. */
+static void norm(const ps_forward *f, float *h, const float *x, const float *w, const float *b, size_t rows, size_t width)
 {
-    f->backend->ops.norm(h, x, w, (float)f->config->norm_eps, rows, width);
+    float eps = (float)f->config->norm_eps;
+
+    if (f->config->family->norm == PS_NORM_LAYER)
+        f->backend->ops.layer_norm(h, x, w, b, eps, rows, width);
+    else
+        f->backend->ops.norm(h, x, w, eps, rows, width);
 }
 
 /* The rows where the step leaves its output, for operations that work in place. */
@@ -144,19 +174,26 @@ void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
     const ps_backend_ops *op = &f->backend->ops;
     const ps_step *step = &f->config->family->layer[i];
     size_t width = ps_program_width(f->config, (enum ps_reg)step->out), hd = (size_t)f->config->head_dim;
+    const float *bias = step->bias ? f->part[step->bias].data : NULL;
 
     switch (step->op) {
     case PS_OP_NORM:
-        norm(f, r->out, r->in, f->part[step->weight].data, r->n, width);
+        norm(f, r->out, r->in, f->part[step->weight].data, bias, r->n, width);
+        return;
+    case PS_OP_HEAD_NORM:
+        norm(f, r->out, r->in, f->part[step->weight].data, bias, r->n * (width / hd), hd);
         return;
     case PS_OP_LINEAR:
-        op->matmul(f->backend, r->out, r->in, &f->part[step->weight], step->bias ? f->part[step->bias].data : NULL, r->n);
+        op->matmul(f->backend, r->out, r->in, &f->part[step->weight], bias, r->n);
         return;
     case PS_OP_ROPE:
-        op->rope(in_place(r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd);
+        op->rope(in_place(r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd, (size_t)f->config->rotary_dim);
+        return;
+    case PS_OP_ACT:
+        op->act(in_place(r, width), (enum ps_act)f->config->family->act, r->n * width);
         return;
     case PS_OP_GLU:
-        op->swiglu(in_place(r, width), r->in2, r->n * width);
+        op->glu(in_place(r, width), r->in2, (enum ps_act)f->config->family->act, r->n * width);
         return;
     case PS_OP_ADD:
         op->add(r->out, r->in, r->in2, r->n * width);
@@ -167,8 +204,10 @@ void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
 
 void ps_forward_attend(const ps_forward *f, const ps_attention *work)
 {
-    ps_heads heads = {f->config->n_heads, f->config->n_kv_heads, f->config->head_dim,
-                      (float)(1.0 / sqrt(f->config->head_dim))};
+    const ps_config *c = f->config;
+    const ps_heads heads = {.n_heads = c->n_heads, .n_kv_heads = c->n_kv_heads, .head_dim = c->head_dim,
+                            .scale = (float)c->attention_scale, .window = c->layers[f->layer].window,
+                            .softcap = (float)c->attention_softcap};
 
     f->backend->ops.attend(f->backend, work, heads);
 }
@@ -187,7 +226,7 @@ static void round_row(float *h, enum ps_dtype type, size_t d)
 
 void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t rows)
 {
-    norm(f, h, x, ps_weights_final_norm(f->weights), rows, f->d);
+    norm(f, h, x, ps_weights_final_norm(f->weights), ps_weights_final_norm_bias(f->weights), rows, f->d);
     if (f->backend->operand == PS_DTYPE_F32)
         return;
 #pragma omp parallel for
@@ -204,5 +243,16 @@ int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
 
 void ps_forward_logits(const ps_forward *f, float *logits, const float *h, size_t rows)
 {
-    f->backend->ops.matmul(f->backend, logits, h, &f->head, NULL, rows);
+    const ps_backend_ops *op = &f->backend->ops;
+
+    op->matmul(f->backend, logits, h, &f->head, NULL, rows);
+    if (f->config->logit_softcap > 0)
+        op->softcap(logits, (float)f->config->logit_softcap, rows * f->head.n);
+}
+
+double ps_forward_logit(const ps_forward *f, double product)
+{
+    double cap = f->config->logit_softcap;
+
+    return cap > 0 ? cap * tanh(product / cap) : product;
 }

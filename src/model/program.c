@@ -1,6 +1,19 @@
 /* program.c - what can be said of a layer's steps without running them. */
 #include "patchsweep/program.h"
 
+#include "patchsweep/family.h"
+
+/* What a register's rows are as wide as. */
+enum width { OF_STREAM, OF_QUERIES, OF_KEYS, OF_MLP, N_WIDTHS };
+
+static const uint8_t width_of[PS_N_REGS] = {
+    [PS_X] = OF_STREAM, [PS_H] = OF_STREAM, [PS_Y] = OF_STREAM, [PS_Z] = OF_STREAM, [PS_Q] = OF_QUERIES, [PS_A] = OF_QUERIES,
+    [PS_K] = OF_KEYS, [PS_V] = OF_KEYS, [PS_G] = OF_MLP, [PS_U] = OF_MLP};
+
+/* The width of the value that a tap names: sites of heads replace columns. */
+static const uint8_t width_of_tap[PS_N_TAPS] = {[PS_TAP_Q] = OF_QUERIES, [PS_TAP_K] = OF_KEYS, [PS_TAP_V] = OF_KEYS,
+                                                [PS_TAP_Z] = OF_QUERIES}; /* the others are OF_STREAM */
+
 size_t ps_program_n(const ps_step *program)
 {
     size_t n = 0;
@@ -73,6 +86,34 @@ static bool may_overwrite(const ps_step *step)
     }
 }
 
+/* Only a matrix product gives rows of another width; attention gives rows as wide as its queries. */
+static bool fits(const ps_step *step, const uint8_t in[], size_t n)
+{
+    for (size_t k = 0; k < n && step->op != PS_OP_LINEAR && step->op != PS_OP_ATTEND; k++)
+        if (width_of[in[k]] != width_of[step->out])
+            return false;
+    if (step->op == PS_OP_ATTEND)
+        return width_of[step->out] == OF_QUERIES;
+    return (step->op != PS_OP_HEAD_NORM && step->op != PS_OP_ROPE) || width_of[step->out] == OF_QUERIES ||
+           width_of[step->out] == OF_KEYS;
+}
+
+/* What a step calls its output. */
+static int check_tap(const ps_step *step, size_t i, bool tapped[PS_N_TAPS], ps_err *err)
+{
+    if (!step->tap)
+        return 0;
+    if (tapped[step->tap])
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
+    if (step->tap == PS_TAP_RESID_PRE || (step->tap == PS_TAP_RESID_POST && step[1].op != PS_OP_END))
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as what is in front of or behind the "
+                          "layer", i);
+    if (width_of_tap[step->tap] != width_of[step->out])
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as a value of another width", i);
+    tapped[step->tap] = true;
+    return 0;
+}
+
 /* `behind`: attention came before. */
 static int check_step(const ps_step *step, size_t i, bool behind, bool written[PS_N_REGS], bool tapped[PS_N_TAPS],
                       ps_err *err)
@@ -80,20 +121,20 @@ static int check_step(const ps_step *step, size_t i, bool behind, bool written[P
     uint8_t in[PS_MAX_INPUTS];
     size_t n = ps_step_inputs(step, in);
 
-    if (step->op >= PS_N_OPS || step->out >= PS_N_REGS || step->tap >= PS_N_TAPS)
+    if (step->op >= PS_N_OPS || step->out >= PS_N_REGS || step->tap >= PS_N_TAPS || step->weight >= PS_N_ROLES ||
+        step->bias >= PS_N_ROLES)
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program is no step", i);
     for (size_t k = 0; k < n; k++)
         if (in[k] >= PS_N_REGS || !written[in[k]])
             return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program reads a register that no step wrote", i);
+    if (!fits(step, in, n))
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program has registers of other widths than its operation takes", i);
     if (!may_overwrite(step))
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes to a register that it still reads", i);
     if ((step->out == PS_K || step->out == PS_V) && (behind || step->op == PS_OP_ATTEND))
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes keys or values that attention has read", i);
-    if (step->tap && tapped[step->tap])
-        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
     written[step->out] = true;
-    tapped[step->tap] = true;
-    return 0;
+    return check_tap(step, i, tapped, err);
 }
 
 int ps_program_check(const ps_step *program, ps_err *err)
@@ -115,12 +156,11 @@ int ps_program_check(const ps_step *program, ps_err *err)
 
 size_t ps_program_width(const ps_config *c, enum ps_reg reg)
 {
-    size_t d = (size_t)c->d_model, mlp = (size_t)c->d_mlp, hd = (size_t)c->head_dim;
-    size_t q = (size_t)c->n_heads * hd, kv = (size_t)c->n_kv_heads * hd;
-    const size_t widths[PS_N_REGS] = {[PS_X] = d, [PS_H] = d, [PS_Q] = q, [PS_K] = kv, [PS_V] = kv, [PS_A] = q,
-                                      [PS_Y] = d, [PS_Z] = d, [PS_G] = mlp, [PS_U] = mlp};
+    size_t hd = (size_t)c->head_dim;
+    const size_t widths[N_WIDTHS] = {[OF_STREAM] = (size_t)c->d_model, [OF_QUERIES] = (size_t)c->n_heads * hd,
+                                     [OF_KEYS] = (size_t)c->n_kv_heads * hd, [OF_MLP] = (size_t)c->d_mlp};
 
-    return widths[reg];
+    return widths[width_of[reg]];
 }
 
 double ps_program_row_flops(const ps_config *config, const ps_step *step)

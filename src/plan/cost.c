@@ -18,14 +18,32 @@ static per_row of_config(const ps_config *c)
     return r;
 }
 
-/* Keys that queries at positions from .. end-1 see. */
-static double keys(int32_t from, int32_t end)
+/* Keys that queries at positions 0 .. n-1 see. */
+static double keys_of_first(int32_t n, int32_t window)
 {
-    return ((double)end * (end + 1) - (double)from * (from + 1)) / 2;
+    double near = window && n > window ? window : n;
+
+    return near * (near + 1) / 2 + (n - near) * near;
+}
+
+/* Keys that queries at positions from .. end-1 see. */
+static double keys(int32_t from, int32_t end, int32_t window)
+{
+    return keys_of_first(end, window) - keys_of_first(from, window);
+}
+
+/* The mean of the layers' keys of a whole run of T positions. */
+static double keys_of_run(const ps_config *c, int32_t T)
+{
+    double sum = 0;
+
+    for (int32_t layer = 0; layer < c->n_layers; layer++)
+        sum += keys(0, T, c->layers[layer].window);
+    return sum / c->n_layers;
 }
 
 /* One layer of a cell: what each step computes, and the keys that attention sees. */
-static double of_phase(const per_row *r, const ps_path *path, const ps_phase *phase)
+static double of_phase(const per_row *r, const ps_path *path, const ps_phase *phase, int32_t window)
 {
     const ps_step *program = r->config->family->layer;
     double flops = 0;
@@ -37,7 +55,7 @@ static double of_phase(const per_row *r, const ps_path *path, const ps_phase *ph
             continue;
         for (const ps_stretch *s = ps_path_stretches(path, phase, i + 1); begin < end; begin = s->end, s++)
             if (s->place == PS_AT_STEP || s->place == PS_AT_STEP_PUT)
-                flops += keys(begin, s->end) * r->key;
+                flops += keys(begin, s->end, window) * r->key;
     }
     return flops;
 }
@@ -45,12 +63,15 @@ static double of_phase(const per_row *r, const ps_path *path, const ps_phase *ph
 static double of_cell(const per_row *r, const ps_path *path, const ps_cell *cell, int32_t L)
 {
     const ps_phase *phase = NULL;
+    int32_t window = 0;
     double flops = 0, each = 0;
 
     for (int32_t layer = cell->layer; layer < L; layer++) {
         const ps_phase *next = ps_path_phase(path, layer - cell->layer, layer == L - 1);
-        each = next == phase ? each : of_phase(r, path, next);
+        int32_t sees = r->config->layers[layer].window;
+        each = next == phase && sees == window ? each : of_phase(r, path, next, sees);
         phase = next;
+        window = sees;
         flops += each;
     }
     return flops;
@@ -62,7 +83,7 @@ static double of_base_rows(const per_row *r, const ps_plan_wave *wave, const ps_
     double mean_keys = 0, rows = 0;
 
     for (int32_t i = wave->first_pair; i < wave->first_pair + wave->n_pairs; i++) {
-        mean_keys += keys(0, grid->pairs[i].n_positions);
+        mean_keys += keys_of_run(r->config, grid->pairs[i].n_positions);
         rows += grid->pairs[i].n_positions;
     }
     return (double)wave->trunk_rows * grid->n_layers * (r->layer + r->key * mean_keys / rows);
@@ -86,7 +107,7 @@ ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *co
         cost.rows = rows > cost.rows ? rows : cost.rows;
     }
     for (const ps_grid_pair *p = grid->pairs; p < grid->pairs + grid->n_pairs; p++) {
-        double whole = grid->n_layers * (p->n_positions * r.layer + keys(0, p->n_positions) * r.key) + r.head;
+        double whole = grid->n_layers * (p->n_positions * r.layer + keys_of_run(config, p->n_positions) * r.key) + r.head;
         double cells = 0;
         for (int site = 0; site < PS_N_SITES; site++)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)

@@ -150,6 +150,8 @@ static int open_backend(run *r, ps_err *err)
 {
     size_t T = max_positions(r);
 
+    if (ps_forward_check_positions(r->brief.config, T, err) < 0)
+        return -1;
     if ((int64_t)T > r->brief.config->max_positions)
         ps_warn("a prompt of %zu tokens is longer than the %d the model was made for", T,
                 (int)r->brief.config->max_positions);

@@ -1,5 +1,5 @@
 /*
- * test_backend.c - every operation of every backend against `ref`, on odd shapes; vexp against exp.
+ * test_backend.c - every operation of every backend but attention against `ref`, on odd shapes; vexp, vtanh and verf against libm.
  *
  * Tolerances: a float sum of n products of numbers in [-1, 1) errs by about sqrt(n) 2^-24 of its
  * terms' size; 2e-6 sqrt(n) leaves a factor of 30.
@@ -7,31 +7,13 @@
 #include <stdlib.h>
 
 #include "../check.h"
-#include "patchsweep/backend.h"
+#include "backends.h"
+#include "patchsweep/verf.h"
 #include "patchsweep/vexp.h"
-#include "rand.h"
+#include "patchsweep/vtanh.h"
 
 static ps_backend *ref, *cpu, *openblas; /* of float32 operands */
 static ps_backend *ref_bf16, *cpu_bf16; /* of bfloat16 ones; the latter NULL where there are none */
-
-static float *numbers(size_t n)
-{
-    float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64 + 64);
-
-    rand_fill(x, n);
-    return x;
-}
-
-static double worst(const float *a, const float *b, size_t n)
-{
-    double most = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        double off = fabs((double)a[i] - b[i]);
-        most = off > most || isnan(off) ? off : most;
-    }
-    return most;
-}
 
 static void norm_equals_ref(void)
 {
@@ -43,8 +25,35 @@ static void norm_equals_ref(void)
         ref->ops.norm(a, x, w, 1e-5f, rows, d);
         cpu->ops.norm(b, x, w, 1e-5f, rows, d);
         CHECK(worst(a, b, rows * d) <= 2e-6);
+        for (int i = 0; i < 2; i++) { /* in place */
+            const ps_backend *backend = i ? ref : cpu;
+            memcpy(i ? b : a, x, rows * d * sizeof *x);
+            backend->ops.norm(i ? b : a, i ? b : a, w, 1e-5f, rows, d);
+        }
+        CHECK(worst(a, b, rows * d) <= 2e-6);
         free(x), free(w), free(a), free(b);
     }
+}
+
+/* With and without bias, of rows far from 0 too, and in place: the same bits as into another row. */
+static void layer_norm_equals_ref(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {1, 576}, {3, 37}, {17, 24}, {130, 129}};
+
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int how = 0; how < 4; how++) {
+            size_t rows = shapes[s][0], d = shapes[s][1], n = rows * d;
+            float *x = numbers(n), *w = numbers(d), *bias = numbers(d), *a = numbers(n), *b = numbers(n);
+            for (size_t i = 0; how & 2 && i < n; i++)
+                x[i] += 20;
+            ref->ops.layer_norm(a, x, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
+            cpu->ops.layer_norm(b, x, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
+            CHECK(worst(a, b, n) <= (how & 2 ? 6e-6 : 2e-6));
+            memcpy(a, x, n * sizeof *x);
+            cpu->ops.layer_norm(a, a, w, how & 1 ? bias : NULL, 1e-5f, rows, d);
+            CHECK(!memcmp(a, b, n * sizeof *a));
+            free(x), free(w), free(bias), free(a), free(b);
+        }
 }
 
 /* Odd shapes, some past a tile, a strip, a block, a group or the depth of a pass of ours. */
@@ -123,84 +132,104 @@ static void rope_equals_ref(void)
     memcpy(y, x, ROWS * HEADS * 2 * HALF * sizeof *x);
     for (int i = 0; i < ROWS; i++)
         at[i] = rand_int(POSITIONS);
-    ref->ops.rope(x, at, cos, sin, ROWS, HEADS, 2 * HALF);
-    cpu->ops.rope(y, at, cos, sin, ROWS, HEADS, 2 * HALF);
+    ref->ops.rope(x, at, cos, sin, ROWS, HEADS, 2 * HALF, 2 * HALF);
+    cpu->ops.rope(y, at, cos, sin, ROWS, HEADS, 2 * HALF, 2 * HALF);
     CHECK(worst(x, y, ROWS * HEADS * 2 * HALF) <= 1e-6);
     free(x), free(y), free(cos), free(sin);
 }
 
-/* Cut `total` rows of a store into four spans, in any order of rows; empty ones are left out. */
-static void cut_rows(ps_key_span spans[4], int32_t total)
+/* The first dimensions of each head are rotated as if the head were no wider; the others stay. */
+static void rope_of_a_part_equals_ref(void)
 {
-    int32_t cut[5] = {0, total, total, total, total}, order[4] = {0, 1, 2, 3};
-    ps_key_span *to = spans;
+    enum { ROWS = 21, HEADS = 3, HD = 11, POSITIONS = 40 };
 
-    for (int i = 1; i < 4; i++)
-        cut[i] = cut[i - 1] + rand_int(total - cut[i - 1] + 1);
-    for (int i = 3; i > 0; i--) {
-        int j = rand_int(i + 1), was = order[i];
-        order[i] = order[j];
-        order[j] = was;
-    }
-    for (int i = 0; i < 4; i++)
-        if (cut[order[i]] < cut[order[i] + 1])
-            *to++ = (ps_key_span){cut[order[i]], cut[order[i] + 1] - cut[order[i]]};
-}
-
-/* A run whose keys and values come in up to four spans each, some of one row. */
-static void one_attention(ps_heads heads, int32_t first, int32_t n)
-{
-    size_t qw = (size_t)(heads.n_heads * heads.head_dim), kvw = (size_t)(heads.n_kv_heads * heads.head_dim);
-    int32_t total = first + n, skip = rand_int(3);
-    size_t rows = (size_t)(n + skip);
-    float *q = numbers(rows * qw), *k = numbers((size_t)total * kvw), *v = numbers((size_t)total * kvw);
-    float *a = numbers(rows * qw), *b = numbers(rows * qw);
-    ps_key_span spans[8];
-    const ps_query query = {.q = skip, .first = first, .n = n, .k = 0, .v = 4};
-    ps_attention work = {.out = a, .q = q, .k = k, .v = v, .queries = &query, .n_queries = 1, .spans = spans};
-
-    cut_rows(spans, total);
-    cut_rows(spans + 4, total);
-    ref->ops.attend(ref, &work, heads);
-    work.out = b;
-    cpu->ops.attend(cpu, &work, heads);
-    CHECK(worst(a + (size_t)skip * qw, b + (size_t)skip * qw, (size_t)n * qw) <= 4e-6);
-    free(q), free(k), free(v), free(a), free(b);
-}
-
-static void attend_equals_ref(void)
-{
-    static const ps_heads shapes[] = {{1, 1, 2, 1}, {4, 2, 16, 0.25f}, {9, 3, 64, 0.125f}, {6, 1, 10, 3}, {3, 3, 7, 0.5f}};
-
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        one_attention(shapes[s], 0, 1);
-        one_attention(shapes[s], 12, 1);
-        for (int i = 0; i < 6; i++)
-            one_attention(shapes[s], rand_int(20), 1 + rand_int(25));
+    for (size_t rotary = 0; rotary < HD; rotary += 2) {
+        float *x = numbers(ROWS * HEADS * HD), *cos = numbers(POSITIONS * HD), *sin = numbers(POSITIONS * HD);
+        float *y = numbers(ROWS * HEADS * HD), *narrow = numbers(ROWS * HEADS * HD), *was = numbers(ROWS * HEADS * HD);
+        int32_t at[ROWS];
+        memcpy(y, x, ROWS * HEADS * HD * sizeof *x);
+        memcpy(was, x, ROWS * HEADS * HD * sizeof *x);
+        for (size_t i = 0; i < ROWS * HEADS; i++)
+            memcpy(narrow + i * rotary, x + i * HD, rotary * sizeof *x);
+        for (int i = 0; i < ROWS; i++)
+            at[i] = rand_int(POSITIONS);
+        ref->ops.rope(x, at, cos, sin, ROWS, HEADS, HD, rotary);
+        ref->ops.rope(narrow, at, cos, sin, ROWS, HEADS, rotary, rotary);
+        cpu->ops.rope(y, at, cos, sin, ROWS, HEADS, HD, rotary);
+        CHECK(worst(x, y, ROWS * HEADS * HD) <= 1e-6);
+        for (size_t i = 0; i < ROWS * HEADS; i++) {
+            CHECK(!memcmp(x + i * HD, narrow + i * rotary, rotary * sizeof *x));
+            CHECK(!memcmp(y + i * HD + rotary, was + i * HD + rotary, (HD - rotary) * sizeof *x));
+        }
+        free(x), free(y), free(cos), free(sin), free(narrow), free(was);
     }
 }
 
-/* A run of several blocks of rows on two threads, and each of its rows alone: the same bits. */
-static void attention_rows_do_not_see_each_other(void)
+static void activations_equal_ref(void)
 {
-    const ps_heads heads = {4, 2, 24, 0.2f};
-    enum { N = 101, FIRST = 7, QW = 4 * 24, KVW = 2 * 24 };
-    float *q = numbers(N * QW), *k = numbers((FIRST + N) * KVW), *v = numbers((FIRST + N) * KVW);
-    float *a = numbers(N * QW), *b = numbers(N * QW);
-    const ps_key_span span = {0, FIRST + N};
-    const ps_query runs[2] = {{.q = 0, .first = FIRST, .n = N - 1}, {.q = N - 1, .first = FIRST + N - 1, .n = 1}};
-    ps_attention work = {.out = a, .q = q, .k = k, .v = v, .queries = runs, .n_queries = 2, .spans = &span};
+    static const size_t sizes[] = {1, 15, 37, 5001, 12289};
 
-    cpu->ops.attend(cpu, &work, heads);
-    work.out = b;
-    work.n_queries = 1;
-    for (int32_t i = 0; i < N; i++) {
-        const ps_query one = {.q = i, .first = FIRST + i, .n = 1};
-        work.queries = &one;
-        cpu->ops.attend(cpu, &work, heads);
-    }
-    CHECK(!memcmp(a, b, N * QW * sizeof *a));
-    free(q), free(k), free(v), free(a), free(b);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int act = PS_ACT_SILU; act <= PS_ACT_GELU_TANH; act++) {
+            size_t n = sizes[s];
+            float *a = numbers(n), *b = numbers(n), *c = numbers(n), *up = numbers(n);
+            for (size_t i = 0; i < n; i++)
+                c[i] = b[i] = a[i] *= i % 2 ? 60 : 4; /* the tails too */
+            ref->ops.act(a, (enum ps_act)act, n);
+            cpu->ops.act(b, (enum ps_act)act, n);
+            CHECK(worst(a, b, n) <= 2e-5);
+            for (size_t i = 0; i < n; i++)
+                CHECK(fabs(a[i] - b[i]) <= 4e-7 * (1 + fabs(c[i])));
+            memcpy(a, c, n * sizeof *a); /* act(gate) * up, the gate rounded to float */
+            memcpy(b, c, n * sizeof *b);
+            ref->ops.act(a, (enum ps_act)act, n);
+            for (size_t i = 0; i < n; i++)
+                a[i] *= up[i];
+            ref->ops.glu(b, up, (enum ps_act)act, n);
+            CHECK(!memcmp(a, b, n * sizeof *a));
+            cpu->ops.glu(c, up, (enum ps_act)act, n);
+            CHECK(worst(b, c, n) <= 2e-5);
+            free(a), free(b), free(c), free(up);
+        }
+}
+
+/* Values of torch.nn.functional in float64. */
+static void activations_are_torchs(void)
+{
+    static const float x[] = {-4, -1.5f, -0.25f, 0, 0.5f, 2, 7};
+    static const double wanted[][7] = {
+        {-0.0719448398483662, -0.273638285709535, -0.10945587477855, 0, 0.311229665600927, 1.76159415595576, 6.9936226416392},
+        {-0.00012668496733248, -0.100210801903287, -0.100323418579269, 0, 0.345731230637007, 1.95449973610364, 6.99999999999104},
+        {-7.02459481922713e-05, -0.100428423019767, -0.100324649298315, 0, 0.345714009825144, 1.95459769408777, 7},
+    };
+
+    for (int act = PS_ACT_SILU; act <= PS_ACT_GELU_TANH; act++)
+        for (int b = 0; b < 2; b++) {
+            float y[7];
+            memcpy(y, x, sizeof y);
+            (b ? cpu : ref)->ops.act(y, (enum ps_act)act, 7);
+            for (int i = 0; i < 7; i++)
+                CHECK_CLOSE(y[i], wanted[act][i], 6e-7);
+        }
+}
+
+static void softcap_equals_ref(void)
+{
+    static const size_t sizes[] = {1, 15, 37, 5001};
+    static const float caps[] = {0.5f, 30, 1e4f};
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t c = 0; c < sizeof caps / sizeof *caps; c++) {
+            size_t n = sizes[s];
+            float *a = numbers(n), *b = numbers(n);
+            for (size_t i = 0; i < n; i++)
+                b[i] = a[i] *= 90;
+            ref->ops.softcap(a, caps[c], n);
+            cpu->ops.softcap(b, caps[c], n);
+            for (size_t i = 0; i < n; i++)
+                CHECK(fabs(a[i] - b[i]) <= 3e-7 * fabs(a[i]) && fabs(a[i]) <= caps[c]);
+            free(a), free(b);
+        }
 }
 
 static void elementwise_equals_ref(void)
@@ -210,11 +239,6 @@ static void elementwise_equals_ref(void)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         size_t n = sizes[s];
         float *a = numbers(n), *b = numbers(n), *y = numbers(n);
-        for (size_t i = 0; i < n; i++)
-            b[i] = a[i] *= 60; /* silu's tails too */
-        ref->ops.swiglu(a, y, n);
-        cpu->ops.swiglu(b, y, n);
-        CHECK(worst(a, b, n) <= 2e-5);
         memcpy(b, a, n * sizeof *a);
         ref->ops.add(a, a, y, n);
         cpu->ops.add(b, b, y, n);
@@ -255,18 +279,77 @@ static void vexp_is_exp(void)
     CHECK(isnan(ps_vexp(NAN)) && isfinite(ps_vexp(INFINITY)));
 }
 
+/* The error of `seen` in units of the last place of a float near `wanted`. */
+static double ulps(double seen, double wanted)
+{
+    int exponent;
+
+    frexp(wanted, &exponent);
+    return fabs(seen - wanted) / ldexp(1, exponent - 24);
+}
+
+static void vtanh_and_verf_are_exact(void)
+{
+    double tanh_off = 0, erf_off = 0;
+
+    for (double x = 1e-6; x < 12; x = x < 0.01 ? x * 1.003 : x + 0.000013) {
+        float f = (float)x;
+        tanh_off = fmax(tanh_off, ulps(ps_vtanh(f), tanh(f)));
+        erf_off = fmax(erf_off, ulps(ps_verf(f), erf(f)));
+        CHECK(ps_vtanh(-f) == -ps_vtanh(f) && ps_verf(-f) == -ps_verf(f));
+    }
+    CHECK(tanh_off < 1.5);
+    CHECK(erf_off < 1.5);
+    CHECK(ps_vtanh(0) == 0 && ps_verf(0) == 0);
+    CHECK(ps_vtanh(1e30f) == 1 && ps_verf(INFINITY) == 1 && ps_vtanh(-INFINITY) == -1 && ps_verf(-1e30f) == -1);
+    CHECK(isnan(ps_vtanh(NAN)) && isnan(ps_verf(NAN)));
+}
+
 /* What a row comes out as does not depend on the rows beside it (operations that we write). */
 static void rows_do_not_see_each_other(void)
 {
     enum { D = 53, ROWS = 40 };
     float *x = numbers(ROWS * D), *w = numbers(D), *all = numbers(ROWS * D), one[D];
 
-    cpu->ops.norm(all, x, w, 1e-6f, ROWS, D);
-    for (size_t r = 0; r < ROWS; r++) {
-        cpu->ops.norm(one, x + r * D, w, 1e-6f, 1, D);
-        CHECK(!memcmp(one, all + r * D, sizeof one));
+    for (int layer = 0; layer < 2; layer++) {
+        if (layer)
+            cpu->ops.layer_norm(all, x, w, w, 1e-6f, ROWS, D);
+        else
+            cpu->ops.norm(all, x, w, 1e-6f, ROWS, D);
+        for (size_t r = 0; r < ROWS; r++) {
+            if (layer)
+                cpu->ops.layer_norm(one, x + r * D, w, w, 1e-6f, 1, D);
+            else
+                cpu->ops.norm(one, x + r * D, w, 1e-6f, 1, D);
+            CHECK(!memcmp(one, all + r * D, sizeof one));
+        }
     }
     free(x), free(w), free(all);
+}
+
+/* Nor do numbers: the same one at any place, alone or among others, has the same activation. */
+static void numbers_do_not_see_each_other(void)
+{
+    enum { N = 9001 };
+    float *x = numbers(N), *all = numbers(N), *up = numbers(N), *gated = numbers(N);
+
+    for (int act = PS_ACT_SILU; act <= PS_ACT_GELU_TANH; act++) {
+        memcpy(all, x, N * sizeof *x);
+        memcpy(gated, x, N * sizeof *x);
+        cpu->ops.act(all, (enum ps_act)act, N);
+        cpu->ops.glu(gated, up, (enum ps_act)act, N);
+        for (size_t at = 0, n; at < N; at += n) {
+            float some[70], both[70];
+            n = 1 + (size_t)rand_int(70);
+            n = n < N - at ? n : N - at;
+            memcpy(some, x + at, n * sizeof *x);
+            memcpy(both, x + at, n * sizeof *x);
+            cpu->ops.act(some, (enum ps_act)act, n);
+            cpu->ops.glu(both, up + at, (enum ps_act)act, n);
+            CHECK(!memcmp(some, all + at, n * sizeof *x) && !memcmp(both, gated + at, n * sizeof *x));
+        }
+    }
+    free(x), free(all), free(up), free(gated);
 }
 
 /* Nor do products: alone, in a crowd, first or last. OpenBLAS's may. */
@@ -322,7 +405,7 @@ static void types_give_the_same_bits(void)
 static void check_empty(const ps_backend *backend)
 {
     enum { N = 64 };
-    const ps_heads heads = {2, 1, 4, 1};
+    const ps_heads heads = {.n_heads = 2, .n_kv_heads = 1, .head_dim = 4, .scale = 1};
     float *x = numbers(N * N), *out = numbers(N), *was = numbers(N);
     int32_t at[1] = {0};
     ps_matrix w = hold(backend, x, PS_DTYPE_F32, N, N);
@@ -333,12 +416,15 @@ static void check_empty(const ps_backend *backend)
 
     memcpy(was, out, N * sizeof *was);
     backend->ops.norm(out, x, x, 1e-5f, 0, N);
+    backend->ops.layer_norm(out, x, x, x, 1e-5f, 0, N);
     backend->ops.matmul(backend, out, x, &w, NULL, 0);
     backend->ops.matmul(backend, out, x, &w, x, 0);
-    backend->ops.rope(out, at, x, x, 0, 2, 4);
+    backend->ops.rope(out, at, x, x, 0, 2, 4, 4);
     backend->ops.attend(backend, &none, heads);
     backend->ops.attend(backend, &empty, heads);
-    backend->ops.swiglu(out, x, 0);
+    backend->ops.act(out, PS_ACT_GELU, 0);
+    backend->ops.glu(out, x, PS_ACT_SILU, 0);
+    backend->ops.softcap(out, 30, 0);
     backend->ops.add(out, x, x, 0);
     backend->ops.move(out, at, x, at, 0, N);
     CHECK(!memcmp(out, was, N * sizeof *was));
@@ -355,55 +441,6 @@ static void no_rows_are_fine(void)
         check_empty(cpu_bf16);
 }
 
-static ps_backend *open_backend(const char *name, int n_threads, enum ps_dtype operand, size_t max_rows)
-{
-    const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 128,
-                                    .max_rows = max_rows, .max_depth = 4096, .max_matrix = 1 << 20};
-    ps_backend *backend = NULL;
-    ps_err err = PS_ERR_INIT;
-
-    if (ps_backend_open(&backend, name, &needs, &err) < 0) {
-        printf("# %s\n", err.text);
-        CHECK(err.code == PS_EINPUT);
-    }
-    return backend;
-}
-
-/* Many runs of odd lengths over the same keys, on one thread, on two and on more than there are: ref's numbers, and
- * the same bits on all. */
-static void runs_attend_together(void)
-{
-    enum { RUNS = 9, KEYS = 60, QW = 6 * 10, KVW = 2 * 10 };
-    static const int threads[] = {1, 2, 5};
-    static const int32_t first[RUNS] = {0, 0, 59, 1, 17, 30, 58, 0, 13}, n[RUNS] = {1, 60, 1, 7, 33, 5, 2, 31, 1};
-    const ps_heads heads = {6, 2, 10, 0.3f};
-    static const ps_key_span spans[] = {{KEYS - 21, 21}, {0, KEYS - 21}};
-    ps_query runs[RUNS];
-    int32_t rows = 0;
-
-    for (int i = 0; i < RUNS; rows += n[i++])
-        runs[i] = (ps_query){.q = rows, .first = first[i], .n = n[i]};
-    size_t floats = (size_t)rows * QW;
-    float *q = numbers(floats), *k = numbers(KEYS * KVW), *v = numbers(KEYS * KVW);
-    float *wanted = numbers(floats), *bits = numbers(floats), *out = numbers(floats);
-    ps_attention work = {.out = wanted, .q = q, .k = k, .v = v, .queries = runs, .n_queries = RUNS, .spans = spans};
-    ref->ops.attend(ref, &work, heads);
-    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
-        ps_backend *backend = open_backend("cpu", threads[t], PS_DTYPE_F32, 120);
-        work.out = out;
-        work.n_queries = RUNS;
-        memset(out, 0xff, floats * sizeof *out);
-        backend->ops.attend(backend, &work, heads);
-        CHECK(worst(out, wanted, floats) <= 4e-6);
-        CHECK(t == 0 || !memcmp(out, bits, floats * sizeof *out));
-        memcpy(bits, out, floats * sizeof *out);
-        work.n_queries = 0;
-        backend->ops.attend(backend, &work, heads); /* nothing is fine too */
-        ps_backend_close(backend);
-    }
-    free(q), free(k), free(v), free(wanted), free(bits), free(out);
-}
-
 int main(void)
 {
     const ps_backend_needs needs = {.n_threads = 1};
@@ -418,17 +455,21 @@ int main(void)
     if (!ref || !cpu || !ref_bf16 || !openblas)
         return 1;
     RUN(norm_equals_ref);
+    RUN(layer_norm_equals_ref);
     RUN(matmul_equals_ref);
     RUN(bf16_matmul_equals_ref);
     RUN(rope_equals_ref);
-    RUN(attend_equals_ref);
-    RUN(attention_rows_do_not_see_each_other);
-    RUN(runs_attend_together);
+    RUN(rope_of_a_part_equals_ref);
+    RUN(activations_equal_ref);
+    RUN(activations_are_torchs);
+    RUN(softcap_equals_ref);
     RUN(elementwise_equals_ref);
     RUN(move_equals_ref);
     RUN(no_rows_are_fine);
     RUN(vexp_is_exp);
+    RUN(vtanh_and_verf_are_exact);
     RUN(rows_do_not_see_each_other);
+    RUN(numbers_do_not_see_each_other);
     RUN(products_do_not_see_each_other);
     RUN(types_give_the_same_bits);
     ps_backend_close(ref);

@@ -199,8 +199,14 @@ static void programs_are_checked(void)
 {
     static const ps_step unread[] = {{PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, 0}, {0}};
     static const ps_step elsewhere[] = {{PS_OP_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
-    static const ps_step twice[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V},
-                                    {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {0}};
+    static const ps_step twice[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT},
+                                    {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_MLP_OUT}, {0}};
+    static const ps_step no_heads[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_V}, {0}};
+    static const ps_step wider[] = {{PS_OP_NORM, PS_Q, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_ADD, PS_X, PS_X, PS_X, 0, 0, 0}, {0}};
+    static const ps_step headless[] = {{PS_OP_HEAD_NORM, PS_H, PS_X, PS_NO_REG, 0, 0, 0}, {PS_OP_ADD, PS_X, PS_X, PS_H, 0, 0, 0}, {0}};
+    static const ps_step early_post[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, PS_TAP_RESID_POST},
+                                         {PS_OP_NORM, PS_X, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
+    static const ps_step no_role[] = {{PS_OP_NORM, PS_X, PS_X, PS_NO_REG, PS_N_ROLES, 0, 0}, {0}};
     static const ps_step in_place[] = {{PS_OP_LINEAR, PS_X, PS_X, PS_NO_REG, 0, 0, 0}, {0}};
     ps_err err = PS_ERR_INIT;
 
@@ -214,6 +220,11 @@ static void programs_are_checked(void)
     CHECK_ERR(ps_program_check(unread, &err), err, PS_EINPUT, "step 0");
     CHECK_ERR(ps_program_check(elsewhere, &err), err, PS_EINPUT, "does not end");
     CHECK_ERR(ps_program_check(twice, &err), err, PS_EINPUT, "step 1");
+    CHECK_ERR(ps_program_check(no_heads, &err), err, PS_EINPUT, "a value of another width");
+    CHECK_ERR(ps_program_check(wider, &err), err, PS_EINPUT, "other widths");
+    CHECK_ERR(ps_program_check(headless, &err), err, PS_EINPUT, "other widths");
+    CHECK_ERR(ps_program_check(early_post, &err), err, PS_EINPUT, "step 0 of a layer's program names");
+    CHECK_ERR(ps_program_check(no_role, &err), err, PS_EINPUT, "no step");
 }
 
 int main(void)

@@ -288,13 +288,21 @@ static double of_row(const ps_config *c, bool q, bool kv, bool rest, int keys)
            (rest ? 2 * qw * d + 3 * 2 * d * c->d_mlp + 2 * 2.0 * keys * qw : 0);
 }
 
-/* The cost, row by row: every computed cell's rows in every layer behind its entry. */
-static void cost_is_the_sum_over_rows(void)
+/* The keys that a row at position t sees. */
+static int keys_of_row(const ps_config *c, int32_t layer, int32_t t)
+{
+    int32_t window = c->layers[layer].window;
+
+    return window && t + 1 > window ? window : t + 1;
+}
+
+/* The cost, row by row: every computed cell's rows in every layer behind its entry; some layers may have windows. */
+static void check_cost(ps_layer_kind *layers)
 {
     enum { L = 4 };
     static const int32_t T[] = {7, 5}, D[] = {2, 0};
     const ps_config c = {.family = &ps_families[0], .n_layers = L, .d_model = 24, .n_heads = 4, .n_kv_heads = 2, .head_dim = 6,
-                         .d_mlp = 40, .vocab = 100, .tied = true};
+                         .d_mlp = 40, .vocab = 100, .tied = true, .layers = layers};
 
     for (unsigned sites = 1; sites < 1u << (PS_RESID_POST + 1); sites++) {
         ps_grid *grid = synthetic(L, 2, T, D, 0, sites);
@@ -310,12 +318,13 @@ static void cost_is_the_sum_over_rows(void)
                 for (int32_t t = first; t < T_; t++) {
                     bool own = l > entry || (!copy && t == cell->position);
                     bool on = l < L - 1 || t == T_ - 1;
-                    wanted += of_row(&c, own && on, own, on, t + 1);
+                    wanted += of_row(&c, own && on, own, on, keys_of_row(&c, l, t));
                 }
         }
         for (int p = 0; p < 2; p++)
             for (int32_t t = 0; t < T[p]; t++, n++)
-                keys += t + 1;
+                for (int32_t l = 0; l < L; l++)
+                    keys += (double)keys_of_row(&c, l, t) / L;
         rows += (double)plan->waves[0].trunk_rows;
         wanted += plan->waves[0].trunk_rows * L * (of_row(&c, true, true, true, 0) + 4.0 * 24 * keys / n);
         ps_cost cost = ps_cost_of(plan, grid, &c);
@@ -325,6 +334,14 @@ static void cost_is_the_sum_over_rows(void)
         ps_plan_free(plan);
         ps_grid_free(grid);
     }
+}
+
+static void cost_is_the_sum_over_rows(void)
+{
+    ps_layer_kind plain[4] = {{0}}, windows[4] = {{3}, {0}, {1}, {3}};
+
+    check_cost(plain);
+    check_cost(windows);
 }
 
 int main(void)

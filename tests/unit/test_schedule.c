@@ -402,7 +402,7 @@ static void schedules_are_whole_passes(void)
     static world w;
     int wrong = 0;
 
-    for (int round = 0; round < 150; round++) {
+    for (int round = 0; round < 50 * N_PROGRAMS; round++) {
         w = (world){.program = programs[round % N_PROGRAMS], .L = 1 + dice(MAX_L), .size = 1 + dice(4)};
         make_grid(&w);
         make_cells(&w);
@@ -434,13 +434,13 @@ static void few_cells_are_late(void)
         for (int32_t layer = 0; layer < MAX_L - 1; layer++) {
             const ps_edit edit = {.tap = cases[i].tap, .first = 4, .n = 1, .head = -1};
             ps_err err = PS_ERR_INIT;
-            w = (world){.program = llama, .L = MAX_L, .size = 2, .n_cells = 2};
+            w = (world){.program = ps_program_pre_norm_glu, .L = MAX_L, .size = 2, .n_cells = 2};
             w.grid = (ps_grid){.n_layers = MAX_L, .pairs = w.pairs, .n_pairs = 1, .n_nodes = 16};
             w.pairs[0] = (ps_grid_pair){.n_positions = 8, .first_difference = 3, .nodes = {w.nodes[0][0], w.nodes[0][1]}};
             for (int32_t t = 0; t < 8; t++)
                 w.nodes[0][0][t] = t, w.nodes[0][1][t] = t < 3 ? t : 8 + t;
             for (int k = 0; k < 2; k++) {
-                CHECK(ps_path_build(&w.cells[k].path, llama, 8, 3, &edit, 1, false, &err) == 0);
+                CHECK(ps_path_build(&w.cells[k].path, ps_program_pre_norm_glu, 8, 3, &edit, 1, false, &err) == 0);
                 w.cells[k].carried = (ps_carried){.path = w.cells[k].path, .layer = layer, .base = PS_CORRUPT};
             }
             open_rank(&w, 0, 64);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "../check.h"
-#include "naive.h"
+#include "oracle.h"
 #include "patchsweep/backend.h"
 #include "patchsweep/check.h"
 #include "patchsweep/forward.h"
@@ -41,33 +41,35 @@ typedef struct world {
     ps_weights *weights;
     ps_grid *grid;
     double tolerance; /* of the setup in hand */
-    naive m[N_PAIRS];
-    naive_run runs[N_PAIRS][PS_N_WHICH];
-    double *base_logits[N_PAIRS][PS_N_WHICH];
+    oracle o;
+    oracle_run runs[N_PAIRS][PS_N_WHICH];
     double **cell_logits; /* of each cell, once an engine's answer has been compared with it */
 } world;
 
+/* What the cells of a site replace. */
+static const enum ps_tap tap_of[PS_N_SITES] = {
+    [PS_RESID_PRE] = PS_TAP_RESID_PRE, [PS_RESID_POST] = PS_TAP_RESID_POST, [PS_MLP_OUT] = PS_TAP_MLP_OUT,
+    [PS_ATTN_OUT] = PS_TAP_ATTN_OUT, [PS_RESID_MID] = PS_TAP_RESID_MID};
+
+/* The sites that a family has: bits. */
+static unsigned sites_of(const ps_config *config)
+{
+    unsigned sites = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        if (tap_of[site] && oracle_width(config, tap_of[site]))
+            sites |= 1u << site;
+    return sites;
+}
+
 static void run_base(world *w)
 {
-    size_t d = (size_t)w->config->d_model, L = (size_t)w->config->n_layers;
-    ps_err err = PS_ERR_INIT;
-
-    for (int p = 0; p < N_PAIRS; p++) {
-        size_t T = (size_t)w->grid->pairs[p].n_positions;
-        float *frequency = ps_malloc((size_t)w->config->head_dim / 2, sizeof(float), &err);
-        ps_config_rope(w->config, frequency);
-        w->m[p] = (naive){w->config, w->weights, T, d, frequency};
+    for (int p = 0; p < N_PAIRS; p++)
         for (int which = 0; which < PS_N_WHICH; which++) {
-            naive_run *run = &w->runs[p][which];
-            run->resid = malloc((L + 1) * T * d * sizeof(double));
-            run->mlp = malloc(L * T * d * sizeof(double));
-            run->attn = malloc(L * T * d * sizeof(double));
-            run->mid = malloc(L * T * d * sizeof(double));
-            w->base_logits[p][which] = malloc((size_t)w->config->vocab * sizeof(double));
-            naive_forward(&w->m[p], w->grid->pairs[p].ids[which], NULL, NULL, run,
-                          w->base_logits[p][which]);
+            oracle_run *run = &w->runs[p][which];
+            *run = oracle_run_open(w->config, (size_t)w->grid->pairs[p].n_positions);
+            oracle_forward(&w->o, w->grid->pairs[p].ids[which], run->T, NULL, 0, NULL, run, run->logits);
         }
-    }
 }
 
 static int open_world(world *w, const char *dir)
@@ -82,7 +84,9 @@ static int open_world(world *w, const char *dir)
         printf("# %s\n", err.text);
         return -1;
     }
-    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_pairs = N_PAIRS, .pairs = pairs,
+    w->o = oracle_open(w->config, w->weights, &w->ref->ops);
+    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .program = w->config->family->layer, .n_pairs = N_PAIRS,
+                                        .pairs = pairs, .sites = sites_of(w->config),
                                         .vocab = w->config->vocab / 2 * 2, .with_foil = true});
     w->cell_logits = calloc(N_PAIRS * PS_N_SITES * PS_N_DIRECTIONS * (size_t)w->config->n_layers *
                             (size_t)ps_grid_max_positions(w->grid), sizeof *w->cell_logits);
@@ -98,16 +102,10 @@ static void close_world(world *w)
     for (size_t i = 0; i < cells; i++)
         free(w->cell_logits[i]);
     free(w->cell_logits);
-    for (int p = 0; p < N_PAIRS; p++) {
-        for (int which = 0; which < PS_N_WHICH; which++) {
-            free(w->runs[p][which].resid);
-            free(w->runs[p][which].mlp);
-            free(w->runs[p][which].attn);
-            free(w->runs[p][which].mid);
-            free(w->base_logits[p][which]);
-        }
-        ps_free(w->m[p].frequency);
-    }
+    for (int p = 0; p < N_PAIRS; p++)
+        for (int which = 0; which < PS_N_WHICH; which++)
+            oracle_run_close(&w->runs[p][which]);
+    oracle_close(&w->o);
     ps_grid_free(w->grid);
     ps_weights_close(w->weights);
     ps_backend_close(w->ref);
@@ -140,19 +138,12 @@ static void plain_metrics(double out[PS_N_METRICS], const double *z, const doubl
 static void logits_of(const world *w, const float *final, double *z)
 {
     size_t d = (size_t)w->config->d_model;
-    double *x = malloc(d * sizeof *x), *h = malloc(d * sizeof *h);
-    float *row = malloc(d * sizeof *row);
+    double *x = malloc(d * sizeof *x);
 
     for (size_t i = 0; i < d; i++)
         x[i] = final[i];
-    naive_norm(h, x, ps_weights_final_norm(w->weights), d, w->config->norm_eps);
-    for (int32_t id = 0; id < w->config->vocab; id++) {
-        ps_weights_head_row(w->weights, id, row);
-        z[id] = 0;
-        for (size_t i = 0; i < d; i++)
-            z[id] += row[i] * h[i];
-    }
-    free(x), free(h), free(row);
+    oracle_logits(&w->o, z, x);
+    free(x);
 }
 
 static size_t cell_index(const world *w, const ps_cell *c)
@@ -163,15 +154,16 @@ static size_t cell_index(const world *w, const ps_cell *c)
 }
 
 /* The oracle's logits for a cell: it runs once for all setups. */
-static const double *oracle(const world *w, const ps_cell *cell)
+static const double *logits_of_cell(const world *w, const ps_cell *cell)
 {
     double **z = &w->cell_logits[cell_index(w, cell)];
     int base = ps_base_of((enum ps_direction)cell->direction);
+    const oracle_edit edit = {tap_of[cell->site], cell->layer, cell->position, 1, -1};
+    const ps_grid_pair *pair = &w->grid->pairs[cell->pair];
 
     if (!*z) {
         *z = malloc((size_t)w->config->vocab * sizeof **z);
-        naive_forward(&w->m[cell->pair], w->grid->pairs[cell->pair].ids[base], cell,
-                      &w->runs[cell->pair][!base], NULL, *z);
+        oracle_forward(&w->o, pair->ids[base], (size_t)pair->n_positions, &edit, 1, &w->runs[cell->pair][!base], NULL, *z);
     }
     return *z;
 }
@@ -190,7 +182,7 @@ static void check_cell(const world *w, const ps_cell *cell, const double values[
                        const float *final)
 {
     int32_t V = w->config->vocab, p = cell->pair;
-    const double *wanted = oracle(w, cell);
+    const double *wanted = logits_of_cell(w, cell);
     double metrics[PS_N_METRICS], worst = 0, *seen = malloc((size_t)V * sizeof *seen);
 
     logits_of(w, final, seen);
@@ -203,7 +195,7 @@ static void check_cell(const world *w, const ps_cell *cell, const double values[
                ps_directions[cell->direction].name, (int)p, (int)cell->layer, (int)cell->position,
                worst, most);
     CHECK(worst <= tolerance);
-    plain_metrics(metrics, wanted, w->base_logits[p][PS_CLEAN], V, w->grid->pairs[p].answer_id,
+    plain_metrics(metrics, wanted, w->runs[p][PS_CLEAN].logits, V, w->grid->pairs[p].answer_id,
                   w->grid->pairs[p].foil_id);
     for (int m = 0; m < PS_ANSWER_RANK; m++)
         CHECK_CLOSE(values[m], metrics[m], 2 * tolerance);
@@ -228,7 +220,7 @@ static size_t check_wave(const world *w, const ps_plan *plan, size_t index, cons
     CHECK_INT(v->n_cells, n);
     for (int32_t i = 0; ps_comm_rank(comm) == 0 && i < wave->n_pairs; i++)
         for (int which = 0; which < PS_N_WHICH; which++) {
-            const double *z = w->base_logits[wave->first_pair + i][which];
+            const double *z = w->runs[wave->first_pair + i][which].logits;
             CHECK_CLOSE(v->base[2 * i + which][PS_LOGIT_ANSWER],
                         z[w->grid->pairs[wave->first_pair + i].answer_id],
                         w->tolerance * largest_of(z, w->config->vocab));

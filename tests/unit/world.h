@@ -28,6 +28,7 @@ typedef struct world_pair {
 /* All layers and positions are swept; of what stands as bits, 0 means all. */
 typedef struct world_shape {
     int32_t L;
+    const ps_step *program;  /* of a layer; NULL: that of the first family */
     int n_pairs;
     const world_pair *pairs; /* [n_pairs] */
     unsigned sites, directions, metrics;
@@ -84,7 +85,7 @@ static inline ps_grid *world_grid(const world_shape *s)
         pairs[p] = (ps_pair){.job = &named, .n_positions = w->T, .first_difference = w->D, .ids = {ids[0], ids[1]},
                              .answer_id = s->with_foil ? 3 : 1, .foil_id = s->with_foil ? 5 : -1};
     }
-    world_must(ps_grid_build(&grid, &job, pairs, ps_families[0].layer, s->L, &err), &err);
+    world_must(ps_grid_build(&grid, &job, pairs, s->program ? s->program : ps_families[0].layer, s->L, &err), &err);
     for (int p = 0; p < s->n_pairs; p++)
         for (int which = 0; which < PS_N_WHICH; which++)
             free(pairs[p].ids[which]);
