@@ -1,7 +1,7 @@
 """The loop that everybody writes: for every cell one full forward pass in fp32,
 eager attention, no KV cache, with a hook that replaces one state.
 
-It shares no idea with the engine that it checks. Needs torch and transformers.
+Nothing of it is taken from the engine that it checks. Needs torch and transformers.
 """
 
 import itertools
@@ -22,31 +22,31 @@ QKV = "qkv"
 
 
 def separate(_, head, __):
-    """The first column of a head, in columns of head_dim: each of q, k and v has a module."""
+    """The block of head_dim columns that a head has, where q, k and v have modules of their own."""
     return head
 
 
 def fused_by_part(part, head, n_heads):
-    """q of all heads, k of all heads, v of all heads."""
+    """The same in one module: q of all heads, then k of all heads, then v of all heads."""
     return QKV.index(part) * n_heads + head
 
 
 def fused_by_head(part, head, _):
-    """q, k and v of the first head, then of the next."""
+    """The same in one module: q, k and v of the first head, then of the next."""
     return 3 * head + QKV.index(part)
 
 
 class Places(NamedTuple):
-    """A family's modules: paths from the model (layers) or from a layer."""
+    """Names of a family's modules. All but `layers` start at a layer."""
     layers: str
     q: str
     k: str
     v: str
-    column: Callable  # of a head in the outputs of q, k and v
-    out: str          # attention's output projection; z goes into it
-    attn_out: str     # whose outputs are added to the residual stream
+    column: Callable  # which columns of the outputs of q, k and v belong to a head
+    out: str          # attention's output projection; its input is z
+    attn_out: str     # the modules whose outputs are added to the residual stream
     mlp_out: str
-    mid: str | None   # resid_mid goes into it
+    mid: str | None   # the module whose input is resid_mid; None: there is no resid_mid
 
 
 LLAMA = Places("model.layers", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", separate,
@@ -57,7 +57,7 @@ PLACES = {
     "mistral": LLAMA,
     "qwen2": LLAMA,
     "qwen3": LLAMA,
-    # what is added comes from the norms behind the blocks, as TransformerLens has it
+    # As in TransformerLens, attn_out and mlp_out are the outputs of the norms behind the blocks: what is added.
     "gemma2": LLAMA._replace(attn_out="post_attention_layernorm", mlp_out="post_feedforward_layernorm",
                              mid="pre_feedforward_layernorm"),
     "gpt2": Places("transformer.h", *["attn.c_attn"] * 3, fused_by_part, "attn.c_proj", "attn.c_proj", "mlp", "ln_2"),
@@ -65,7 +65,7 @@ PLACES = {
                        "attention.dense", "attention.dense", "mlp", None),
 }
 
-# site: (the state that is replaced, axes of its grid)
+# site: (state that is replaced, axes of the grid)
 SITES = {
     **{site: (site, ("layer", "position")) for site in ("resid_pre", "mlp_out", "resid_post", "attn_out", "resid_mid")},
     **{site: (site, ("layer", "head")) for site in ("q", "k", "v", "z", "pattern")},
@@ -74,7 +74,7 @@ SITES = {
 
 
 class Model:
-    """A fixture, and what of its configuration the loop needs."""
+    """A fixture's network and the numbers that the loop needs."""
 
     def __init__(self, fixture, dtype=torch.float32):
         self.net = AutoModelForCausalLM.from_pretrained(MODELS / fixture, dtype=dtype, attn_implementation="eager").eval()
@@ -87,7 +87,7 @@ class Model:
         self.head_dim = self.layers[0].get_submodule(self.places.out).weight.shape[self.inputs_axis()] // self.n_heads
 
     def inputs_axis(self):
-        """The axis of inputs in weights: Conv1D has it in front."""
+        """The axis of a weight that counts inputs: 0 in Conv1D, 1 in Linear."""
         return 0 if type(self.layers[0].get_submodule(self.places.out)).__name__ == "Conv1D" else 1
 
     def has(self, state):
@@ -97,7 +97,7 @@ class Model:
         return self.n_kv_heads if state in ("k", "v") else self.n_heads
 
     def spot(self, state, layer):
-        """The module where a state is, and whether it is what goes in."""
+        """The module that has a state as its input or output, and whether it is the input."""
         block, places = self.layers[layer], self.places
         path, before = {
             "resid_pre": ("", True), "resid_post": ("", False), "resid_mid": (places.mid, True),
@@ -107,7 +107,7 @@ class Model:
         return block.get_submodule(path), before
 
     def columns(self, state, head):
-        """A head's columns of a state's rows; all of them where head is None."""
+        """The columns of a state that belong to a head; head None: all columns."""
         if head is None:
             return slice(None)
         at = head if state == "z" else self.places.column(state, head, self.n_heads)
@@ -121,10 +121,11 @@ class Model:
 
 @contextmanager
 def hooked(module, edit, before):
-    """Let `edit` change what goes into (before) or comes out of `module`; None: it stays."""
+    """Call edit(x) with the input (before) or output of `module`. Its result, unless None, replaces x."""
     if before:
         def hook(_, args):
-            return edit(args[0])
+            changed = edit(args[0])
+            return None if changed is None else (changed, *args[1:])  # GPT-2 passes the mask as args[2]
         handle = module.register_forward_pre_hook(hook)
     else:
         def hook(_, __, out):
@@ -138,8 +139,8 @@ def hooked(module, edit, before):
 
 @contextmanager
 def attention(model, edit):
-    """Let edit(layer, q, k, v, pattern) see what attention reads, [1, heads, T, head_dim], and the softmaxed
-    probabilities, [1, n_heads, T, T]; what it returns takes their place, None: they stay."""
+    """Call edit(layer, q, k, v, pattern) in every layer: what attention reads, [1, heads, T, head_dim], and the
+    softmaxed probabilities, [1, n_heads, T, T]. Its result, unless None, replaces the probabilities."""
     home = sys.modules[type(model.net).__module__]
     eager = home.eager_attention_forward
 
@@ -162,12 +163,12 @@ def attention(model, edit):
 
 class Run(NamedTuple):
     states: dict  # [state][layer] -> [T, width], for pattern [n_heads, T, T]
-    reads: dict   # ["q", "k", "v"][layer] -> [T, heads * head_dim], as attention reads them: behind norm and rotation
+    reads: dict   # ["q", "k", "v"][layer] -> [T, heads * head_dim] as attention reads them, after head norm and rotation
     logits: torch.Tensor  # of the last position
 
 
 def run(model, ids):
-    """An unpatched run. The states q, k and v are what the projections give."""
+    """An unpatched run. The states q, k and v are the outputs of the projections; a fused projection's are all three."""
     states = {state: [] for state, _ in SITES.values() if model.has(state)}
     reads = {part: [] for part in QKV}
 
@@ -194,14 +195,14 @@ class Edit(NamedTuple):
     state: str
     layer: int
     head: int | None = None      # None: all
-    position: int | None = None  # of a pattern the query's; None: all
+    position: int | None = None  # of a pattern: the query's; None: all
 
 
 def edit_rows(model, source, edit):
-    """Replace rows of what comes out of or goes into a module.
+    """Replace rows of a module's input or output.
 
-    For q and k these are the projections' outputs: head norm and rotation work on a head's row by itself, so that
-    the row behind them is the source run's too.
+    q and k are replaced in the projections' outputs. Head norm and rotation use nothing but the head's own row, so
+    that replaces the rows after them too.
     """
     rows = slice(None) if edit.position is None else edit.position
     columns = model.columns(edit.state, edit.head)
@@ -212,17 +213,13 @@ def edit_rows(model, source, edit):
         x[0, rows, columns] = wanted[rows, columns]
         return x
 
-    return [hooked(*reversed_last(model.spot(edit.state, edit.layer), change))]
-
-
-def reversed_last(spot, change):
-    module, before = spot
-    return module, change, before
+    module, before = model.spot(edit.state, edit.layer)
+    return [hooked(module, change, before)]
 
 
 def edit_mid(model, source, edit):
-    """No module has resid_mid as its output, and the residual goes around the norm that has it as its input. So what
-    attention adds becomes what makes it of the layer's input."""
+    """Replace resid_mid. No module has it as its output, and replacing the norm's input would leave the residual as
+    it is. So attn_out is replaced by the difference between the wanted state and the layer's input."""
     entered = []
     wanted = source.states["resid_mid"][edit.layer]
     rows = slice(None) if edit.position is None else edit.position
@@ -233,11 +230,11 @@ def edit_mid(model, source, edit):
         return x
 
     return [hooked(model.layers[edit.layer], lambda x: entered.append(x), True),
-            hooked(*reversed_last(model.spot("attn_out", edit.layer), change))]
+            hooked(model.spot("attn_out", edit.layer)[0], change, False)]
 
 
 def edit_pattern(model, source, edit):
-    """Replace a head's probabilities; the values that they weigh stay the run's own."""
+    """Replace a head's probabilities. The values are still the base run's."""
     rows = slice(None) if edit.position is None else edit.position
     heads = slice(None) if edit.head is None else edit.head
     wanted = source.states["pattern"][edit.layer]
