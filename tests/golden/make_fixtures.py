@@ -35,20 +35,20 @@ NO_TOKENS = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)
 # ---- families
 
 class Scale(NamedTuple):
-    """How the parameters are drawn whose name has `part` in it (a regular expression)."""
-    part: str
+    """The normal distribution that some parameters are drawn from."""
+    part: str                  # regular expression, searched for in a parameter's name
     mean: float
     std: float
-    fan_in: int | None = None  # the axis of inputs: std is divided by the root of their number
+    fan_in: int | None = None  # axis of the inputs; std is divided by the square root of its length
 
 
 class Family(NamedTuple):
-    config: str           # classes of transformers
+    """What the fixtures of a family have in common."""
+    config: str    # names of classes in transformers
     model: str
-    shape: dict           # settings of the config class
-    scales: list          # the first that fits a name counts
-    embed: str = "embed_tokens"  # where the embeddings are, ...
-    head: str = "lm_head"        # ... and the LM head, whose scale embeddings have that are the head too
+    shape: dict    # arguments of the config class
+    scales: list   # the first row that fits a parameter's name is used
+    embed: str = "embed_tokens"  # in the name of the embeddings; tied embeddings are drawn like the LM head
 
 
 LLAMA_SHAPE = dict(
@@ -67,16 +67,16 @@ LLAMA_SCALES = [
     Scale(r"lm_head", 0.0, 2.5, -1),
     Scale(r"", 0.0, 1.0, -1),
 ]
-# Behind a head's norm queries and keys are as large as the norm's weights say.
+# The weights of the head norms set the size of queries and keys.
 QWEN3_SCALES = [Scale(r"[qk]_norm", 1.3, 0.3), *LLAMA_SCALES]
-# The factor is 1 + weight.
+# Gemma's norms multiply by 1 + weight.
 GEMMA2_SCALES = [Scale(r"norm\.weight$", 0.4, 0.3), *LLAMA_SCALES]
-# Rows of the stream have a mean that LayerNorm has to take away.
+# Embeddings have a mean, so that LayerNorm differs from RMSNorm.
 GPT2_SCALES = [
     Scale(r"ln_\w\.weight$", 1.0, 0.2),
     Scale(r"\.bias$", 0.0, 0.3),
     Scale(r"wpe", 0.4, 0.5),
-    Scale(r"c_attn", 0.0, 1.3, 0),  # Conv1D has its inputs in front
+    Scale(r"c_attn", 0.0, 1.3, 0),  # the weights of Conv1D are [in, out]
     Scale(r"c_(proj|fc)", 0.0, 1.0, 0),
     Scale(r"lm_head", 0.0, 2.5, -1),
 ]
@@ -141,14 +141,14 @@ def mistral_hub(config):
 
 
 def qwen2_hub(config):
-    """The keys of Qwen2.5's files: there is a window, which nobody uses."""
+    """The keys of Qwen2.5's files. They give a window that is not used."""
     rope_v4(config)
     without(config, "rope_scaling", "layer_types", "pad_token_id")
     config.update(sliding_window=4, use_sliding_window=False, max_window_layers=1, use_mrope=False)
 
 
 def qwen2_window(config):
-    """A window from a layer on, without the list of layers that transformers 5 makes of it."""
+    """A window from layer 1 on, given by max_window_layers alone, without layer_types."""
     rope_v4(config)
     without(config, "layer_types")
     config.update(sliding_window=4, use_sliding_window=True, max_window_layers=1)
@@ -161,19 +161,19 @@ def qwen3_hub(config):
 
 
 def qwen3_defaults(config):
-    """A head_dim of 128, and no key that says so."""
+    """Leave head_dim out: its default is 128."""
     without(config, "head_dim", "layer_types", "use_sliding_window", "sliding_window", "max_window_layers")
 
 
 def gemma2_hub(config):
-    """The keys of Gemma 2's files: which layers have a window and that the head is tied are defaults."""
+    """The keys of Gemma 2's files. Tied embeddings and the layers with a window are left to the defaults."""
     rope_v4(config)
     without(config, "rope_scaling", "layer_types", "tie_word_embeddings", "use_bidirectional_attention")
     config.update(cache_implementation="hybrid", hidden_act=config["hidden_activation"])
 
 
 def gpt2_hub(config):
-    """The keys of GPT-2's file, and a null for n_inner."""
+    """The keys of GPT-2's file, and n_inner as null."""
     without(config, "dtype", "add_cross_attention", "reorder_and_upcast_attn", "scale_attn_by_inverse_layer_idx",
             "scale_attn_weights", "tie_word_embeddings", "transformers_version", "use_cache", "pad_token_id")
     config.update(n_ctx=config["n_positions"], n_inner=None,
@@ -196,7 +196,7 @@ def drop_prefix(tensors, prefix="model."):
 
 
 def gpt2_files(tensors):
-    """GPT-2's file: no prefix, and the masks that its layers once kept."""
+    """Tensors as in GPT-2's file: no prefix, and the buffers of old versions."""
     tensors = drop_prefix(tensors, "transformer.")
     for name in [name for name in tensors if name.endswith("ln_1.weight")]:
         layer = name.removesuffix("ln_1.weight")
@@ -206,7 +206,7 @@ def gpt2_files(tensors):
 
 
 def neox_files(tensors):
-    """Pythia's files: the masks and frequencies that its layers once kept."""
+    """Tensors as in Pythia's files, with the buffers of old versions."""
     for name in [name for name in tensors if name.endswith("attention.dense.weight")]:
         layer = name.removesuffix("dense.weight")
         tensors[f"{layer}bias"] = torch.ones(32, 32, dtype=torch.bool).tril().view(1, 1, 32, 32)
@@ -236,7 +236,7 @@ class Fixture(NamedTuple):
 
 F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16
 
-# The place in this table is the seed: new ones go to the end.
+# The seed of a fixture is its place in this table, so new fixtures go to the end.
 FIXTURES = {
     "base": Fixture({}, F32, rope_v4),
     "mha-tied-bf16": Fixture(dict(num_key_value_heads=4, tie_word_embeddings=True, vocab_size=200), BF16, few_keys),
@@ -253,7 +253,7 @@ FIXTURES = {
     "five-layer": Fixture(dict(num_hidden_layers=5, vocab_size=96, hidden_size=24, intermediate_size=40,
                                num_attention_heads=6, num_key_value_heads=3)),
     "base-prefix": Fixture(dict(vocab_size=176), F16, rope_v4, files=drop_prefix),
-    # other families
+    # Other families
     "mistral": Fixture(dict(sliding_window=4), F32, mistral_hub, "mistral"),
     "mistral-no-window": Fixture(dict(sliding_window=None, head_dim=12, num_key_value_heads=1), F16, None, "mistral",
                                  shard="12KB"),
@@ -286,7 +286,7 @@ FIXTURES = {
 
 def scale_of(name, family, tied):
     """The row for a parameter."""
-    name = family.head if tied and family.embed in name else name
+    name = "lm_head" if tied and family.embed in name else name
     return next(scale for scale in family.scales if re.search(scale.part, name))
 
 
