@@ -21,10 +21,11 @@ class Inspect(unittest.TestCase):
                 done = harness.run("inspect", "--json", folder)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 seen = json.loads(done.stdout)
+                keys = ("n_layer", "n_embd", "n_head") if "n_embd" in config else (
+                    "num_hidden_layers", "hidden_size", "num_attention_heads")
                 self.assertEqual((seen["n_layers"], seen["d_model"], seen["n_heads"], seen["vocab"]),
-                                 (config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"],
-                                  config["vocab_size"]))
-                self.assertIn("LlamaForCausalLM", harness.run("inspect", folder).stdout)
+                                 (*(config[key] for key in keys), config["vocab_size"]))
+                self.assertIn(config["architectures"][0], harness.run("inspect", folder).stdout)
 
     def test_tensors(self):
         done = harness.run("inspect", "--tensors", FIXTURES / "mqa-f16-sharded")

@@ -4,7 +4,8 @@
 For each tests/golden/*.job.json: every metric and score of every cell, the
 activations of both base runs, and all logits of every cell, which are rebuilt
 here from the cell's last row (patched_final) with the final norm and the LM
-head of the model file.
+head of the model file (formulas.py). The job says which sites there are, the
+golden file which axes their grids have.
 
 Usage (needs numpy and h5py):
 
@@ -26,49 +27,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from formulas import Net
+
 GOLDEN = Path(__file__).resolve().parent
 
 # fp32 with sums in another order: observed differences from float64 are 1e-5 at these sizes.
 TOLERANCE = 1e-4
 # A score is a difference of two logits over clean - corrupt.
 SCORE_TOLERANCE = 2 * TOLERANCE
-
-
-# ---- the model file
-
-def to_float(raw, dtype):
-    if dtype == "BF16":  # the upper half of a float
-        return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
-    return np.frombuffer(raw, {"F32": "<f4", "F16": "<f2"}[dtype]).astype("<f4")
-
-
-def read_safetensors(path):
-    data = path.read_bytes()
-    start = 8 + int.from_bytes(data[:8], "little")
-    for name, entry in json.loads(data[8:start]).items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            raw = data[start + begin:start + end]
-            yield name.removeprefix("model."), to_float(raw, entry["dtype"]).reshape(entry["shape"])
-
-
-class Head:
-    """What stands behind the last layer: the final norm and the LM head."""
-
-    def __init__(self, folder):
-        config = json.loads((folder / "config.json").read_text())
-        tensors = {}
-        for path in folder.glob("*.safetensors"):
-            tensors.update(read_safetensors(path))
-        tied = config.get("tie_word_embeddings", False)
-        self.eps = config.get("rms_norm_eps", 1e-6)
-        self.norm = tensors["norm.weight"].astype(np.float64)
-        self.weight = tensors["embed_tokens.weight" if tied else "lm_head.weight"].astype(np.float64)
-
-    def logits(self, x):
-        x = x.astype(np.float64)
-        x = x / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps) * self.norm
-        return x @ self.weight.T
 
 
 # ---- what transformers says
@@ -139,7 +105,7 @@ class Comparison:
             self.fail(f"{name}{list(map(int, at))}: {actual[at]}, not {low[at]}..{high[at]}")
 
 
-def check_grid(compare, name, group, golden, clean, corrupt, pair, head):
+def check_grid(compare, name, group, golden, clean, corrupt, pair, net):
     """One site and direction of a pair."""
     answer, foil = pair["answer_id"], pair["foil_id"]
     expected = metrics_of(golden, clean, answer, foil)
@@ -156,11 +122,11 @@ def check_grid(compare, name, group, golden, clean, corrupt, pair, head):
     compare.close("degenerate", f"{name}/degenerate", group["degenerate"],
                   np.full(score.shape, denominator == 0), 0)
     compare.close("done", f"{name}/done", group["done"], np.ones(score.shape), 0)
-    compare.close("logits", f"{name}/patched_final", head.logits(group["patched_final"][()]),
+    compare.close("logits", f"{name}/patched_final", net.head(group["patched_final"][()]),
                   golden, TOLERANCE)
 
 
-def check_pair(compare, result, golden, job, pair, head):
+def check_pair(compare, result, golden, job, pair, net):
     name = pair["id"]
     clean, corrupt = golden[f"{name}/clean/logits"], golden[f"{name}/corrupt/logits"]
     for which in job["activations"]:
@@ -171,17 +137,17 @@ def check_pair(compare, result, golden, job, pair, head):
         for direction in job["directions"]:
             grid = f"{name}/{site}/{direction}"
             check_grid(compare, grid, result[grid], golden[f"{grid}/logits"], clean, corrupt,
-                       pair, head)
+                       pair, net)
 
 
 def check_result(path, fixture):
     compare = Comparison()
     job = json.loads((GOLDEN / f"{fixture}.job.json").read_text())
-    golden, head = read_golden(fixture), Head(GOLDEN / job["model"])
+    golden, net = read_golden(fixture), Net(GOLDEN / job["model"])
     with h5py.File(path) as result:
         for pair in job["pairs"]:
             try:
-                check_pair(compare, result, golden, job, pair, head)
+                check_pair(compare, result, golden, job, pair, net)
             except KeyError as missing:
                 compare.fail(f"{pair['id']}: {missing}")
     return compare

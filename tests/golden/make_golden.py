@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-"""Write what transformers says about the fixtures: tests/golden/<fixture>.{job.json,json,f32}.
+"""Write what transformers says about the fixtures: tests/golden/<name>.{job.json,json,f32}.
 
-The reference is the loop that everybody writes: for every cell one full
-forward pass in fp32, eager attention, no KV cache, with a hook that replaces
-one state. It shares no idea with the engine it checks. Kept are the logits of
-the last position of every cell, so that any metric can be checked later, and
-resid_post of both base runs.
+The reference is the naive loop of naive.py. Kept are the logits of the last
+position of every cell, so that any metric can be checked later, and resid_post
+of both base runs.
 
 Usage (needs torch, transformers):
 
-    tests/golden/make_golden.py              # all fixtures
+    tests/golden/make_golden.py              # all
     tests/golden/make_golden.py base bias    # these
 
 README.md tells the layout of the files.
@@ -19,24 +17,20 @@ import json
 import random
 import re
 import sys
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM
+
+import naive
 
 GOLDEN = Path(__file__).resolve().parent
-MODELS = GOLDEN.parent / "fixtures" / "models"
 
-SITES = ["resid_pre", "mlp_out", "resid_post"]
-# golden file: (fixture, sites); every fixture has one of its own name and SITES.
-MORE = {
-    "base-attention": ("base", ["attn_out", "resid_mid"]),
-    "bias-attention": ("bias", ["attn_out", "resid_mid"]),
-    "five-layer-attention": ("five-layer", ["attn_out", "resid_mid"]),
-    "mqa-f16-sharded-attention": ("mqa-f16-sharded", ["attn_out", "resid_mid"]),
-}
+STREAM = ["resid_pre", "mlp_out", "resid_post"]
+ATTENTION = ["attn_out", "resid_mid"]
+HEADS = ["q", "k", "v", "z", "pattern"]
+BY_POS = [f"{site}_by_pos" for site in HEADS]
+
 DIRECTIONS = ["denoise", "noise"]
 METRICS = ["logit_answer", "logit_foil", "logit_diff", "logprob_answer", "kl", "answer_rank"]
 
@@ -57,100 +51,50 @@ PAIRS = {
     "one-layer": [("one", 10, [5])],
     "five-layer": [("template-a", 12, [6, 7]), ("template-b", 12, [6, 7])],
     "base-prefix": [("one", 10, [3])],
+    # With a window of 4 and two layers, the last of ten tokens sees nothing of the first three.
+    "mistral": [("two-places", 10, [2, 6])],
+    "mistral-no-window": [("one", 8, [3])],
+    "qwen2": [("one", 10, [3])],
+    "qwen2-window": [("two-places", 10, [1, 5])],
+    "qwen2-layer-types": [("one", 9, [4])],
+    "qwen3": [("one", 10, [4])],
+    "qwen3-defaults": [("one", 7, [3])],
+    "qwen3-window": [("one", 9, [3])],
+    "gemma2": [("two-places", 10, [2, 5])],
+    "gemma2-layer-types": [("one", 9, [4])],
+    "gpt2": [("one", 10, [4])],
+    "gpt2-inner": [("one", 8, [2])],
+    "gpt-neox": [("one", 10, [4])],
+    "gpt-neox-half": [("one", 8, [3])],
 }
 
+LLAMAS = list(PAIRS)[:12]
+FAMILIES = list(PAIRS)[12:]
+# These have grids by position of their heads too.
+ONE_OF_EACH = ["mistral", "qwen2", "qwen3", "gemma2", "gpt2", "gpt-neox"]
 
-# ---- the naive loop
-
-@contextmanager
-def hooked(module, edit, before):
-    """Let `edit` change what goes into (before) or comes out of `module`."""
-    if before:
-        def hook(_, args):
-            return edit(args[0])
-        handle = module.register_forward_pre_hook(hook)
-    else:
-        def hook(_, __, out):
-            return edit(out)
-        handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def place(model, site, layer):
-    """The module where a site is, and whether it is what goes in."""
-    block = model.model.layers[layer]
-    module = {"mlp_out": block.mlp, "attn_out": block.self_attn.o_proj,
-              "resid_mid": block.post_attention_layernorm}.get(site, block)
-    return module, site in ("resid_pre", "resid_mid")
-
-
-def logits_of(model, ids):
-    return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
-
-
-def states_of(model, ids, sites):
-    """The states at every site, [site][layer] -> [T, d_model], and the logits."""
-    states = {site: [] for site in sites}
-
-    def keep(site):
-        return lambda x: states[site].append(x[0].clone())  # returns None: nothing is changed
-
-    with ExitStack() as stack:
-        for layer in range(len(model.model.layers)):
-            for site in sites:
-                module, before = place(model, site, layer)
-                stack.enter_context(hooked(module, keep(site), before))
-        logits = logits_of(model, ids)
-    return states, logits
-
-
-def patched(model, base_ids, source, site, layer, position):
-    """The base run's logits with one state replaced by the source run's."""
-    def edit(x):
-        x = x.clone()
-        x[0, position] = source[site][layer][position]
-        return x
-
-    if site == "resid_mid":
-        return patched_mid(model, base_ids, source, layer, position)
-    module, before = place(model, site, layer)
-    with hooked(module, edit, before):
-        return logits_of(model, base_ids)
-
-
-def patched_mid(model, base_ids, source, layer, position):
-    """No module has resid_mid as its output, and the residual goes around the norm that has it as its input. So attention's
-    output becomes what makes it of the layer's input."""
-    block, entered = model.model.layers[layer], []
-
-    def edit(x):
-        x = x.clone()
-        x[0, position] = source["resid_mid"][layer][position] - entered[0][0, position]
-        return x
-
-    with hooked(block, lambda x: entered.append(x), True), hooked(block.self_attn.o_proj, edit, False):
-        return logits_of(model, base_ids)
-
-
-def sweep(model, base_ids, source, site):
-    return torch.stack([
-        torch.stack([patched(model, base_ids, source, site, layer, position)
-                     for position in range(len(base_ids))])
-        for layer in range(len(model.model.layers))])
+# golden file: (fixture, sites, ids of pairs or None for all)
+FILES = {
+    **{name: (name, STREAM, None) for name in LLAMAS},
+    **{f"{name}-attention": (name, ATTENTION, None) for name in ("base", "bias", "five-layer", "mqa-f16-sharded")},
+    "base-heads": ("base", HEADS + BY_POS, ["one"]),
+    "bias-heads": ("bias", HEADS, ["last-token"]),
+    "head-dim-heads": ("head-dim", HEADS + ["z_by_pos"], None),
+    "mqa-f16-sharded-heads": ("mqa-f16-sharded", HEADS + ["k_by_pos", "v_by_pos", "pattern_by_pos"], None),
+    "five-layer-heads": ("five-layer", HEADS, None),
+    **{name: (name, STREAM + ATTENTION, None) for name in FAMILIES},
+    **{f"{name}-heads": (name, HEADS + (BY_POS if name in ONE_OF_EACH else []), None) for name in FAMILIES},
+}
 
 
 # ---- prompts
 
 def draw(model, rng, n_tokens, differ, prefix):
-    vocab = model.config.vocab_size
-    clean = prefix + [rng.randrange(1, vocab) for _ in range(n_tokens - len(prefix))]
+    clean = prefix + [rng.randrange(1, model.vocab) for _ in range(n_tokens - len(prefix))]
     corrupt = list(clean)
     for position in differ:
         while corrupt[position] == clean[position]:
-            corrupt[position] = rng.randrange(1, vocab)
+            corrupt[position] = rng.randrange(1, model.vocab)
     return clean, corrupt
 
 
@@ -158,11 +102,11 @@ def make_pair(model, fixture, name, n_tokens, differ):
     """Draw prompts until the answer's logit tells the two runs apart."""
     rng = random.Random(f"{fixture}/{name}")
     shared = random.Random(fixture)  # pairs of one template begin alike
-    prefix = ([shared.randrange(1, model.config.vocab_size) for _ in range(differ[0])]
+    prefix = ([shared.randrange(1, model.vocab) for _ in range(differ[0])]
               if name.startswith("template") else [])
     while True:
         clean, corrupt = draw(model, rng, n_tokens, differ, prefix)
-        at_clean, at_corrupt = logits_of(model, clean), logits_of(model, corrupt)
+        at_clean, at_corrupt = model.logits(clean), model.logits(corrupt)
         answer, foil = int(at_clean.argmax()), int(at_corrupt.argmax())
         if answer != foil and at_clean[answer] - at_corrupt[answer] > MIN_DENOMINATOR:
             break
@@ -172,10 +116,10 @@ def make_pair(model, fixture, name, n_tokens, differ):
             "answer_id": answer, "foil_id": foil}
 
 
-def make_job(model, fixture, sites):
+def make_job(model, fixture, sites, pairs):
     return {
         "model": f"../fixtures/models/{fixture}",
-        "pairs": [make_pair(model, fixture, *pair) for pair in PAIRS[fixture]],
+        "pairs": [make_pair(model, fixture, *pair) for pair in PAIRS[fixture] if not pairs or pair[0] in pairs],
         "sites": sites, "directions": DIRECTIONS, "score": "logit", "metrics": METRICS,
         "activations": ["clean", "corrupt"], "patched_final": True, "precision": "fp32",
     }
@@ -186,16 +130,14 @@ def make_job(model, fixture, sites):
 def arrays_of(model, pair, sites):
     """What is kept of a pair: (name, tensor), in the order of the file."""
     ids = {which: pair[f"{which}_ids"] for which in ("clean", "corrupt")}
-    states, logits = {}, {}
+    runs = {which: naive.run(model, ids[which]) for which in ids}
     for which in ids:
-        states[which], logits[which] = states_of(model, ids[which], {*sites, "resid_post"})
+        yield f"{which}/logits", runs[which].logits
     for which in ids:
-        yield f"{which}/logits", logits[which]
-    for which in ids:
-        yield f"{which}/resid_post", torch.stack(states[which]["resid_post"])
+        yield f"{which}/resid_post", torch.stack(runs[which].states["resid_post"])
     for site in sites:
-        yield f"{site}/denoise/logits", sweep(model, ids["corrupt"], states["clean"], site)
-        yield f"{site}/noise/logits", sweep(model, ids["clean"], states["corrupt"], site)
+        yield f"{site}/denoise/logits", naive.sweep(model, ids["corrupt"], runs["clean"], site)
+        yield f"{site}/noise/logits", naive.sweep(model, ids["clean"], runs["corrupt"], site)
 
 
 def one_line(text):
@@ -210,36 +152,40 @@ def write_json(path, value):
     path.write_text(text + "\n")
 
 
+def write_arrays(path, arrays):
+    """One after the other, as float32; what and where they are."""
+    entries, offset = [], 0
+    with open(path, "wb") as out:
+        for name, tensor in arrays:
+            entries.append({"name": name, "offset": offset, "shape": list(tensor.shape)})
+            out.write(tensor.contiguous().numpy().astype("<f4").tobytes())
+            offset += tensor.numel()
+    return entries
+
+
 def write_golden(name):
-    fixture, sites = MORE.get(name, (name, SITES))
-    model = AutoModelForCausalLM.from_pretrained(
-        MODELS / fixture, dtype=torch.float32, attn_implementation="eager").eval()
-    job = make_job(model, fixture, sites)
-    config = model.config
+    fixture, sites, pairs = FILES[name]
+    model = naive.Model(fixture)
+    sites = [site for site in sites if model.has(site)]
+    job = make_job(model, fixture, sites, pairs)
     meta = {
         "fixture": fixture,
         "made_with": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "n_layers": config.num_hidden_layers, "d_model": config.hidden_size,
-        "vocab": config.vocab_size, "file": f"{name}.f32", "arrays": [],
+        "n_layers": model.n_layers, "d_model": model.d_model,
+        "vocab": model.vocab, "file": f"{name}.f32",
     }
-    offset = 0
-    with open(GOLDEN / meta["file"], "wb") as out:
-        for pair in job["pairs"]:
-            for array, tensor in arrays_of(model, pair, sites):
-                meta["arrays"].append({"name": f"{pair['id']}/{array}", "offset": offset,
-                                       "shape": list(tensor.shape)})
-                out.write(tensor.contiguous().numpy().astype("<f4").tobytes())
-                offset += tensor.numel()
+    meta["arrays"] = write_arrays(GOLDEN / meta["file"], (
+        (f"{pair['id']}/{array}", tensor) for pair in job["pairs"] for array, tensor in arrays_of(model, pair, sites)))
     write_json(GOLDEN / f"{name}.job.json", job)
     write_json(GOLDEN / f"{name}.json", meta)
-    print(f"{4 * offset:8d}  {name}")
+    print(f"{(GOLDEN / meta['file']).stat().st_size:8d}  {name}")
 
 
 def main():
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)  # the last bits depend on it
     with torch.no_grad():
-        for name in sys.argv[1:] or [*PAIRS, *MORE]:
+        for name in sys.argv[1:] or FILES:
             write_golden(name)
 
 
