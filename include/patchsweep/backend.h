@@ -1,8 +1,13 @@
 /*
- * backend.h - the operations on rows that a forward pass is made of.
+ * backend.h - the operations on rows that a forward pass is made of, and the stores that rows live in.
  *
  * All matrices are row-major and float32, except the weights of matrix products.  A row is one hidden
- * state.  `ref` fills every slot in plain C with double sums: it is the oracle that the others are
+ * state.  Rows live in stores.  A store is a block of floats that the backend owns, in host memory or on a device.
+ * Other code may add to the address of a store and pass it to operations, but must not read or write there: only
+ * operations do.  `put` and `get` copy floats from host memory to a store and back.  Every `float *` argument of an operation
+ * is an address in a store, except weights, tables of angles and arguments named `host`.  store.h has tables of stores.
+ *
+ * `ref` fills every slot in plain C with double sums: it is the oracle that the others are
  * tested against, and the default of a slot.  `cpu` overrides what vectors and threads do
  * better, with matrix products of our own, of OpenBLAS or of oneDNN.
  *
@@ -10,7 +15,7 @@
  *   - It cannot fail: the backend takes its memory when it is opened.
  *   - rows == 0, n == 0 or n_queries == 0 is fine and does nothing.
  *   - An output overlaps no input, except where it says "in place".  Inputs may overlap each other.
- *   - Arguments are borrowed for the call.
+ *   - Arguments are borrowed for the call.  Weights, tables of angles, lists of integers and structs are in host memory.
  *   - Call it from one thread at a time: a backend has one scratch memory.  It starts threads of its own.
  */
 #ifndef PATCHSWEEP_BACKEND_H
@@ -22,6 +27,7 @@
 
 #include "patchsweep/dtype.h"
 #include "patchsweep/err.h"
+#include "patchsweep/readout.h"
 
 typedef struct ps_backend ps_backend;
 
@@ -71,8 +77,23 @@ typedef struct ps_attention {
     const ps_key_span *spans;
 } ps_attention;
 
+/* Columns of head `head` of row `to` become those of row `from`. */
+typedef struct ps_put {
+    int32_t to, from, head;
+} ps_put;
+
 typedef struct ps_backend_ops {
     const char *name;
+    /* Open a store of n floats, aligned to a cache line at least; NULL with *err set if there is no memory.  Closing NULL
+     * does nothing. */
+    float *(*store_open)(const ps_backend *backend, size_t n, ps_err *err);
+    void (*store_close)(const ps_backend *backend, float *store);
+    /* Stores lie in host memory: code outside the backend may read and write them in place. */
+    bool in_host;
+    /* Copy n floats from host memory to a store, or back.  Both return when the copy is complete. */
+    void (*put)(const ps_backend *backend, float *to, const float *host, size_t n);
+    void (*get)(const ps_backend *backend, float *host, const float *from, size_t n);
+    void (*zero)(const ps_backend *backend, float *x, size_t n); /* x[n] = 0 */
     /* out[r] = x[r] / sqrt(mean(x[r]^2) + eps) * w        (RMSNorm; x, out [rows, d], w [d]; out may be x) */
     void (*norm)(float *out, const float *x, const float *w, float eps, size_t rows, size_t d);
     /* out[r] = (x[r] - m) / sqrt(mean((x[r] - m)^2) + eps) * w + b, m = mean(x[r])
@@ -105,9 +126,20 @@ typedef struct ps_backend_ops {
     void (*softcap)(float *x, float cap, size_t n);
     /* out = x + y, elementwise over n; out may be x or y */
     void (*add)(float *out, const float *x, const float *y, size_t n);
-    /* out[to ? to[r] : r] = x[from ? from[r] : r]       (rows of width d; no row is in `to` twice) */
-    void (*move)(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
+    /* out[to ? to[r] : r] = x[from ? from[r] : r], or base[~from[r]] if from[r] < 0
+     * (rows of width d; no row is in `to` twice; base may be NULL if no from[r] is negative) */
+    void (*move)(float *out, const int32_t *to, const float *x, const float *base, const int32_t *from, size_t rows,
                  size_t d);
+    /* For each of n puts, copy the columns of one head from row x[from] to row out[to].  Head h has the columns
+     * h * head_dim .. (h + 1) * head_dim - 1.  Rows have width d.  No two puts write the same head of the same row. */
+    void (*put_heads)(float *out, const float *x, const ps_put *puts, size_t n, size_t head_dim, size_t d);
+    /* Round x[n] to backend->operand, in place. */
+    void (*round)(const ps_backend *backend, float *x, size_t n);
+    /* Readouts, see ps_reading in readout.h: pick() starts every row's readout, refer() updates the references by a panel of
+     * logits, read() then updates every row's readout by the same panel. */
+    void (*pick)(const ps_backend *backend, const ps_reading *reading);
+    void (*refer)(const ps_backend *backend, const ps_reading *reading);
+    void (*read)(const ps_backend *backend, const ps_reading *reading);
 } ps_backend_ops;
 
 typedef struct ps_backend_needs ps_backend_needs;

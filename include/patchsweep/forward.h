@@ -34,16 +34,17 @@ int32_t ps_forward_panel_tokens(const ps_config *config);
 ps_backend_needs ps_forward_needs(const ps_config *config, enum ps_dtype operand, int n_threads,
                                   size_t max_rows, size_t max_positions);
 
-/* The backend's operations, for callers that move rows between calls. */
-const ps_backend_ops *ps_forward_ops(const ps_forward *forward);
+/* The backend that computes, for callers that move rows between calls. */
+const ps_backend *ps_forward_backend(const ps_forward *forward);
 
-/* x [n, d_model] = the embeddings of `ids`, which stand at positions first .. first + n - 1: X at the entrance of layer 0. */
+/* x [n, d_model], in host memory, = the embeddings of `ids`, which stand at positions first .. first + n - 1:
+ * X at the entrance of layer 0. */
 void ps_forward_embed(const ps_forward *forward, float *x, const int32_t *ids, int32_t first, size_t n);
 
 /* Acquire the weights of layer `layer`; the calls below compute with them. */
 int ps_forward_layer(ps_forward *forward, int32_t layer, ps_err *err);
 
-/* What a step works on; out and in [n, width of the register]. */
+/* What a step works on; out and in [n, width of the register], in stores as all rows below. */
 typedef struct ps_step_rows {
     float *out;
     const float *in, *in2;    /* in2: of steps with two inputs.  Either may be `out` */

@@ -29,11 +29,6 @@ typedef struct ps_carried {
     enum ps_which base, source;
 } ps_carried;
 
-/* Columns of head `head` of compact row `to` become those of base row `from`. */
-typedef struct ps_put {
-    int32_t to, from, head;
-} ps_put;
-
 /* One step of a panel.  Lists are borrowed until the next panel. */
 typedef struct ps_step_work {
     int32_t n;                            /* rows that it computes: 0 .. n - 1 of its register */
@@ -43,7 +38,7 @@ typedef struct ps_step_work {
     const int32_t *positions;             /* [n] of a step that depends on them, ROPE */
     int32_t n_put_rows;                   /* rows n .. n + n_put_rows - 1: copies of base rows put_rows[], before the puts */
     const int32_t *put_rows;
-    const ps_put *puts;
+    const ps_put *puts;                   /* from base row `from` to compact row `to` */
     int32_t n_puts;
 } ps_step_work;
 

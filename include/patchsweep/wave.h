@@ -34,7 +34,7 @@ typedef struct ps_rows {
     enum ps_rows_kind kind;
     ps_cell cell;         /* of PS_ROWS_BASE: the pair, and in `direction` the run as an enum ps_which */
     int32_t first, n;     /* positions first .. first + n - 1; n = 0: a cell that has not entered yet */
-    float *rows;          /* [n, d_model] */
+    float *rows;          /* [n, d_model] in host memory */
 } ps_rows;
 
 /* Base-run states to keep: resid_post of `layer` at positions first .. first + n - 1. */
@@ -42,7 +42,7 @@ typedef struct ps_activations {
     int32_t pair;
     enum ps_which which;
     int32_t layer, first, n;
-    const float *rows; /* [n, d_model]; borrowed */
+    const float *rows; /* [n, d_model] in host memory; borrowed */
 } ps_activations;
 
 /*
@@ -97,9 +97,10 @@ typedef struct ps_wave_bytes {
     uint64_t rows;  /* this rank's rows in flight, and what they end in */
     uint64_t head;  /* final rows on their way through the LM head */
 } ps_wave_bytes;
-/* Measure what ps_wave_open() of the same arguments would allocate on `rank`. */
-int ps_wave_measure(ps_wave_bytes *bytes, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
-                    size_t panel_rows, ps_err *err);
+/* Measure what ps_wave_open() of the same arguments would allocate on `rank`.  `backend` is
+ * NULL if stores lie in host memory. */
+int ps_wave_measure(ps_wave_bytes *bytes, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
+                    const ps_backend *backend, int rank, size_t panel_rows, ps_err *err);
 /* Rows of the largest panel on `rank`: `asked` or the default, but at least T, and no more than its largest wave has. */
 size_t ps_wave_panel_rows(const ps_grid *grid, const ps_plan *plan, int rank, size_t asked);
 

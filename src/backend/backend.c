@@ -7,6 +7,7 @@
 
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
+#include "patchsweep/store.h"
 
 /* ---- matrices ---- */
 
@@ -38,46 +39,65 @@ void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *m, size_t i, floa
 
 enum { PROBE_N = 96, PROBE_K = 160, PROBE_ROWS = 100 };
 
+/* The stores that are probed, and host memory in which their rows are made and compared. */
+typedef struct probe {
+    float *x, *out, *alone; /* [PROBE_ROWS, PROBE_K], [PROBE_ROWS, PROBE_N], [1, PROBE_N] */
+    float *host;            /* [PROBE_HOST] a weight matrix twice, or rows of x, or rows of out and alone */
+    void *weights;          /* as the backend lays them out */
+} probe;
+
+enum { PROBE_W = PROBE_N * PROBE_K, PROBE_HOST = 2 * PROBE_W };
+_Static_assert(PROBE_HOST >= PROBE_ROWS * PROBE_K && PROBE_HOST >= (PROBE_ROWS + 1) * PROBE_N, "room for rows");
+
 /* Whether equal rows have equal products, for any number of rows and in any place. */
-static bool equal_rows(const ps_backend *backend, const ps_matrix *w, float *room, size_t rows)
+static bool equal_rows(const ps_backend *b, const ps_matrix *w, const probe *p, size_t rows)
 {
-    float *x = room, *out = x + rows * PROBE_K, *alone = out + rows * PROBE_N;
+    float *alone = p->host + rows * PROBE_N;
 
     for (size_t i = 0; i < rows * PROBE_K; i++)
-        x[i] = (float)(i % PROBE_K * 104729 % 997) / 997.0f - 0.5f;
-    backend->ops.matmul(backend, out, x, w, NULL, rows);
-    backend->ops.matmul(backend, alone, x, w, NULL, 1);
+        p->host[i] = (float)(i % PROBE_K * 104729 % 997) / 997.0f - 0.5f;
+    b->ops.put(b, p->x, p->host, rows * PROBE_K);
+    b->ops.matmul(b, p->out, p->x, w, NULL, rows);
+    b->ops.matmul(b, p->alone, p->x, w, NULL, 1);
+    b->ops.get(b, p->host, p->out, rows * PROBE_N);
+    b->ops.get(b, alone, p->alone, PROBE_N);
     for (size_t r = 0; r < rows; r++)
-        if (memcmp(out + r * PROBE_N, alone, PROBE_N * sizeof *out))
+        if (memcmp(p->host + r * PROBE_N, alone, PROBE_N * sizeof *alone))
             return false;
     return true;
+}
+
+static void probe_products(ps_backend *b, const probe *p)
+{
+    static const size_t rows[] = {2, 5, 17, 36, PROBE_ROWS};
+    enum ps_dtype held = b->ops.held[PS_DTYPE_F32];
+
+    for (size_t i = 0; i < PROBE_W; i++)
+        p->host[i] = (float)(i * 7919 % 1009) / 1009.0f - 0.5f;
+    ps_narrow(p->host + PROBE_W, p->host, held, PROBE_W);
+    ps_matrix_lay_out(&b->ops, p->weights, p->host + PROBE_W, held, PROBE_N, PROBE_K);
+    const ps_matrix matrix = {p->weights, held, PROBE_N, PROBE_K};
+    b->same_bits = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        b->same_bits = b->same_bits && equal_rows(b, &matrix, p, rows[i]);
 }
 
 /* Measure b->same_bits: kernels differ from processor to processor. */
 static int measure_bits(ps_backend *b, ps_err *err)
 {
-    static const size_t rows[] = {2, 5, 17, 36, PROBE_ROWS};
-    enum ps_dtype held = b->ops.held[PS_DTYPE_F32];
-    size_t n_room = (size_t)PROBE_ROWS * (PROBE_K + PROBE_N) + PROBE_N + 2 * (size_t)PROBE_N * PROBE_K;
-    float *room = ps_malloc_aligned(n_room, sizeof *room, err);
-    void *w = ps_malloc_aligned(ps_matrix_bytes(&b->ops, held, PROBE_N, PROBE_K), 1, err);
+    probe p = {0};
+    const ps_store stores[] = {{&p.x, PROBE_ROWS * PROBE_K}, {&p.out, PROBE_ROWS * PROBE_N}, {&p.alone, PROBE_N}};
+    const ps_block blocks[] = {
+        {&p.host, PROBE_HOST, sizeof *p.host},
+        {&p.weights, ps_matrix_bytes(&b->ops, b->ops.held[PS_DTYPE_F32], PROBE_N, PROBE_K), 1},
+    };
 
-    if (!room || !w) {
-        ps_free(room);
-        ps_free(w);
-        return -1;
-    }
-    for (size_t i = 0; i < (size_t)PROBE_N * PROBE_K; i++)
-        room[i] = (float)(i * 7919 % 1009) / 1009.0f - 0.5f;
-    ps_narrow(room + PROBE_N * PROBE_K, room, held, (size_t)PROBE_N * PROBE_K);
-    ps_matrix_lay_out(&b->ops, w, room + PROBE_N * PROBE_K, held, PROBE_N, PROBE_K);
-    const ps_matrix matrix = {w, held, PROBE_N, PROBE_K};
-    b->same_bits = true;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        b->same_bits = b->same_bits && equal_rows(b, &matrix, room, rows[i]);
-    ps_free(room);
-    ps_free(w);
-    return 0;
+    int rc = ps_stores_open(b, stores, 3, err) < 0 || ps_blocks_alloc(blocks, 2, err) < 0 ? -1 : 0;
+    if (rc == 0)
+        probe_products(b, &p);
+    ps_stores_close(b, stores, 3);
+    ps_blocks_free(blocks, 2);
+    return rc;
 }
 
 /* ---- opening ---- */
@@ -141,12 +161,12 @@ enum { N_BLOCKS = 2 };
 static void list_blocks(const ps_backend *b, const ps_backend_needs *needs, void *scores, void *scratch,
                         ps_block blocks[N_BLOCKS])
 {
-    ps_backend_needs probe = *needs; /* the probe's products go through it as well */
+    ps_backend_needs probed = *needs; /* the probe's products go through it as well */
 
-    probe.max_depth = ps_max(needs->max_depth, PROBE_K);
-    probe.max_matrix = ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K);
+    probed.max_depth = ps_max(needs->max_depth, PROBE_K);
+    probed.max_matrix = ps_max(needs->max_matrix, (size_t)PROBE_N * PROBE_K);
     blocks[0] = (ps_block){scores, (size_t)b->n_threads * whole_lines(needs->max_positions), sizeof *b->scores};
-    blocks[1] = (ps_block){scratch, b->scratch_bytes ? b->scratch_bytes(&probe) : 0, 1};
+    blocks[1] = (ps_block){scratch, b->scratch_bytes ? b->scratch_bytes(&probed) : 0, 1};
 }
 
 uint64_t ps_backend_bytes(const ps_backend *b, const ps_backend_needs *needs)

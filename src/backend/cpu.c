@@ -287,11 +287,53 @@ static void add(float *out, const float *x, const float *y, size_t n)
         out[i] = x[i] + y[i];
 }
 
-static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows, size_t d)
+static void move(float *out, const int32_t *to, const float *x, const float *base, const int32_t *from, size_t rows,
+                 size_t d)
 {
 #pragma omp parallel for if (rows > FEW_ROWS)
-    for (size_t r = 0; r < rows; r++)
-        memcpy(out + (to ? (size_t)to[r] : r) * d, x + (from ? (size_t)from[r] : r) * d, d * sizeof *out);
+    for (size_t r = 0; r < rows; r++) {
+        int32_t at = from ? from[r] : (int32_t)r;
+        memcpy(out + (to ? (size_t)to[r] : r) * d, at < 0 ? base + (size_t)~at * d : x + (size_t)at * d, d * sizeof *out);
+    }
+}
+
+static void round_to_operand(const ps_backend *backend, float *x, size_t n)
+{
+    enum { AT_ONCE = 256 };
+
+    if (backend->operand == PS_DTYPE_F32)
+        return;
+#pragma omp parallel for if (n > FEW_ROWS * AT_ONCE)
+    for (size_t at = 0; at < n; at += AT_ONCE) {
+        uint16_t narrow[AT_ONCE];
+        size_t some = n - at < AT_ONCE ? n - at : AT_ONCE;
+        ps_narrow(narrow, x + at, backend->operand, some);
+        ps_widen(x + at, narrow, backend->operand, some);
+    }
+}
+
+static void pick(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+#pragma omp parallel for
+    for (size_t r = 0; r < reading->n; r++)
+        ps_reading_pick(reading, r);
+}
+
+static void refer(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+#pragma omp parallel for
+    for (int32_t i = 0; i < reading->n_references; i++)
+        ps_reading_refer(reading, (size_t)i);
+}
+
+static void read_panel(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t r = 0; r < reading->n; r++)
+        ps_reading_read(reading, r);
 }
 
 void ps_backend_cpu(ps_backend_ops *ops)
@@ -306,4 +348,8 @@ void ps_backend_cpu(ps_backend_ops *ops)
     ops->softcap = softcap;
     ops->add = add;
     ops->move = move;
+    ops->round = round_to_operand;
+    ops->pick = pick;
+    ops->refer = refer;
+    ops->read = read_panel;
 }

@@ -11,6 +11,7 @@
 
 #include "patchsweep/host.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/store.h"
 
 /* ---- products ---- */
 
@@ -44,37 +45,46 @@ static void fill(float *x, size_t n)
         x[i] = (float)(i * 2654435761u % 2003) / 2003.0f - 0.5f;
 }
 
+/* A timed product: stores for its rows, and its weights in float32, in the type of the backend, and laid out. */
+typedef struct product {
+    float *x, *out;
+    float *wide, *typed;
+    void *weights;
+} product;
+
+static void time_product(const ps_backend *b, const product *p, size_t rows, size_t n, size_t k, double *flops)
+{
+    enum ps_dtype held = b->ops.held[b->operand];
+
+    fill(p->wide, n * k);
+    b->ops.put(b, p->x, p->wide, rows * k);
+    ps_narrow(p->typed, p->wide, held, n * k);
+    ps_matrix_lay_out(&b->ops, p->weights, p->typed, held, n, k);
+    const ps_matrix matrix = {p->weights, held, n, k};
+    *flops = 2.0 * (double)(rows * n * k) / median_seconds(b, p->out, p->x, &matrix, rows);
+}
+
 int ps_rate_product(const char *name, enum ps_dtype operand, int n_threads, bool quick, double *flops,
                     char *description, ps_err *err)
 {
-    const size_t rows = quick ? 512 : 2048, n = 4 * rows, k = rows, n_x = rows * k, n_w = n * k;
+    const size_t rows = quick ? 512 : 2048, n = 4 * rows, k = rows;
     const ps_backend_needs needs = {.n_threads = n_threads, .operand = operand, .max_positions = 1,
-                                    .max_rows = rows, .max_depth = k, .max_matrix = n_w};
+                                    .max_rows = rows, .max_depth = k, .max_matrix = n * k};
     ps_backend *b = NULL;
-    int rc = -1;
+    product p = {0};
 
     if (ps_backend_open(&b, name, &needs, err) < 0)
         return -1;
-    enum ps_dtype held = b->ops.held[operand];
-    float *x = ps_malloc_aligned(n_x, sizeof *x, err), *wide = ps_malloc_aligned(n_w, sizeof *wide, err);
-    float *out = ps_malloc_aligned(rows * n, sizeof *out, err);
-    float *typed = ps_malloc_aligned(n_w, sizeof *typed, err);
-    void *w = ps_malloc_aligned(ps_matrix_bytes(&b->ops, held, n, k), 1, err);
-    if (x && wide && out && typed && w) {
-        fill(x, n_x);
-        fill(wide, n_w);
-        ps_narrow(typed, wide, held, n_w);
-        ps_matrix_lay_out(&b->ops, w, typed, held, n, k);
-        const ps_matrix matrix = {w, held, n, k};
-        *flops = 2.0 * (double)(rows * n_w) / median_seconds(b, out, x, &matrix, rows);
+    const ps_store stores[] = {{&p.x, rows * k}, {&p.out, rows * n}};
+    const ps_block blocks[] = {{&p.wide, n * k, sizeof *p.wide}, {&p.typed, n * k, sizeof *p.typed},
+                               {&p.weights, ps_matrix_bytes(&b->ops, b->ops.held[operand], n, k), 1}};
+    int rc = ps_stores_open(b, stores, 2, err) < 0 || ps_blocks_alloc(blocks, 3, err) < 0 ? -1 : 0;
+    if (rc == 0) {
+        time_product(b, &p, rows, n, k, flops);
         snprintf(description, 256, "%s", ps_backend_describe(b));
-        rc = 0;
     }
-    ps_free(x);
-    ps_free(wide);
-    ps_free(out);
-    ps_free(typed);
-    ps_free(w);
+    ps_stores_close(b, stores, 2);
+    ps_blocks_free(blocks, 3);
     ps_backend_close(b);
     return rc;
 }

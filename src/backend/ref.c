@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "patchsweep/backend.h"
+#include "patchsweep/mem.h"
 
 static void norm(float *out, const float *x, const float *w, float eps, size_t rows, size_t d)
 {
@@ -170,16 +171,95 @@ static void add(float *out, const float *x, const float *y, size_t n)
         out[i] = x[i] + y[i];
 }
 
-static void move(float *out, const int32_t *to, const float *x, const int32_t *from, size_t rows,
+static void move(float *out, const int32_t *to, const float *x, const float *base, const int32_t *from, size_t rows,
                  size_t d)
 {
-    for (size_t r = 0; r < rows; r++)
-        memcpy(out + (to ? (size_t)to[r] : r) * d, x + (from ? (size_t)from[r] : r) * d,
-               d * sizeof *out);
+    for (size_t r = 0; r < rows; r++) {
+        int32_t at = from ? from[r] : (int32_t)r;
+        memcpy(out + (to ? (size_t)to[r] : r) * d, at < 0 ? base + (size_t)~at * d : x + (size_t)at * d, d * sizeof *out);
+    }
+}
+
+static void put_heads(float *out, const float *x, const ps_put *puts, size_t n, size_t head_dim, size_t d)
+{
+    for (const ps_put *put = puts; put < puts + n; put++) {
+        size_t column = (size_t)put->head * head_dim;
+        memcpy(out + (size_t)put->to * d + column, x + (size_t)put->from * d + column, head_dim * sizeof *out);
+    }
+}
+
+static void round_to_operand(const ps_backend *backend, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float narrow;
+        ps_narrow(&narrow, &x[i], backend->operand, 1);
+        ps_widen(&x[i], &narrow, backend->operand, 1);
+    }
+}
+
+/* ---- readouts: the formulas are in readout.c ---- */
+
+static void pick(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+    for (size_t r = 0; r < reading->n; r++)
+        ps_reading_pick(reading, r);
+}
+
+static void refer(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+    for (int32_t i = 0; i < reading->n_references; i++)
+        ps_reading_refer(reading, (size_t)i);
+}
+
+static void read_panel(const ps_backend *backend, const ps_reading *reading)
+{
+    (void)backend;
+    for (size_t r = 0; r < reading->n; r++)
+        ps_reading_read(reading, r);
+}
+
+/* ---- stores in host memory ---- */
+
+static float *store_open(const ps_backend *backend, size_t n, ps_err *err)
+{
+    (void)backend;
+    return ps_malloc_aligned(n, sizeof(float), err);
+}
+
+static void store_close(const ps_backend *backend, float *store)
+{
+    (void)backend;
+    ps_free(store);
+}
+
+static void put(const ps_backend *backend, float *to, const float *host, size_t n)
+{
+    (void)backend;
+    memcpy(to, host, n * sizeof *to);
+}
+
+static void get(const ps_backend *backend, float *host, const float *from, size_t n)
+{
+    (void)backend;
+    memcpy(host, from, n * sizeof *host);
+}
+
+static void zero(const ps_backend *backend, float *x, size_t n)
+{
+    (void)backend;
+    memset(x, 0, n * sizeof *x);
 }
 
 const ps_backend_ops ps_backend_ref = {
     .name = "ref",
+    .store_open = store_open,
+    .store_close = store_close,
+    .in_host = true,
+    .put = put,
+    .get = get,
+    .zero = zero,
     .norm = norm,
     .layer_norm = layer_norm,
     .matmul = matmul,
@@ -194,4 +274,9 @@ const ps_backend_ops ps_backend_ref = {
     .softcap = softcap,
     .add = add,
     .move = move,
+    .put_heads = put_heads,
+    .round = round_to_operand,
+    .pick = pick,
+    .refer = refer,
+    .read = read_panel,
 };

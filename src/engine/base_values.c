@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "patchsweep/family.h"
-#include "patchsweep/mem.h"
 
 #define WORD_FLOATS 16 /* a cache line, so that the rows behind it begin one */
 
@@ -42,38 +41,40 @@ void ps_base_values_init(ps_base_values *k, const ps_config *config, uint32_t va
                    .values = values | 1u | read_later(&in)};
 }
 
-enum { N_BLOCKS = 2 };
+enum { N_STORES = 2 };
 
-static void list_blocks(ps_base_values *k, ps_block blocks[N_BLOCKS])
+static void list_stores(ps_base_values *k, ps_store stores[N_STORES])
 {
     size_t early, late;
 
     widths(k, &early, &late);
-    blocks[0] = (ps_block){&k->early, WORD_FLOATS + k->most_rows * early, sizeof(float)};
-    blocks[1] = (ps_block){&k->late, k->most_rows * late, sizeof(float)};
+    stores[0] = (ps_store){&k->early, WORD_FLOATS + k->most_rows * early};
+    stores[1] = (ps_store){&k->late, k->most_rows * late};
 }
 
 uint64_t ps_base_values_bytes(const ps_base_values *kept)
 {
     ps_base_values copy = *kept;
-    ps_block blocks[N_BLOCKS];
+    ps_store stores[N_STORES];
 
-    list_blocks(&copy, blocks);
-    return ps_blocks_bytes(blocks, N_BLOCKS);
+    list_stores(&copy, stores);
+    return ps_stores_bytes(stores, N_STORES);
 }
 
-int ps_base_values_alloc(ps_base_values *k, ps_err *err)
+int ps_base_values_open(ps_base_values *k, const ps_backend *backend, ps_err *err)
 {
-    ps_block blocks[N_BLOCKS];
+    ps_store stores[N_STORES];
 
-    list_blocks(k, blocks);
-    return ps_blocks_alloc(blocks, N_BLOCKS, err);
+    list_stores(k, stores);
+    return ps_stores_open(backend, stores, N_STORES, err);
 }
 
-void ps_base_values_release(ps_base_values *k)
+void ps_base_values_close(ps_base_values *k, const ps_backend *backend)
 {
-    ps_free(k->early);
-    ps_free(k->late);
+    ps_store stores[N_STORES];
+
+    list_stores(k, stores);
+    ps_stores_close(backend, stores, N_STORES);
 }
 
 void ps_base_values_begin(ps_base_values *k, size_t n_rows)
@@ -90,28 +91,30 @@ void ps_base_values_begin(ps_base_values *k, size_t n_rows)
     }
 }
 
-unsigned ps_base_values_send_early(ps_base_values *k, unsigned word, ps_comm *comm)
+unsigned ps_base_values_send_early(ps_base_values *k, unsigned word, ps_comm *comm, const ps_mirror *mirror)
 {
+    const ps_backend *b = mirror->backend;
+    float line[WORD_FLOATS] = {0};
     size_t early, late;
 
     widths(k, &early, &late);
-    memset(k->early, 0, WORD_FLOATS * sizeof *k->early);
-    memcpy(k->early, &word, sizeof word);
-    ps_comm_bcast(comm, k->early, (WORD_FLOATS + k->n_rows * early) * sizeof(float), 0);
-    memcpy(&word, k->early, sizeof word);
+    memcpy(line, &word, sizeof word);
+    b->ops.put(b, k->early, line, WORD_FLOATS);
+    ps_broadcast(comm, mirror, k->early, WORD_FLOATS + k->n_rows * early);
+    b->ops.get(b, line, k->early, WORD_FLOATS);
+    memcpy(&word, line, sizeof word);
     return word;
 }
 
-void ps_base_values_send_x(ps_base_values *k, ps_comm *comm)
+void ps_base_values_send_x(ps_base_values *k, ps_comm *comm, const ps_mirror *mirror)
 {
-    ps_comm_bcast(comm, k->at[0], k->n_rows * width_of(k, 0) * sizeof(float), 0);
+    ps_broadcast(comm, mirror, k->at[0], k->n_rows * width_of(k, 0));
 }
 
-void ps_base_values_send_late(ps_base_values *k, ps_comm *comm)
+void ps_base_values_send_late(ps_base_values *k, ps_comm *comm, const ps_mirror *mirror)
 {
     size_t early, late;
 
     widths(k, &early, &late);
-    if (late)
-        ps_comm_bcast(comm, k->late, k->n_rows * late * sizeof(float), 0);
+    ps_broadcast(comm, mirror, k->late, k->n_rows * late);
 }

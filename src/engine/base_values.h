@@ -11,33 +11,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broadcast.h"
 #include "patchsweep/comm.h"
 #include "patchsweep/config.h"
 #include "patchsweep/err.h"
 #include "patchsweep/program.h"
+#include "patchsweep/store.h"
 
 typedef struct ps_base_values {
     const ps_config *config;
     uint32_t values;          /* bit v: value v of a layer is kept: 0 is X at the entrance, i + 1 the output of step i */
     size_t attend;            /* the step that is attention */
     size_t most_rows, n_rows; /* of any wave; of the wave in hand */
-    float *early, *late;      /* early begins with the word */
+    float *early, *late;      /* two stores; early begins with the word */
     float *at[PS_MAX_STEPS + 1]; /* [n_rows, width] of each kept value, within early and late */
 } ps_base_values;
 
 /* Plan to keep `values` (X besides), those of attention's inputs that a second half of a layer reads among them. */
 void ps_base_values_init(ps_base_values *kept, const ps_config *config, uint32_t values, size_t most_rows);
-int ps_base_values_alloc(ps_base_values *kept, ps_err *err);
-void ps_base_values_release(ps_base_values *kept);
-uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_values_alloc() allocates */
+int ps_base_values_open(ps_base_values *kept, const ps_backend *backend, ps_err *err);
+void ps_base_values_close(ps_base_values *kept, const ps_backend *backend);
+uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_values_open() allocates */
 
 /* Begin a wave of n_rows base rows. */
 void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
-/* Collective.  Send rank 0's early values and its word.  Returns the word. */
-unsigned ps_base_values_send_early(ps_base_values *kept, unsigned word, ps_comm *comm);
+/* Collective.  Send rank 0's early values and its word.  Returns the word.  `mirror` as for ps_broadcast(). */
+unsigned ps_base_values_send_early(ps_base_values *kept, unsigned word, ps_comm *comm, const ps_mirror *mirror);
 /* Collective.  Send rank 0's X alone. */
-void ps_base_values_send_x(ps_base_values *kept, ps_comm *comm);
+void ps_base_values_send_x(ps_base_values *kept, ps_comm *comm, const ps_mirror *mirror);
 /* Collective.  Send rank 0's late values; nothing where none are kept. */
-void ps_base_values_send_late(ps_base_values *kept, ps_comm *comm);
+void ps_base_values_send_late(ps_base_values *kept, ps_comm *comm, const ps_mirror *mirror);
 
 #endif

@@ -27,6 +27,7 @@ struct ps_wave {
     const ps_step *program;
     ps_program_inputs in;
     ps_forward *forward;
+    const ps_backend *backend;
     ps_comm *comm;
     int rank, size;
     int32_t L;
@@ -41,13 +42,16 @@ struct ps_wave {
     size_t n_cells;
     bool *late;             /* [L] some rank's cells read base values behind attention in that layer */
     ps_cell shared;         /* the cell that all ranks compute, where there are several; kept apart from the plan's */
+    /* stores */
     float *x;               /* [most.x_rows, d] own rows of X; on rank 0 the base rows first */
     float *reg[PS_N_REGS];  /* [panel_rows, width] one panel's; K and V have the base rows in front */
     float *scratch[2];      /* [panel_rows, scratch_width] inputs gathered from several places */
     size_t scratch_width;
+    float *final;           /* [most.finals, d] at the end: 2 n_pairs of base runs, then the cells' */
+    /* in host memory */
+    ps_mirror mirror;       /* of x or of final; broadcasts use it too */
     ps_rows *rows_at;       /* [most.strands] what is saved or restored, and where it is */
-    /* at the end */
-    float *final;           /* [most.finals, d]: 2 n_pairs of base runs, then the cells' */
+    int32_t *final_row;     /* [most.finals] the row of x that becomes row i of final, or ~ a kept base row */
     int32_t *final_pair;
     double (*values)[PS_N_METRICS];
     double idle;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/store.h"
 
 #define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PS_HEAD_PANEL_TOKENS]: 16 MiB */
 
@@ -15,55 +16,70 @@ struct ps_head {
     const ps_config *config;
     ps_weights *weights;
     ps_forward *forward;
+    const ps_backend *backend;
     size_t d;
     int32_t panel_tokens;
+    /* stores */
     float *h;              /* [rows, d] normed: final rows of the largest wave */
     float *target;         /* [pairs, 2, d] the head's rows of answer and foil */
     float *logits;         /* [CHUNK_ROWS, panel_tokens] */
     float *clean_z, *clean_w; /* [pairs, panel_tokens] */
+    /* in host memory */
+    ps_mirror mirror;      /* of one row of target */
     ps_reference *references; /* [pairs] */
     ps_readout *readouts;     /* [rows] */
 };
 
-#define N_BLOCKS 7
+enum { N_STORES = 5, N_BLOCKS = 3 };
 
-static void list_blocks(ps_head *head, const ps_config *config, size_t rows, size_t pairs, ps_block blocks[N_BLOCKS])
+static void list_stores(ps_head *head, const ps_config *config, size_t rows, size_t pairs, ps_store stores[N_STORES])
 {
     size_t d = (size_t)config->d_model, tokens = (size_t)ps_forward_panel_tokens(config);
-    const ps_block all[N_BLOCKS] = {
-        {&head->h, rows * d, sizeof(float)},
-        {&head->target, pairs * 2 * d, sizeof(float)},
-        {&head->logits, (rows < CHUNK_ROWS ? rows : CHUNK_ROWS) * tokens, sizeof(float)},
-        {&head->clean_z, pairs * tokens, sizeof(float)},
-        {&head->clean_w, pairs * tokens, sizeof(float)},
-        {&head->references, pairs, sizeof *head->references},
-        {&head->readouts, rows, sizeof *head->readouts},
+    const ps_store all[N_STORES] = {
+        {&head->h, rows * d},
+        {&head->target, pairs * 2 * d},
+        {&head->logits, (rows < CHUNK_ROWS ? rows : CHUNK_ROWS) * tokens},
+        {&head->clean_z, pairs * tokens},
+        {&head->clean_w, pairs * tokens},
     };
 
-    memcpy(blocks, all, sizeof all);
+    memcpy(stores, all, sizeof all);
 }
 
-uint64_t ps_head_bytes(const ps_config *config, size_t max_rows, int32_t max_pairs)
+static void list_blocks(ps_head *head, size_t mirrored, size_t rows, size_t pairs, ps_block blocks[N_BLOCKS])
+{
+    blocks[0] = (ps_block){&head->mirror.host, mirrored, sizeof(float)};
+    blocks[1] = (ps_block){&head->references, pairs, sizeof *head->references};
+    blocks[2] = (ps_block){&head->readouts, rows, sizeof *head->readouts};
+}
+
+uint64_t ps_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs)
 {
     ps_head none;
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
-    list_blocks(&none, config, max_rows, (size_t)max_pairs, blocks);
-    return ps_blocks_bytes(blocks, N_BLOCKS);
+    list_stores(&none, config, max_rows, (size_t)max_pairs, stores);
+    list_blocks(&none, ps_mirror_floats(backend, (size_t)config->d_model), max_rows, (size_t)max_pairs, blocks);
+    return ps_stores_bytes(stores, N_STORES) + ps_blocks_bytes(blocks, N_BLOCKS);
 }
 
 int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
                  ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
 {
     ps_head *head = ps_calloc(1, sizeof *head, err);
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
     if (!head)
         return -1;
     *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
-                      .d = (size_t)config->d_model, .panel_tokens = ps_forward_panel_tokens(config)};
-    list_blocks(head, config, max_rows, (size_t)max_pairs, blocks);
-    if (ps_blocks_alloc(blocks, N_BLOCKS, err) < 0) {
+                      .backend = ps_forward_backend(forward), .d = (size_t)config->d_model,
+                      .panel_tokens = ps_forward_panel_tokens(config)};
+    head->mirror.backend = head->backend;
+    list_stores(head, config, max_rows, (size_t)max_pairs, stores);
+    list_blocks(head, ps_mirror_floats(head->backend, head->d), max_rows, (size_t)max_pairs, blocks);
+    if (ps_stores_open(head->backend, stores, N_STORES, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0) {
         ps_head_close(head);
         return -1;
     }
@@ -73,83 +89,58 @@ int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps
 
 void ps_head_close(ps_head *head)
 {
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
     if (!head)
         return;
-    list_blocks(head, head->config, 0, 0, blocks);
+    list_stores(head, head->config, 0, 0, stores);
+    list_blocks(head, 0, 0, 0, blocks);
+    ps_stores_close(head->backend, stores, N_STORES);
     ps_blocks_free(blocks, N_BLOCKS);
     ps_free(head);
 }
 
-/* The product that a logit is made of, in double, in the row's own order. */
-static double product(const float *h, const float *w, size_t d)
+/* Copy the LM head's row of token `id` to the store row `to`. */
+static void put_target(ps_head *head, int32_t id, float *to)
 {
-    double sum = 0;
-
-    for (size_t i = 0; i < d; i++)
-        sum += (double)h[i] * w[i];
-    return sum;
+    ps_weights_head_row(head->weights, id, ps_mirror_at(&head->mirror, to, 0));
+    ps_mirror_put(&head->mirror, to, 0, head->d);
 }
 
 /* Every row's readout, begun with the logits that metrics of single tokens need. */
-static void begin(ps_head *head, const ps_head_rows *rows)
+static void begin(ps_head *head, ps_reading *reading)
 {
-    for (int32_t i = 0; i < rows->n_pairs; i++) {
-        const ps_grid_pair *pair = &head->grid->pairs[rows->first_pair + i];
+    for (int32_t i = 0; i < reading->n_references; i++) {
+        const ps_grid_pair *pair = &head->grid->pairs[reading->first_reference + i];
         float *answer = head->target + (size_t)i * 2 * head->d;
-        ps_weights_head_row(head->weights, pair->answer_id, answer);
+        put_target(head, pair->answer_id, answer);
         if (pair->foil_id >= 0)
-            ps_weights_head_row(head->weights, pair->foil_id, answer + head->d);
-        head->references[i] = (ps_reference){.largest = -INFINITY};
+            put_target(head, pair->foil_id, answer + head->d);
+        head->references[i] = (ps_reference){.answer_id = pair->answer_id, .foil_id = pair->foil_id, .largest = -INFINITY};
     }
-#pragma omp parallel for
-    for (size_t r = 0; r < rows->n; r++) {
-        int32_t pair = rows->pair_of[r];
-        const float *answer = head->target + (size_t)(pair - rows->first_pair) * 2 * head->d;
-        const float *h = head->h + r * head->d;
-        bool foil = head->grid->pairs[pair].foil_id >= 0;
-        head->readouts[r] = (ps_readout){
-            .answer = ps_forward_logit(head->forward, product(h, answer, head->d)),
-            .foil = foil ? ps_forward_logit(head->forward, product(h, answer + head->d, head->d)) : NAN,
-            .largest = -INFINITY, .top = {{0, -1}, {0, -1}}};
+    head->backend->ops.pick(head->backend, reading);
+    for (ps_readout *r = reading->readouts; r < reading->readouts + reading->n; r++) {
+        r->answer = ps_forward_logit(head->forward, r->answer);
+        r->foil = ps_forward_logit(head->forward, r->foil);
     }
 }
 
-/* The clean runs' logits of this panel become what the others are compared with. */
-static void refer(ps_head *head, int32_t n_pairs, size_t tokens)
-{
-#pragma omp parallel for
-    for (int32_t i = 0; i < n_pairs; i++) {
-        float *z = head->clean_z + (size_t)i * tokens;
-        const float *from = head->logits + (size_t)(2 * i + PS_CLEAN) * tokens;
-        for (size_t j = 0; j < tokens; j++)
-            z[j] = from[j];
-        ps_reference_panel(&head->references[i], z, head->clean_w + (size_t)i * tokens, tokens);
-    }
-}
-
-/* Logits [n, tokens] of rows first .. first + n - 1. */
-static void take(ps_head *head, const ps_head_rows *rows, size_t first, size_t n, int32_t first_token, size_t tokens)
-{
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t r = 0; r < n; r++) {
-        int32_t pair = rows->pair_of[first + r];
-        ps_readout_panel(&head->readouts[first + r], &head->references[pair - rows->first_pair],
-                         head->logits + r * tokens, tokens, first_token,
-                         head->grid->pairs[pair].answer_id);
-    }
-}
-
-/* The first n rows against the acquired panel.  The base runs' rows are in the first chunk, always. */
-static void read_panel(ps_head *head, const ps_head_rows *rows, size_t n, int32_t first_token, size_t tokens)
+/* Read the first n rows of `all` through the acquired panel.  The base runs' rows are in the first chunk, always. */
+static void read_panel(ps_head *head, const ps_reading *all, size_t n, int32_t first_token, size_t tokens)
 {
     for (size_t at = 0, some; at < n; at += some) {
+        ps_reading reading = *all;
         some = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
+        reading.readouts += at;
+        reading.reference_of += at;
+        reading.n = some;
+        reading.first_token = first_token;
+        reading.tokens = tokens;
         ps_forward_logits(head->forward, head->logits, head->h + at * head->d, some);
         if (at == 0)
-            refer(head, rows->n_pairs, tokens);
-        take(head, rows, at, some, first_token, tokens);
+            head->backend->ops.refer(head->backend, &reading);
+        head->backend->ops.read(head->backend, &reading);
     }
 }
 
@@ -162,13 +153,17 @@ int ps_head_read(ps_head *head, const ps_head_rows *rows, double (*values)[PS_N_
 
     if (rows->n_pairs > PS_PLAN_MAX_PAIRS)
         PS_BUG("%d pairs in a wave of at most %d", (int)rows->n_pairs, PS_PLAN_MAX_PAIRS);
+    ps_reading reading = {
+        .readouts = head->readouts, .references = head->references, .reference_of = rows->pair_of,
+        .first_reference = rows->first_pair, .n_references = rows->n_pairs, .n = rows->n, .h = head->h,
+        .target = head->target, .d = head->d, .logits = head->logits, .clean_z = head->clean_z, .clean_w = head->clean_w};
     ps_forward_final_norm(head->forward, head->h, rows->x, rows->n);
-    begin(head, rows);
+    begin(head, &reading);
     for (int32_t first = 0; through && first < vocab; first += head->panel_tokens) {
         int32_t tokens = vocab - first < head->panel_tokens ? vocab - first : head->panel_tokens;
         if (ps_forward_head(head->forward, first, tokens, err) < 0)
             return -1;
-        read_panel(head, rows, through, first, (size_t)tokens);
+        read_panel(head, &reading, through, first, (size_t)tokens);
     }
     for (size_t r = 0; r < rows->n; r++)
         ps_metric_values(values[r], &head->readouts[r],

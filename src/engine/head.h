@@ -23,15 +23,15 @@ typedef struct ps_head ps_head;
 int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
                  ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err);
 void ps_head_close(ps_head *head);
-/* Bytes that ps_head_open() allocates. */
-uint64_t ps_head_bytes(const ps_config *config, size_t max_rows, int32_t max_pairs);
+/* Bytes that ps_head_open() allocates.  `backend` as for ps_wave_measure(). */
+uint64_t ps_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs);
 
 /*
  * Final rows of a wave.  The first 2 * n_pairs are base runs': clean and corrupt of pair first_pair, then of the
  * next pair.  The others are cells'.
  */
 typedef struct ps_head_rows {
-    const float *x;         /* [n, d_model] before the final norm; borrowed, as pair_of is */
+    const float *x;         /* [n, d_model] in a store, before the final norm; borrowed, as pair_of is */
     const int32_t *pair_of; /* [n] the pair of each row */
     size_t n;
     int32_t first_pair, n_pairs;

@@ -4,8 +4,6 @@
  * A register's rows are compact: row i is the i-th row that the step computed.  Where a step reads other rows than those
  * that its register holds, they are gathered first: from the register, from X's store, or from kept base rows.
  */
-#include <string.h>
-
 #include "engine.h"
 #include "patchsweep/program.h"
 
@@ -30,14 +28,6 @@ static float *rows_of(ps_wave *w, const ps_work *work, uint8_t reg)
     return w->reg[reg] + first * ps_program_width(w->config, (enum ps_reg)reg);
 }
 
-static void gather(float *to, const int32_t *list, int32_t n, const float *own, const float *base, size_t width)
-{
-#pragma omp parallel for if (n > 16)
-    for (int32_t i = 0; i < n; i++)
-        memcpy(to + (size_t)i * width, list[i] < 0 ? base + (size_t)~list[i] * width : own + (size_t)list[i] * width,
-               width * sizeof *to);
-}
-
 /* Where step i finds its k-th input: in place, or gathered. */
 static const float *input(ps_wave *w, const ps_work *work, size_t i, size_t k)
 {
@@ -50,7 +40,7 @@ static const float *input(ps_wave *w, const ps_work *work, size_t i, size_t k)
         return own;
     if (width > w->scratch_width)
         PS_BUG("step %zu gathers rows of %zu floats", i, width);
-    gather(w->scratch[k], work->step[i].in[k], work->step[i].n, own, ps_panel_base(w, v), width);
+    w->backend->ops.move(w->scratch[k], NULL, own, ps_panel_base(w, v), work->step[i].in[k], (size_t)work->step[i].n, width);
     return w->scratch[k];
 }
 
@@ -77,23 +67,20 @@ static void compute(ps_wave *w, const ps_work *work, size_t i, float *out)
 static void keep(ps_wave *w, const ps_work *work, size_t v, const float *out, size_t width)
 {
     if (work->n_base && w->kept.values >> v & 1 && store_of(w, v) == PS_NO_REG)
-        memcpy(w->kept.at[v] + (size_t)work->base_row * width, out, (size_t)work->n_base * width * sizeof *out);
+        w->backend->ops.move(w->kept.at[v] + (size_t)work->base_row * width, NULL, out, NULL, NULL, (size_t)work->n_base,
+                             width);
 }
 
 /* Rows that are a base row but for a head's columns, then the columns. */
 static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out, size_t width)
 {
-    size_t hd = (size_t)w->config->head_dim;
+    const ps_backend_ops *op = &w->backend->ops;
 
     if (!step->n_puts)
         return;
     const float *base = ps_panel_base(w, v);
-    for (int32_t r = 0; r < step->n_put_rows; r++)
-        memcpy(out + (size_t)(step->n + r) * width, base + (size_t)step->put_rows[r] * width, width * sizeof *out);
-    for (const ps_put *put = step->puts; put < step->puts + step->n_puts; put++) {
-        size_t column = (size_t)put->head * hd;
-        memcpy(out + (size_t)put->to * width + column, base + (size_t)put->from * width + column, hd * sizeof *out);
-    }
+    op->move(out + (size_t)step->n * width, NULL, base, NULL, step->put_rows, (size_t)step->n_put_rows, width);
+    op->put_heads(out, base, step->puts, (size_t)step->n_puts, (size_t)w->config->head_dim, width);
 }
 
 void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
@@ -109,5 +96,5 @@ void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
         lay_puts(w, &work->step[i], i + 1, out, width);
     }
     if (to == w->in.n_steps)
-        ps_forward_ops(w->forward)->move(w->x, work->out, w->reg[PS_X], NULL, (size_t)work->n_out, w->d);
+        w->backend->ops.move(w->x, work->out, w->reg[PS_X], NULL, NULL, (size_t)work->n_out, w->d);
 }

@@ -6,34 +6,42 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
 
-/* Of the blocks: a panel's, and those of the rows in flight and of what they end in. */
-enum { PANEL_BLOCKS = PS_N_REGS + 2, ROWS_BLOCKS = 8, N_BLOCKS = PANEL_BLOCKS + ROWS_BLOCKS };
+/* Of the stores: a panel's, and those of the rows in flight and of what they end in. */
+enum { PANEL_STORES = PS_N_REGS + 2, ROWS_STORES = 2, N_STORES = PANEL_STORES + ROWS_STORES, N_BLOCKS = 8 };
 
-static void list_blocks(ps_wave *w, ps_block blocks[N_BLOCKS])
+static void list_stores(ps_wave *w, ps_store stores[N_STORES])
 {
-    const largest *n = &w->most;
-    size_t f = sizeof(float), P = w->panel_rows;
+    size_t P = w->panel_rows;
     bool used[PS_N_REGS] = {false};
 
     for (size_t i = 0; i < w->in.n_steps; i++)
         used[w->program[i].out] = true;
     for (int reg = 0; reg < PS_N_REGS; reg++) {
         size_t rows = P + (reg == PS_K || reg == PS_V ? w->kept.most_rows : 0);
-        blocks[reg] = (ps_block){&w->reg[reg], used[reg] ? rows * ps_program_width(w->config, (enum ps_reg)reg) : 0, f};
+        stores[reg] = (ps_store){&w->reg[reg], used[reg] ? rows * ps_program_width(w->config, (enum ps_reg)reg) : 0};
     }
     for (int i = 0; i < 2; i++)
-        blocks[PS_N_REGS + i] = (ps_block){&w->scratch[i], P * w->scratch_width, f};
-    const ps_block rows[ROWS_BLOCKS] = {
-        {&w->x, n->x_rows * w->d, f},
+        stores[PS_N_REGS + i] = (ps_store){&w->scratch[i], P * w->scratch_width};
+    stores[PANEL_STORES] = (ps_store){&w->x, w->most.x_rows * w->d};
+    stores[PANEL_STORES + 1] = (ps_store){&w->final, w->most.finals * w->d};
+}
+
+/* In host memory: the names of the rows in flight, and what they end in. */
+static void list_blocks(ps_wave *w, const ps_backend *backend, ps_block blocks[N_BLOCKS])
+{
+    const largest *n = &w->most;
+    size_t mirrored = ps_max(PS_BROADCAST_FLOATS, ps_max(n->x_rows, n->finals) * w->d);
+    const ps_block all[N_BLOCKS] = {
+        {&w->mirror.host, ps_mirror_floats(backend, mirrored), sizeof(float)},
         {&w->cells, n->cells, sizeof *w->cells},
         {&w->carried, n->cells, sizeof *w->carried},
         {&w->late, (size_t)w->L, sizeof *w->late},
         {&w->rows_at, n->strands, sizeof *w->rows_at},
-        {&w->final, n->finals * w->d, f},
+        {&w->final_row, n->finals, sizeof *w->final_row},
         {&w->final_pair, n->finals, sizeof *w->final_pair},
         {&w->values, n->finals, sizeof *w->values},
     };
-    memcpy(blocks + PANEL_BLOCKS, rows, sizeof rows);
+    memcpy(blocks, all, sizeof all);
 }
 
 size_t ps_wave_panel_rows(const ps_grid *grid, const ps_plan *plan, int rank, size_t asked)
@@ -90,22 +98,24 @@ static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const p
     return 0;
 }
 
-int ps_wave_measure(ps_wave_bytes *out, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
-                    size_t panel_rows, ps_err *err)
+int ps_wave_measure(ps_wave_bytes *out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
+                    const ps_backend *backend, int rank, size_t panel_rows, ps_err *err)
 {
     ps_wave w;
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
     if (measure(&w, grid, plan, config, rank, panel_rows, err) < 0)
         return -1;
     const ps_schedule_needs needs = schedule_needs(&w, plan->size == 1);
-    list_blocks(&w, blocks);
+    list_stores(&w, stores);
+    list_blocks(&w, backend, blocks);
     *out = (ps_wave_bytes){
-        .panel = ps_blocks_bytes(blocks, PANEL_BLOCKS) + ps_schedule_bytes(&needs) +
+        .panel = ps_stores_bytes(stores, PANEL_STORES) + ps_schedule_bytes(&needs) +
                  ps_forward_bytes(config, (size_t)ps_grid_max_positions(grid)),
         .base = ps_base_rows_bytes(grid) + ps_base_values_bytes(&w.kept),
-        .rows = ps_blocks_bytes(blocks + PANEL_BLOCKS, ROWS_BLOCKS),
-        .head = ps_head_bytes(config, w.most.finals, ps_plan_max_pairs(plan))};
+        .rows = ps_stores_bytes(stores + PANEL_STORES, ROWS_STORES) + ps_blocks_bytes(blocks, N_BLOCKS),
+        .head = ps_head_bytes(config, backend, w.most.finals, ps_plan_max_pairs(plan))};
     ps_base_rows_release(&w.base);
     return 0;
 }
@@ -114,6 +124,7 @@ int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const 
                  ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
                  ps_err *err)
 {
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
     ps_wave *w = ps_calloc(1, sizeof *w, err);
 
@@ -122,12 +133,14 @@ int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const 
     if (measure(w, grid, plan, config, ps_comm_rank(comm), panel_rows, err) < 0)
         goto fail;
     w->comm = comm;
-    list_blocks(w, blocks);
+    w->backend = w->mirror.backend = backend;
+    list_stores(w, stores);
+    list_blocks(w, backend, blocks);
     const ps_schedule_needs needs = schedule_needs(w, ps_comm_size(comm) == 1);
     if (ps_forward_open(&w->forward, config, weights, backend, (size_t)ps_grid_max_positions(grid), err) < 0 ||
-        ps_schedule_open(&w->schedule, &needs, err) < 0 || ps_base_values_alloc(&w->kept, err) < 0 ||
+        ps_schedule_open(&w->schedule, &needs, err) < 0 || ps_base_values_open(&w->kept, backend, err) < 0 ||
         ps_head_open(&w->head, grid, config, weights, w->forward, w->most.finals, ps_plan_max_pairs(plan), err) < 0 ||
-        ps_blocks_alloc(blocks, N_BLOCKS, err) < 0)
+        ps_stores_open(backend, stores, N_STORES, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0)
         goto fail;
     *out = w;
     return 0;
@@ -138,15 +151,18 @@ fail:
 
 void ps_wave_close(ps_wave *w)
 {
+    ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
     if (!w)
         return;
-    if (w->config) {
-        list_blocks(w, blocks);
+    if (w->backend) { /* else nothing was measured */
+        list_stores(w, stores);
+        list_blocks(w, w->backend, blocks);
+        ps_stores_close(w->backend, stores, N_STORES);
         ps_blocks_free(blocks, N_BLOCKS);
+        ps_base_values_close(&w->kept, w->backend);
     }
-    ps_base_values_release(&w->kept);
     ps_schedule_close(w->schedule);
     ps_base_rows_release(&w->base);
     ps_head_close(w->head);

@@ -69,11 +69,14 @@ static int begin(ps_wave *w, ps_err *err)
     ps_base_values_begin(&w->kept, (size_t)w->base.n);
     for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
         ps_strand_rows s = ps_schedule_strand(w->schedule, i);
-        float *rows = w->x + (size_t)s.row * w->d;
-        if (s.cell) /* rows that a layer does not write yet are saved as well */
-            memset(rows, 0, (size_t)s.n * w->d * sizeof *rows);
-        else
-            ps_forward_embed(w->forward, rows, w->grid->pairs[s.pair].ids[s.which] + s.first, s.first, (size_t)s.n);
+        size_t at = (size_t)s.row * w->d, n = (size_t)s.n * w->d;
+        if (s.cell) { /* rows that a layer does not write yet are saved as well */
+            w->backend->ops.zero(w->backend, w->x + at, n);
+            continue;
+        }
+        ps_forward_embed(w->forward, ps_mirror_at(&w->mirror, w->x, at), w->grid->pairs[s.pair].ids[s.which] + s.first,
+                         s.first, (size_t)s.n);
+        ps_mirror_put(&w->mirror, w->x, at, n);
     }
     return 0;
 }
@@ -89,7 +92,7 @@ static size_t under_way(ps_wave *w, int32_t layer)
     for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
         ps_strand_rows s = ps_schedule_strand(w->schedule, i);
         ps_rows r = {.kind = s.cell ? PS_ROWS_CELL : PS_ROWS_BASE, .first = s.first, .n = s.n,
-                     .rows = w->x + (size_t)s.row * w->d};
+                     .rows = ps_mirror_at(&w->mirror, w->x, (size_t)s.row * w->d)};
         if (s.cell) {
             r.cell = *w->cells[s.cell - w->carried];
             r.n = s.entry < layer ? s.n : 0;
@@ -101,6 +104,12 @@ static size_t under_way(ps_wave *w, int32_t layer)
     return (size_t)(at - w->rows_at);
 }
 
+/* The offset in x of rows that lie in the mirror. */
+static size_t offset_of(const ps_wave *w, const ps_rows *r)
+{
+    return (size_t)(r->rows - ps_mirror_at(&w->mirror, w->x, 0));
+}
+
 /* Fill in what another run saved before the layer that the wave starts with. */
 static int resume(ps_wave *w, const ps_wave_sink *sink, ps_err *err)
 {
@@ -108,7 +117,22 @@ static int resume(ps_wave *w, const ps_wave_sink *sink, ps_err *err)
         return 0;
     if (!sink->restore)
         PS_BUG("a wave that starts at layer %d and nobody to restore it", (int)w->now->start);
-    return sink->restore(sink->context, w->rows_at, under_way(w, w->now->start), err);
+    size_t n = under_way(w, w->now->start);
+    if (sink->restore(sink->context, w->rows_at, n, err) < 0)
+        return -1;
+    for (const ps_rows *r = w->rows_at; r < w->rows_at + n; r++)
+        ps_mirror_put(&w->mirror, w->x, offset_of(w, r), (size_t)r->n * w->d);
+    return 0;
+}
+
+/* Collective.  Save the wave as it stands before `layer`. */
+static int save(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err)
+{
+    size_t n = under_way(w, layer);
+
+    for (const ps_rows *r = w->rows_at; r < w->rows_at + n; r++)
+        ps_mirror_get(&w->mirror, w->x, offset_of(w, r), (size_t)r->n * w->d);
+    return sink->save(sink->context, layer, w->rows_at, n, err);
 }
 
 /* ---- layers ---- */
@@ -117,7 +141,7 @@ static int resume(ps_wave *w, const ps_wave_sink *sink, ps_err *err)
 static void keep_base_rows(ps_wave *w)
 {
     if (w->rank == 0)
-        memcpy(w->kept.at[0], w->x, (size_t)w->base.n * w->d * sizeof *w->x);
+        w->backend->ops.move(w->kept.at[0], NULL, w->x, NULL, NULL, (size_t)w->base.n, w->d);
 }
 
 /* Collective.  Send rank 0's base rows of X, of the other early values where they are computed, and its word. */
@@ -125,10 +149,10 @@ static unsigned send_early(ps_wave *w, unsigned word)
 {
     double start = ps_seconds();
 
-    word = ps_base_values_send_early(&w->kept, word, w->comm);
+    word = ps_base_values_send_early(&w->kept, word, w->comm, &w->mirror);
     for (int i = 0; i < 2; i++) {
         enum ps_reg reg = i ? PS_V : PS_K;
-        ps_comm_bcast(w->comm, w->reg[reg], (size_t)w->base.n * ps_program_width(w->config, reg) * sizeof(float), 0);
+        ps_broadcast(w->comm, &w->mirror, w->reg[reg], (size_t)w->base.n * ps_program_width(w->config, reg));
     }
     w->idle += ps_seconds() - start;
     return word;
@@ -139,7 +163,7 @@ static void send_late(ps_wave *w)
 {
     double start = ps_seconds();
 
-    ps_base_values_send_late(&w->kept, w->comm);
+    ps_base_values_send_late(&w->kept, w->comm, &w->mirror);
     w->idle += ps_seconds() - start;
 }
 
@@ -151,8 +175,9 @@ static int report_run(ps_wave *w, int32_t pair, enum ps_which which, int32_t lay
 
     for (int32_t at = 0, n; at < T; at += n) {
         n = ps_base_piece(&w->base, pair, which, at, T);
+        size_t row = (size_t)ps_base_row(&w->base, pair, which, at);
         const ps_activations states = {.pair = pair, .which = which, .layer = layer, .first = at, .n = n,
-                                       .rows = w->x + (size_t)ps_base_row(&w->base, pair, which, at) * w->d};
+                                       .rows = ps_mirror_get(&w->mirror, w->x, row * w->d, (size_t)n * w->d)};
         if (sink->activations(sink->context, &states, err) < 0)
             return -1;
     }
@@ -198,7 +223,7 @@ static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const
             run_panels(w, 0, panels->n_base, 0, w->in.attend, sink);
     }
     *word = send_early(w, *word);
-    return *word & PS_SAVE ? sink->save(sink->context, layer, w->rows_at, under_way(w, layer), err) : 0;
+    return *word & PS_SAVE ? save(w, layer, sink, err) : 0;
 }
 
 static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool *stopped, ps_err *err)
@@ -222,30 +247,22 @@ static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool 
 
 /* ---- the end ---- */
 
-/* The last row of cell `i` behind the last layer: its own, or a base run's. */
-static const float *last_row(const ps_wave *w, size_t i)
-{
-    int32_t at = ps_schedule_last_row(w->schedule, i);
-
-    return at < 0 ? w->kept.at[0] + (size_t)~at * w->d : w->x + (size_t)at * w->d;
-}
-
 /* Last rows of the base runs and of the cells, side by side, the shared cell's behind them.  Returns how many. */
 static size_t gather_finals(ps_wave *w)
 {
     const ps_plan_wave *wave = w->now;
-    size_t n = 0, bytes = w->d * sizeof(float);
+    size_t n = 0;
 
     for (int32_t pair = wave->first_pair; pair < wave->first_pair + wave->n_pairs; pair++)
         for (int which = 0; which < PS_N_WHICH; which++, n++) {
-            int32_t row = ps_base_row(&w->base, pair, (enum ps_which)which, w->grid->pairs[pair].n_positions - 1);
-            memcpy(w->final + n * w->d, w->kept.at[0] + (size_t)row * w->d, bytes);
+            w->final_row[n] = ~ps_base_row(&w->base, pair, (enum ps_which)which, w->grid->pairs[pair].n_positions - 1);
             w->final_pair[n] = pair;
         }
     for (size_t i = 0; i < w->n_cells; i++, n++) {
-        memcpy(w->final + n * w->d, last_row(w, i), bytes);
+        w->final_row[n] = ps_schedule_last_row(w->schedule, i); /* its own, or a base run's */
         w->final_pair[n] = w->carried[i].pair;
     }
+    w->backend->ops.move(w->final, NULL, w->x, w->kept.at[0], w->final_row, n, w->d);
     return n;
 }
 
@@ -269,17 +286,18 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
             return 0;
     }
     keep_base_rows(w);
-    ps_base_values_send_x(&w->kept, w->comm);
+    ps_base_values_send_x(&w->kept, w->comm, &w->mirror);
     size_t n = gather_finals(w);
     const ps_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
                                .n_pairs = wave->n_pairs, .baselines = w->rank == 0};
     if (ps_head_read(w->head, &rows, w->values, &readouts, err) < 0)
         return -1;
+    const float *finals = ps_mirror_get(&w->mirror, w->final, 0, n * w->d);
     *values = (ps_wave_values){
         .n_cells = n - base - shared, .cells = (const double (*)[PS_N_METRICS])w->values + base,
         .shared = shared ? w->values[n - 1] : NULL, .shared_cell = w->shared,
-        .finals = w->final + base * w->d, .base = (const double (*)[PS_N_METRICS])w->values,
-        .base_readouts = readouts, .base_finals = w->final,
+        .finals = finals + base * w->d, .base = (const double (*)[PS_N_METRICS])w->values,
+        .base_readouts = readouts, .base_finals = finals,
         .busy_seconds = ps_seconds() - start - w->idle, .idle_seconds = w->idle};
     return 0;
 }

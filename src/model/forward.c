@@ -126,9 +126,9 @@ ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int
                               .max_rows = ps_max(max_rows, max_positions), .max_depth = depth, .max_matrix = matrix};
 }
 
-const ps_backend_ops *ps_forward_ops(const ps_forward *f)
+const ps_backend *ps_forward_backend(const ps_forward *f)
 {
-    return &f->backend->ops;
+    return f->backend;
 }
 
 void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, int32_t first, size_t n)
@@ -140,7 +140,8 @@ void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, int32_t
         x[i] *= scale;
     for (size_t i = 0; f->config->learned_positions && i < n; i++) {
         ps_weights_position_rows(f->weights, first + (int32_t)i, 1, f->position);
-        f->backend->ops.add(x + i * f->d, x + i * f->d, f->position, f->d);
+        for (size_t j = 0; j < f->d; j++)
+            x[i * f->d + j] += f->position[j];
     }
 }
 
@@ -162,10 +163,10 @@ static void norm(const ps_forward *f, float *h, const float *x, const float *w, 
 }
 
 /* The rows where the step leaves its output, for operations that work in place. */
-static float *in_place(const ps_step_rows *r, size_t width)
+static float *in_place(const ps_forward *f, const ps_step_rows *r, size_t width)
 {
     if (r->out != r->in)
-        memcpy(r->out, r->in, r->n * width * sizeof *r->out);
+        f->backend->ops.move(r->out, NULL, r->in, NULL, NULL, r->n, width);
     return r->out;
 }
 
@@ -187,13 +188,13 @@ void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
         op->matmul(f->backend, r->out, r->in, &f->part[step->weight], bias, r->n);
         return;
     case PS_OP_ROPE:
-        op->rope(in_place(r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd, (size_t)f->config->rotary_dim);
+        op->rope(in_place(f, r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd, (size_t)f->config->rotary_dim);
         return;
     case PS_OP_ACT:
-        op->act(in_place(r, width), (enum ps_act)f->config->family->act, r->n * width);
+        op->act(in_place(f, r, width), (enum ps_act)f->config->family->act, r->n * width);
         return;
     case PS_OP_GLU:
-        op->glu(in_place(r, width), r->in2, (enum ps_act)f->config->family->act, r->n * width);
+        op->glu(in_place(f, r, width), r->in2, (enum ps_act)f->config->family->act, r->n * width);
         return;
     case PS_OP_ADD:
         op->add(r->out, r->in, r->in2, r->n * width);
@@ -212,26 +213,10 @@ void ps_forward_attend(const ps_forward *f, const ps_attention *work)
     f->backend->ops.attend(f->backend, work, heads);
 }
 
-/* In place, to what products take. */
-static void round_row(float *h, enum ps_dtype type, size_t d)
-{
-    uint16_t narrow[256];
-
-    for (size_t at = 0; at < d; at += 256) {
-        size_t n = d - at < 256 ? d - at : 256;
-        ps_narrow(narrow, h + at, type, n);
-        ps_widen(h + at, narrow, type, n);
-    }
-}
-
 void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t rows)
 {
     norm(f, h, x, ps_weights_final_norm(f->weights), ps_weights_final_norm_bias(f->weights), rows, f->d);
-    if (f->backend->operand == PS_DTYPE_F32)
-        return;
-#pragma omp parallel for
-    for (size_t r = 0; r < rows; r++)
-        round_row(h + r * f->d, f->backend->operand, f->d);
+    f->backend->ops.round(f->backend, h, rows * f->d);
 }
 
 int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)

@@ -88,7 +88,7 @@ static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
                          ps_wave_panel_rows(b->grid, s->plan, rank, b->panel_rows), T);
     ps_wave_bytes wave;
 
-    if (ps_wave_measure(&wave, b->grid, s->plan, b->config, rank, b->panel_rows, err) < 0)
+    if (ps_wave_measure(&wave, b->grid, s->plan, b->config, b->backend, rank, b->panel_rows, err) < 0)
         return -1;
     of[SCORES] = rank == 0 ? ps_min(ps_scores_bytes(b->grid), s->held) : 0; /* rank 0's ledger has them already */
     of[HELD] = s->held - of[SCORES];

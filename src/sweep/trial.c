@@ -63,7 +63,7 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
         return -1;
     ps_cost cost = ps_cost_of(t->plan, grid, c);
     ps_wave_bytes wave;
-    if (ps_wave_measure(&wave, grid, t->plan, c, ps_comm_rank(comm), 0, err) < 0)
+    if (ps_wave_measure(&wave, grid, t->plan, c, NULL, ps_comm_rank(comm), 0, err) < 0)
         return -1;
     double wanted = 2 * cost.weights + (double)(wave.panel + wave.base + wave.rows + wave.head);
     double have = (double)ps_host_memory() / ps_comm_node_size(comm);

@@ -257,8 +257,8 @@ static void move_equals_ref(void)
         there[i] = (i * 29 + 5) % ROWS; /* each once */
     for (int how = 0; how < 4; how++) {
         const int32_t *to = how & 1 ? there : NULL, *from = how & 2 ? there : NULL;
-        ref->ops.move(a, to, x, from, ROWS, D);
-        cpu->ops.move(b, to, x, from, ROWS, D);
+        ref->ops.move(a, to, x, NULL, from, ROWS, D);
+        cpu->ops.move(b, to, x, NULL, from, ROWS, D);
         CHECK(!memcmp(a, b, ROWS * D * sizeof *a));
     }
     free(x), free(a), free(b);
@@ -426,7 +426,7 @@ static void check_empty(const ps_backend *backend)
     backend->ops.glu(out, x, PS_ACT_SILU, 0);
     backend->ops.softcap(out, 30, 0);
     backend->ops.add(out, x, x, 0);
-    backend->ops.move(out, at, x, at, 0, N);
+    backend->ops.move(out, at, x, NULL, at, 0, N);
     CHECK(!memcmp(out, was, N * sizeof *was));
     let_go(w);
     free(x), free(out), free(was);

@@ -9,7 +9,7 @@ enum { VOCAB = 1000, ANSWER = 617, FOIL = 3 };
 
 static ps_readout read_by(size_t panel, const float *z, const float *clean, ps_readout *clean_out)
 {
-    ps_reference ref = {.largest = -INFINITY};
+    ps_reference ref = {.answer_id = ANSWER, .largest = -INFINITY};
     ps_readout start = {.largest = -INFINITY, .top = {{0, -1}, {0, -1}}}, r = start, c = start;
     float *w = malloc(VOCAB * sizeof *w);
 
@@ -18,8 +18,8 @@ static ps_readout read_by(size_t panel, const float *z, const float *clean, ps_r
     for (size_t at = 0; at < VOCAB; at += panel) {
         size_t n = VOCAB - at < panel ? VOCAB - at : panel;
         ps_reference_panel(&ref, clean + at, w, n);
-        ps_readout_panel(&c, &ref, clean + at, n, (int32_t)at, ANSWER);
-        ps_readout_panel(&r, &ref, z + at, n, (int32_t)at, ANSWER);
+        ps_readout_panel(&c, &ref, clean + at, w, clean + at, n, (int32_t)at);
+        ps_readout_panel(&r, &ref, clean + at, w, z + at, n, (int32_t)at);
     }
     free(w);
     *clean_out = c;

@@ -106,7 +106,7 @@ static void test_wave(void)
         ps_wave *wave = NULL;
         ps_wave_bytes bytes;
         CHECK(ps_plan_build(&plan, grid, 1, cases[i].max_rows, NULL, &err) == 0);
-        CHECK(ps_wave_measure(&bytes, grid, plan, config, 0, cases[i].panel_rows, &err) == 0);
+        CHECK(ps_wave_measure(&bytes, grid, plan, config, backend, 0, cases[i].panel_rows, &err) == 0);
         long long before = given();
         CHECK(ps_wave_open(&wave, grid, plan, config, weights, backend, comm, cases[i].panel_rows, &err) == 0);
         check_bytes("wave", before, bytes.panel + bytes.base + bytes.rows + bytes.head);
