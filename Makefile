@@ -116,6 +116,15 @@ $O/tests/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The program and a unit test with a backend whose stores only its own operations can access.
+UNMAPPED := $O/tests/patchsweep-unmapped
+$(UNMAPPED) $O/tests/test_stores: $O/tests/unit/unmapped.o
+$(UNMAPPED) $O/tests/test_stores: private LDFLAGS += -Wl,--wrap=ps_backend_open
+$(UNMAPPED): $(OBJ)
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # The CPU kernels may use fused multiply-add.  The oracle and everything else round products and sums separately.
 $O/src/backend/cpu.o $O/src/backend/gemm.o: private CFLAGS += -ffp-contract=fast
 
@@ -150,10 +159,10 @@ $(SHIM): tests/fault/shim.c tests/fault/spoil.c tests/fault/powercut.c tests/fau
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes \
 	    $(if $(filter 1,$(WERROR)),-Werror) -fPIC -shared -o $@ $(filter %.c,$^) -pthread
 
-check: $O/patchsweep $(TESTS) $(SHIM) check-headers
+check: $O/patchsweep $(UNMAPPED) $(TESTS) $(SHIM) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh $(TEST)
 
-check-quick: $O/patchsweep $(TESTS) $(SHIM) check-headers
+check-quick: $O/patchsweep $(UNMAPPED) $(TESTS) $(SHIM) check-headers
 	$(Q)PATCHSWEEP=$O/patchsweep UNIT=$O/tests tests/run.sh --quick
 
 # Each build has a folder of its own.  All of them are tested, even after one fails.

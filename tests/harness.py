@@ -33,9 +33,9 @@ def environment(ranks=0, **more):
     return {**MPI, **({} if ranks else ALONE), **os.environ, "OMP_NUM_THREADS": "1" if ranks else "2", **more}
 
 
-def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin=""):
-    """Run patchsweep, under mpirun where `ranks` is given.  Returns the finished process."""
-    command = [PATCHSWEEP, *map(str, args)]
+def run(*args, ranks=0, env=None, cwd=ROOT, timeout=120, stdin="", program=None):
+    """Run patchsweep, or another program, under mpirun where `ranks` is given.  Returns the finished process."""
+    command = [program or PATCHSWEEP, *map(str, args)]
     if ranks:
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
     done = subprocess.run(command, cwd=cwd, env=environment(ranks, **(env or {})), input=stdin, timeout=timeout,
