@@ -61,6 +61,12 @@ typedef struct ps_query {
     int32_t k, v; /* the first span of each; the spans from there on hold first + n rows or more */
 } ps_query;
 
+/* A query of one head alone, whose rows of `out` are others than those of `q`: row out + i for query i. */
+typedef struct ps_one_head {
+    int32_t head; /* of queries; -1: every head */
+    int32_t out;
+} ps_one_head;
+
 /* What one call of attention works on.  `out` overlaps nothing else. */
 typedef struct ps_attention {
     float *out;     /* [.., n_heads * head_dim], by rows as q */
@@ -69,6 +75,7 @@ typedef struct ps_attention {
     const ps_query *queries;
     size_t n_queries;
     const ps_key_span *spans;
+    const ps_one_head *only; /* [n_queries]; NULL: every head of all queries, into the rows that q has */
 } ps_attention;
 
 typedef struct ps_backend_ops {

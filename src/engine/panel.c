@@ -85,7 +85,7 @@ static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out,
 {
     size_t hd = (size_t)w->config->head_dim;
 
-    if (!step->n_puts)
+    if (!step->n_puts && !step->n_put_rows)
         return;
     const float *base = ps_panel_base(w, v);
     for (int32_t r = 0; r < step->n_put_rows; r++)
@@ -94,6 +94,21 @@ static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out,
         size_t column = (size_t)put->head * hd;
         memcpy(out + (size_t)put->to * width + column, base + (size_t)put->from * width + column, hd * sizeof *out);
     }
+}
+
+/* Columns of attention's rows that a head makes of the source run's queries and keys, and of these rows' values. */
+static void lay_patterns(ps_wave *w, const ps_work *work, size_t i, float *out)
+{
+    const ps_pattern_work *p = &work->pattern;
+    size_t q = (size_t)w->in.value[i][0], width = ps_program_width(w->config, PS_Q);
+    const ps_attention a = {.out = out, .q = w->scratch[0], .k = w->reg[PS_K], .v = w->reg[PS_V], .queries = p->queries,
+                            .n_queries = (size_t)p->n_queries, .spans = work->spans, .only = p->heads};
+
+    if (!p->n)
+        return;
+    for (int32_t r = 0; r < p->n; r++)
+        memcpy(w->scratch[0] + (size_t)r * width, ps_panel_base(w, q) + (size_t)p->q[r] * width, width * sizeof *out);
+    ps_forward_attend(w->forward, &a);
 }
 
 void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
@@ -107,6 +122,8 @@ void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
             compute(w, work, i, out);
         keep(w, work, i + 1, out, width);
         lay_puts(w, &work->step[i], i + 1, out, width);
+        if (w->program[i].op == PS_OP_ATTEND)
+            lay_patterns(w, work, i, out);
     }
     if (to == w->in.n_steps)
         ps_forward_ops(w->forward)->move(w->x, work->out, w->reg[PS_X], NULL, (size_t)work->n_out, w->d);

@@ -13,6 +13,11 @@
 
 #define N_VALUES (PS_MAX_STEPS + 1)
 
+static int32_t sooner(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 typedef struct strand {
     const ps_carried *cell;     /* NULL: of a base run */
     int32_t pair, T;
@@ -51,31 +56,32 @@ struct ps_schedule {
     size_t n_ints;
     ps_put *puts;
     size_t n_puts;
-    ps_query *queries;
+    ps_query *queries;      /* of attention, then those of patterns */
+    ps_one_head *heads;     /* of patterns */
     ps_key_span *spans;
-    size_t n_spans;
+    size_t n_spans, most_spans;
 };
 
 /* ---- opening ---- */
 
-#define N_BLOCKS 8
+#define N_BLOCKS 9
 
 static void list_blocks(ps_schedule *s, ps_block blocks[N_BLOCKS])
 {
     size_t strands = s->needs.most_strands, rows = (size_t)s->needs.panel_rows;
     size_t in_panel = ps_min(strands, rows);
-    /* of K and of V: pieces of two runs, cut and filled up by the cell's own rows */
-    size_t spans = 2 * (size_t)(2 * s->needs.most_pieces + 2 * PS_MAX_EDITS + 4);
+    size_t patterns = s->needs.patterns ? rows : 0;
     const ps_block all[N_BLOCKS] = {
         {&s->strands, strands, sizeof *s->strands},
         {&s->order, strands, sizeof *s->order},
         {&s->panels, strands + 1, sizeof *s->panels},
         {&s->places, in_panel, sizeof *s->places},
-        /* a step has a list for each input, its positions and its put rows; X's rows at the end */
-        {&s->ints, (s->in.n_steps * (PS_MAX_INPUTS + 1) + 1) * rows, sizeof *s->ints},
+        /* a step has a list for each input, its positions and its put rows; X's rows and the patterns' queries at the end */
+        {&s->ints, (s->in.n_steps * (PS_MAX_INPUTS + 1) + 1) * rows + patterns, sizeof *s->ints},
         {&s->puts, PS_MAX_EDITS * rows, sizeof *s->puts},
-        {&s->queries, rows, sizeof *s->queries},
-        {&s->spans, in_panel * spans, sizeof *s->spans},
+        {&s->queries, rows + patterns, sizeof *s->queries},
+        {&s->heads, patterns, sizeof *s->heads},
+        {&s->spans, s->most_spans, sizeof *s->spans},
     };
 
     memcpy(blocks, all, sizeof all);
@@ -83,7 +89,11 @@ static void list_blocks(ps_schedule *s, ps_block blocks[N_BLOCKS])
 
 static void prepare(ps_schedule *s, const ps_schedule_needs *needs)
 {
-    *s = (ps_schedule){.needs = *needs, .in = ps_program_resolve(needs->program)};
+    /* of K and of V: pieces of two runs, cut and filled up by the cell's own rows; again for a pattern of the source run */
+    size_t spans = 2 * (size_t)(2 * needs->most_pieces + 2 * PS_MAX_EDITS + 4) * (needs->patterns ? 2 : 1);
+
+    *s = (ps_schedule){.needs = *needs, .in = ps_program_resolve(needs->program),
+                       .most_spans = ps_min(needs->most_strands, (size_t)needs->panel_rows) * spans};
 }
 
 uint64_t ps_schedule_bytes(const ps_schedule_needs *needs)
@@ -455,12 +465,17 @@ static void list_inputs(ps_schedule *s, const panel *p, size_t i, size_t from)
 
 /* ---- edits of some columns ---- */
 
-static void put_row(ps_schedule *s, ps_step_work *step, const strand *t, const cursor *c, int32_t row, int32_t head)
+static void put_row(ps_schedule *s, ps_step_work *step, const strand *t, const cursor *c, int32_t row)
 {
     int32_t to = place_of(s, c, row);
 
-    s->puts[s->n_puts++] = (ps_put){to, base_row(s, t, t->source, row), head};
+    s->puts[s->n_puts++] = (ps_put){to, base_row(s, t, t->source, row), t->cell->head};
     step->n_puts++;
+}
+
+static bool is_put(uint8_t place)
+{
+    return place == PS_AT_PUT || place == PS_AT_STEP_PUT;
 }
 
 static void list_puts_of(ps_schedule *s, ps_step_work *step, const strand *t, size_t i)
@@ -475,8 +490,8 @@ static void list_puts_of(ps_schedule *s, ps_step_work *step, const strand *t, si
         begin_at(&c, t, i + 1, 0);
         for (int32_t r = e->first; r < e->first + e->n; r++) {
             move_to(&c, r);
-            if (c.stretch->place == PS_AT_PUT || c.stretch->place == PS_AT_STEP_PUT)
-                put_row(s, step, t, &c, r, e->head);
+            if (is_put(c.stretch->place))
+                put_row(s, step, t, &c, r);
         }
     }
 }
@@ -506,6 +521,8 @@ static void list_puts(ps_schedule *s, const panel *p, size_t i)
 
 static void add_span(ps_schedule *s, int32_t row, int32_t n)
 {
+    if (s->n_spans == s->most_spans)
+        PS_BUG("more than %zu spans", s->n_spans);
     s->spans[s->n_spans++] = (ps_key_span){row, n};
 }
 
@@ -561,6 +578,70 @@ static void list_queries(ps_schedule *s, const panel *p, size_t from)
     s->work.n_queries = (int32_t)(query - s->queries);
 }
 
+/* Rows first .. end of a pattern, which lie one after the other where attention's rows do.  The first spans are `k` and `v`. */
+static void add_pattern(ps_schedule *s, const cursor *c, int32_t first, int32_t end, ps_query query, int32_t head)
+{
+    const strand *t = c->strand;
+    ps_pattern_work *p = &s->work.pattern;
+    int32_t n = end - first, *q = take_ints(s, (size_t)n);
+
+    if (p->n + n > s->needs.panel_rows)
+        PS_BUG("%d rows of patterns in a panel of %d", (int)(p->n + n), (int)s->needs.panel_rows);
+    query.q = p->n;
+    query.first = first;
+    query.n = n;
+    s->queries[s->work.n_queries + p->n_queries] = query;
+    s->heads[p->n_queries++] = (ps_one_head){.head = head, .out = place_of(s, c, first)};
+    for (int32_t r = first; r < end; r++)
+        *q++ = base_row(s, t, t->source, r);
+    p->n += n;
+}
+
+/* The row behind the last that the edit puts columns in. */
+static int32_t end_of_puts(ps_schedule *s, const strand *t, const ps_edit *e)
+{
+    int32_t end = 0, limit = e->first + e->n;
+    cursor c;
+
+    for (begin_at(&c, t, s->in.attend + 1, 0); c.begin < limit; next_stretch(&c))
+        if (is_put(c.stretch->place) && c.stretch->end > e->first)
+            end = sooner(c.stretch->end, limit);
+    return end;
+}
+
+static void list_patterns_of(ps_schedule *s, const strand *t, const ps_edit *e)
+{
+    int32_t end = end_of_puts(s, t, e);
+    ps_query query = {.k = (int32_t)s->n_spans};
+    cursor c;
+
+    add_base_spans(s, t, t->source, 0, end);
+    query.v = end ? add_spans(s, t, (size_t)s->in.value[s->in.attend][2], end, 0) : 0;
+    begin_at(&c, t, s->in.attend + 1, 0);
+    for (int32_t r = e->first; r < end; r = c.stretch->end) {
+        move_to(&c, r);
+        if (is_put(c.stretch->place))
+            add_pattern(s, &c, r, sooner(c.stretch->end, end), query, e->head < 0 ? -1 : t->cell->head);
+    }
+}
+
+/* Rows of attention in which a head attends as in the source run. */
+static void list_patterns(ps_schedule *s, const panel *p)
+{
+    strand **strands = strands_of(s, p);
+
+    if (!s->needs.patterns)
+        return;
+    s->work.pattern = (ps_pattern_work){.q = s->ints + s->n_ints, .queries = s->queries + s->work.n_queries, .heads = s->heads};
+    for (size_t k = 0; k < p->n; k++) {
+        size_t n_edits = 0;
+        const ps_edit *edits = strands[k]->phase ? ps_path_edits(strands[k]->cell->path, &n_edits) : NULL;
+        for (const ps_edit *e = edits; e < edits + n_edits; e++)
+            if (e->tap == PS_TAP_PATTERN && strands[k]->cell->layer + e->offset == s->layer)
+                list_patterns_of(s, strands[k], e);
+    }
+}
+
 /* ---- the panel ---- */
 
 static void list_x_rows(void *context, const strand *t, int32_t begin, int32_t end)
@@ -577,6 +658,7 @@ const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size
     s->work.queries = s->queries;
     s->work.spans = s->spans;
     s->work.n_queries = s->work.n_base = s->work.n_out = 0;
+    s->work.pattern = (ps_pattern_work){.n = 0};
     s->work.rows = 0;
     for (size_t k = 0; k < p->n; k++) {
         strands[k]->places = &s->places[k];
@@ -591,8 +673,10 @@ const ps_work *ps_schedule_panel(ps_schedule *s, size_t index, size_t from, size
         number_rows(s, p, i);
         list_inputs(s, p, i, from);
         list_puts(s, p, i);
-        if (i == s->in.attend)
+        if (i == s->in.attend) {
             list_queries(s, p, from);
+            list_patterns(s, p);
+        }
     }
     if (to == s->in.n_steps) {
         listing l = {.to = take_ints(s, (size_t)s->work.step[to - 1].n)};
