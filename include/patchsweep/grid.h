@@ -102,8 +102,9 @@ bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin);
 /* The path of a cell that is computed: forced where the cell is a check, or free.  Borrowed; NULL with *err set where there is
  * no memory for it. */
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err);
-/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  Its path was
- * made before. */
+/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  `path` is the
+ * cell's; without it: its path was made before. */
+int32_t ps_grid_entry(const ps_grid *grid, const ps_cell *cell, const ps_path *path);
 int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell);
 int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell);
 /*

@@ -321,9 +321,14 @@ int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell)
     return grid->pairs[cell->pair].n_positions - ps_path_first_row(made_path(grid, cell));
 }
 
-int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell)
+int32_t ps_grid_entry(const ps_grid *grid, const ps_cell *cell, const ps_path *path)
 {
-    int32_t offset = ps_path_entry(made_path(grid, cell));
+    int32_t offset = ps_path_entry(path);
 
     return offset < grid->n_layers - cell->layer ? cell->layer + offset : grid->n_layers;
+}
+
+int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell)
+{
+    return ps_grid_entry(grid, cell, made_path(grid, cell));
 }
