@@ -45,7 +45,8 @@ enum ps_place {
  * layer.  An edit of resid_post is one of resid_pre in the next layer.
  *
  * An edit of one head puts that head's columns: copies of the source's; of PS_TAP_PATTERN what the head makes of the source
- * run's q and k and of the cell's own v.  A path does not depend on which head it is.
+ * run's q and k and of the cell's own v.  A path does not depend on which head it is.  Edits of one layer are of different
+ * values.
  */
 typedef struct ps_edit {
     uint8_t tap;       /* enum ps_tap */

@@ -19,7 +19,8 @@ static ps_cell asked(const ps_grid *grid, int32_t pair)
     if (!n)
         return (ps_cell){.pair = pair, .head = -1, .site = PS_RESID_POST, .direction = grid->directions & 1 ? 0 : 1};
     ps_cell cell = all[pair % n];
-    cell.head = ps_site_shapes[cell.site].axis[PS_AXIS_HEAD] ? pair % ps_grid_axis_of(grid, pair, cell.site, PS_AXIS_HEAD).size : -1;
+    bool heads = ps_site_shapes[cell.site].axis[PS_AXIS_HEAD];
+    cell.head = heads ? pair % ps_grid_axis_of(grid, pair, cell.site, PS_AXIS_HEAD).size : -1;
     return cell;
 }
 
