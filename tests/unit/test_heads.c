@@ -119,7 +119,7 @@ static void whole_run(const world *w, states *run, int32_t pair, enum ps_which w
         if (l)
             memcpy(run->value[l][0], run->value[l - 1][n], bytes);
         else
-            ps_forward_embed(w->forward, run->value[0][0], p->ids[which], (size_t)T);
+            ps_forward_embed(w->forward, run->value[0][0], p->ids[which], 0, (size_t)T);
         if (here && is_edit_of(w, &edit, -1))
             lay_edit(w, run, l, 0, &edit, source, T);
         if (l == L)
@@ -131,6 +131,18 @@ static void whole_run(const world *w, states *run, int32_t pair, enum ps_which w
                 lay_edit(w, run, l, i + 1, &edit, source, T);
         }
     }
+}
+
+/* All sites that the model's layers have. */
+static unsigned all_sites(const ps_step *program)
+{
+    unsigned sites = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++) {
+        enum ps_tap tap = (enum ps_tap)ps_cell_edit(&(ps_cell){.site = (uint8_t)site}, 1).tap;
+        sites |= tap == PS_TAP_RESID_PRE || ps_program_tap(program, tap) >= 0 ? 1u << site : 0;
+    }
+    return sites;
 }
 
 static int open_world(world *w, const char *name, const char *backend)
@@ -151,7 +163,8 @@ static int open_world(world *w, const char *name, const char *backend)
     w->in = ps_program_resolve(w->config->family->layer);
     w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_heads = w->config->n_heads,
                                         .n_kv_heads = w->config->n_kv_heads, .n_pairs = N_PAIRS, .pairs = pairs,
-                                        .sites = (1u << PS_N_SITES) - 1, .vocab = w->config->vocab / 2 * 2});
+                                        .program = w->config->family->layer,
+                                        .sites = all_sites(w->config->family->layer), .vocab = w->config->vocab / 2 * 2});
     for (int32_t pair = 0; pair < N_PAIRS; pair++)
         for (int which = 0; which < PS_N_WHICH; which++)
             whole_run(w, &w->runs[pair][which], pair, (enum ps_which)which, NULL, NULL);
@@ -262,6 +275,15 @@ static void last_layers(void)
     check_model("one-layer", "ref", &(setup){12, 100, 3, true});
 }
 
+/* Norms of heads, windows, soft caps, no rotation, blocks side by side. */
+static void layers_of_other_families(void)
+{
+    static const char *const models[] = {"qwen3-window", "gemma2", "gpt2", "gpt-neox", "mistral"};
+
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        check_model(models[i], "cpu", &(setup){0, 200, 11, true});
+}
+
 /* Small panels, waves that split pairs, free cells and cells that are the same as others. */
 static void whatever_the_waves(void)
 {
@@ -279,6 +301,7 @@ int main(void)
     RUN(heads_of_their_own_width);
     RUN(last_layers);
     RUN(whatever_the_waves);
+    RUN(layers_of_other_families);
     int rc = check_done();
     ps_comm_close(comm);
     return rc;

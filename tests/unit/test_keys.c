@@ -205,22 +205,24 @@ static void heads_are_counted_by_site(void)
 {
     ps_err err = PS_ERR_INIT;
 
-    CHECK(build(1u << PS_SITE_Q, llama, 31, &err) == 0);
-    CHECK_ERR(build(1u << PS_SITE_Q, llama, 40, &err), err, PS_EINPUT, "heads of 'q': 40 is past the last (31); there are 32");
-    CHECK_ERR(build(1u << PS_SITE_V_BY_POS, llama, 8, &err), err, PS_EINPUT, "heads of 'v_by_pos': 8 is past the last (7); there are 8");
-    CHECK_ERR(build(1u << PS_SITE_Z | 1u << PS_SITE_K, llama, 9, &err), err, PS_EINPUT, "heads of 'k': 9");
-    CHECK(build(1u << PS_SITE_K, llama, -8, &err) == 0);
-    CHECK_ERR(build(1u << PS_SITE_K, llama, -9, &err), err, PS_EINPUT, "past the first (-8)");
-    CHECK(build(1u << PS_RESID_POST, llama, 40, &err) == 0); /* which has no heads */
+    CHECK(build(1u << PS_SITE_Q, ps_program_pre_norm_glu, 31, &err) == 0);
+    CHECK_ERR(build(1u << PS_SITE_Q, ps_program_pre_norm_glu, 40, &err), err, PS_EINPUT,
+              "heads of 'q': 40 is past the last (31); there are 32");
+    CHECK_ERR(build(1u << PS_SITE_V_BY_POS, ps_program_pre_norm_glu, 8, &err), err, PS_EINPUT,
+              "heads of 'v_by_pos': 8 is past the last (7); there are 8");
+    CHECK_ERR(build(1u << PS_SITE_Z | 1u << PS_SITE_K, ps_program_pre_norm_glu, 9, &err), err, PS_EINPUT, "heads of 'k': 9");
+    CHECK(build(1u << PS_SITE_K, ps_program_pre_norm_glu, -8, &err) == 0);
+    CHECK_ERR(build(1u << PS_SITE_K, ps_program_pre_norm_glu, -9, &err), err, PS_EINPUT, "past the first (-8)");
+    CHECK(build(1u << PS_RESID_POST, ps_program_pre_norm_glu, 40, &err) == 0); /* which has no heads */
 }
 
 static void sites_are_the_layers(void)
 {
     ps_err err = PS_ERR_INIT;
 
-    CHECK_ERR(build(1u << PS_RESID_MID, parallel, 0, &err), err, PS_EINPUT,
+    CHECK_ERR(build(1u << PS_RESID_MID, ps_program_parallel_mlp, 0, &err), err, PS_EINPUT,
               "this model's layers have no 'resid_mid'; they have resid_pre, mlp_out, resid_post, attn_out, q, k, v, z, pattern,");
-    CHECK(build(ALL_SITES & ~(1u << PS_RESID_MID), parallel, 0, &err) == 0);
+    CHECK(build(ALL_SITES & ~(1u << PS_RESID_MID), ps_program_parallel_mlp, 0, &err) == 0);
 }
 
 int main(void)
