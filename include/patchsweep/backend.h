@@ -60,12 +60,19 @@ typedef struct ps_key_span {
 
 /*
  * Consecutive queries of one run: query i is row q + i, stands at position first + i, and sees the keys at positions
- * 0 .. first + i, of which a window leaves the last.  Its keys are spans one after the other, because a run shares rows with others; its values likewise.
+ * 0 .. first + i, of which a window leaves the last.  Its keys are spans one after the other, because a run shares rows
+ * with others; its values likewise.
  */
 typedef struct ps_query {
     int32_t q, first, n;
     int32_t k, v; /* the first span of each; the spans from there on hold first + n rows or more */
 } ps_query;
+
+/* A query of one head alone, whose rows of `out` are others than those of `q`: row out + i for query i. */
+typedef struct ps_one_head {
+    int32_t head; /* of queries; -1: every head */
+    int32_t out;
+} ps_one_head;
 
 /* What one call of attention works on.  `out` overlaps nothing else. */
 typedef struct ps_attention {
@@ -75,6 +82,7 @@ typedef struct ps_attention {
     const ps_query *queries;
     size_t n_queries;
     const ps_key_span *spans;
+    const ps_one_head *only; /* [n_queries]; NULL: every head of all queries, into the rows that q has */
 } ps_attention;
 
 /* Columns of head `head` of row `to` become those of row `from`. */

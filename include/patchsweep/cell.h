@@ -1,7 +1,8 @@
 /*
  * cell.h - one replacement and its one score.
  *
- * A cell replaces one state of its base run by the source run's.  A site is a tap of a layer's program (program.h); which
+ * A cell replaces one state of its base run by the source run's: a row at one position, or the columns of one head at one
+ * position or at all of them.  A site is a tap of a layer's program (program.h) and axes (ps_site_shapes in terms.h).  Which
  * cells are free, where a cell enters and which rows are its own follow from the path of its edit (path.h).
  */
 #ifndef PATCHSWEEP_CELL_H
@@ -25,7 +26,9 @@ enum ps_check {
 
 typedef struct ps_cell {
     int32_t pair;
-    int32_t layer, position;
+    int32_t layer;
+    int32_t head;            /* -1: the whole row.  Ignored where the site has no such axis (terms.h), as `position` is */
+    int32_t position;        /* -1: all positions at once */
     uint8_t site, direction; /* enum ps_site, enum ps_direction */
     uint8_t check;           /* enum ps_check; 0 for the cells of the grid */
 } ps_cell;
@@ -37,7 +40,7 @@ enum ps_which ps_source_of(enum ps_direction direction);
 enum ps_which ps_cell_base(const ps_cell *cell);
 enum ps_which ps_cell_source(const ps_cell *cell);
 
-/* What a cell replaces. */
-ps_edit ps_cell_edit(const ps_cell *cell);
+/* What a cell of a pair with T positions replaces. */
+ps_edit ps_cell_edit(const ps_cell *cell, int32_t T);
 
 #endif

@@ -19,7 +19,7 @@
 
 /*
  * Choose the checks of a pair: one before D (where D > 0), one that patches the base run's own state, one after the
- * last layer.  Layer, position, site and direction vary with the pair's number.  Returns how many there are.
+ * last layer.  Layer, head, position, site and direction vary with the pair's number.  Returns how many there are.
  */
 size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CHECKS]);
 /* The run that a check scores as. */

@@ -2,7 +2,8 @@
  * grid.h - the sweep in numbers: all that every rank must know of a job.
  *
  * Rank 0 alone reads the job and tokenizes; it sends the grid to the other ranks.  Cells are counted over
- * pairs, sites, directions, layers and positions, in that order, the last fastest.
+ * pairs, sites, directions, layers, heads and positions, in that order, the last fastest; each site along its own axes
+ * (ps_site_shapes in terms.h).
  */
 #ifndef PATCHSWEEP_GRID_H
 #define PATCHSWEEP_GRID_H
@@ -13,6 +14,7 @@
 
 #include "patchsweep/cell.h"
 #include "patchsweep/comm.h"
+#include "patchsweep/config.h"
 #include "patchsweep/err.h"
 #include "patchsweep/job.h"
 #include "patchsweep/pair.h"
@@ -31,8 +33,16 @@ typedef struct ps_grid_pair {
     int64_t first_key;        /* see ps_grid_key() */
 } ps_grid_pair;
 
+/* One axis of a site's grids. */
+typedef struct ps_grid_axis {
+    int32_t size;
+    const int32_t *swept; /* [n_swept], ascending */
+    int32_t n_swept;
+} ps_grid_axis;
+
 typedef struct ps_grid {
     int32_t n_layers; /* L, of the model */
+    ps_grid_axis heads[2]; /* of queries; of keys and values.  Index: ps_site_shape.kv_heads */
     unsigned sites, directions, metrics, activations; /* bit masks, as in ps_job */
     bool patched_final;
     enum ps_precision precision;
@@ -42,16 +52,24 @@ typedef struct ps_grid {
     int32_t n_pairs;
     int32_t *numbers;    /* storage of all arrays above but nodes; the block that is broadcast */
     size_t n_numbers;
+    size_t n_identity;   /* the first n_identity numbers are the pairs' tokens and what is swept of them, but for heads */
     int32_t *nodes;      /* storage of the pairs' */
     int32_t n_nodes;     /* different prefixes */
     int64_t n_keys;
+    int64_t keys_of_row[PS_N_SITES + 1], keys_of_position[PS_N_SITES + 1]; /* of a layer: before each site, see keys.c */
     ps_paths *paths;     /* of the cells; grows as they are asked for */
 } ps_grid;
 
-/* A grid over a model of n_layers layers of `program`, which is borrowed.  PS_EINPUT where the job's layers or positions do not
- * fit the model or a pair, or where a layer has no such site. */
-int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
-                  ps_err *err);
+/* What a grid must know of a model. */
+typedef struct ps_grid_model {
+    const ps_step *program; /* of a layer; borrowed */
+    int32_t n_layers, n_heads, n_kv_heads;
+} ps_grid_model;
+ps_grid_model ps_grid_model_of(const ps_config *config);
+
+/* A grid over a model.  PS_EINPUT where the job's layers, heads or positions do not fit the model or a pair, or where a layer
+ * has no such site. */
+int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_grid_model *model, ps_err *err);
 /* Collective.  Broadcast rank 0's *grid; on other ranks *grid becomes a new grid. */
 int ps_grid_bcast(ps_grid **grid, const ps_step *program, ps_comm *comm, ps_err *err);
 void ps_grid_free(ps_grid *grid);
@@ -59,8 +77,20 @@ void ps_grid_free(ps_grid *grid);
 int32_t ps_grid_max_positions(const ps_grid *grid);
 /* Whether that site is swept in that direction. */
 bool ps_grid_asks(const ps_grid *grid, int site, int direction);
+/* The taps of the sites that are swept: bits 1 << enum ps_tap. */
+unsigned ps_grid_taps(const ps_grid *grid);
 /* Whether that layer is swept. */
 bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer);
+/* An axis of the grids that a pair has of a site.  One that the site does not have is of size 1, and its value is -1. */
+ps_grid_axis ps_grid_axis_of(const ps_grid *grid, int32_t pair, int site, enum ps_axis axis);
+/* A cell's value on an axis: its layer, head or position, -1 where its site has no such axis. */
+int32_t ps_cell_at(const ps_cell *cell, enum ps_axis axis);
+/* Cells of such a grid: all, and those that are swept; and the place of a cell among all, -1 where it does not fit. */
+size_t ps_grid_cells(const ps_grid *grid, int32_t pair, int site);
+size_t ps_grid_swept(const ps_grid *grid, int32_t pair, int site);
+int64_t ps_grid_place(const ps_grid *grid, const ps_cell *cell);
+/* Fill in the layer, head and position of the cell at that place, whose pair and site are there. */
+void ps_grid_set_place(const ps_grid *grid, ps_cell *cell, int64_t place);
 /* Whether a cell of the grid is free: its score is known without computing it.  *which gets the run that it scores as;
  * `which` may be NULL. */
 bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
@@ -72,15 +102,18 @@ bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin);
 /* The path of a cell that is computed: forced where the cell is a check, or free.  Borrowed; NULL with *err set where there is
  * no memory for it. */
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err);
-/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  Its path was
- * made before. */
+/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  `path` is the
+ * cell's; without it: its path was made before. */
+int32_t ps_grid_entry(const ps_grid *grid, const ps_cell *cell, const ps_path *path);
 int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell);
 int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell);
 /*
- * The key of a cell: 0 .. n_keys - 1 over every site, direction, layer and position of the grid's pairs and over the
- * checks, whether swept or not.  -1 where the cell does not fit the grid.
+ * The key of a cell, by which journals and snapshots know it: 0 .. n_keys - 1 over every site and direction that is swept, every
+ * layer, head and position of the grid's pairs, swept or not, and over the checks (check.h).  -1 where the grid has no such cell.
  */
 int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell);
+/* The cell that has this key: 0, or -1 where none has. */
+int ps_grid_cell(const ps_grid *grid, int64_t key, ps_cell *cell);
 /* Call `visit` for each swept cell (of a pair) in order.  A non-zero return of `visit` ends the walk and is returned. */
 int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,
                          int (*visit)(void *context, const ps_cell *cell), void *context);

@@ -77,6 +77,9 @@ int ps_job_read(ps_job **out, const char *path, const char *const *overrides, si
                 ps_err *err);
 void ps_job_free(ps_job *job);
 
+/* The default of a job's key, as JSON; NULL where it has none.  Borrowed. */
+const char *ps_job_default(const char *key);
+
 /* The key table as text for people: name, type, default, help, a line or two each. Owned by the caller. */
 char *ps_job_help(ps_err *err);
 

@@ -4,7 +4,7 @@
  * Label every value of a patched run (an output of a step at a row) with the runs that it equals:
  *
  *     X at the entrance   rows before D equal both runs, rows from D on the base run
- *     an edited value     equals its source
+ *     an edited value     equals its source; where one head's columns are replaced, what both the source and the value equal
  *     a step's output     equals the runs that all of its inputs equal; attention reads q of its row, k and v of the rows
  *                         up to it
  *
@@ -36,19 +36,23 @@ enum ps_place {
     PS_AT_SOURCE,   /* the source run's row */
     PS_AT_X,        /* of value 0: the cell's own row of X, as the layer before left it */
     PS_AT_STEP,     /* computed by the step */
-    PS_AT_STEP_PUT, /* computed by the step, then a head's columns are the source's */
-    PS_AT_PUT       /* the base run's row with a head's columns of the source's */
+    PS_AT_STEP_PUT, /* computed by the step, then a head's columns are put there */
+    PS_AT_PUT       /* the base run's row, in which a head's columns are put */
 };
 
 /*
  * One replacement by the source run's value: rows first .. first + n - 1 of `tap`, `offset` layers behind the cell's
  * layer.  An edit of resid_post is one of resid_pre in the next layer.
+ *
+ * An edit of one head puts that head's columns: copies of the source's; of PS_TAP_PATTERN what the head makes of the source
+ * run's q and k and of the cell's own v.  A path does not depend on which head it is.  Edits of one layer are of different
+ * values.
  */
 typedef struct ps_edit {
     uint8_t tap;       /* enum ps_tap */
     int32_t offset;
     int32_t first, n;
-    int32_t head;      /* only the columns of this head; -1: the whole row */
+    int32_t head;      /* only the columns of this head; -1: the whole row, or every head's pattern */
 } ps_edit;
 
 #define PS_MAX_EDITS 4

@@ -1,8 +1,8 @@
 /*
  * paths.h - the paths of a grid's cells, each kind of cell worked out once.
  *
- * A path depends on the edit, on T and in one case on D, not on the pair or the layer.  So there is one for each site, length of
- * prompts and position, or a few more.
+ * A path depends on the edit, on T and in few cases on D, not on the pair, the layer or the head.  So there is one for each
+ * site, length of prompts and position, or a few more.
  */
 #ifndef PATCHSWEEP_PATHS_H
 #define PATCHSWEEP_PATHS_H

@@ -37,6 +37,7 @@ enum ps_tap {
     PS_NO_TAP, PS_TAP_Q, PS_TAP_K, PS_TAP_V, PS_TAP_Z, PS_TAP_ATTN_OUT, PS_TAP_RESID_MID, PS_TAP_MLP_OUT,
     PS_TAP_RESID_POST,
     PS_TAP_RESID_PRE, /* X at the entrance of the layer: no step's */
+    PS_TAP_PATTERN,   /* how a head weighs the values that attention sums up: an edit of it is one of attention's output */
     PS_N_TAPS
 };
 
@@ -67,7 +68,7 @@ ps_program_inputs ps_program_resolve(const ps_step *program);
 size_t ps_program_n(const ps_step *program);
 /* The step that ATTEND is, or the number of steps where there is none. */
 size_t ps_program_attend(const ps_step *program);
-/* The step whose output is `tap`, or -1: the layer has no such value. */
+/* The step whose output is `tap`, of PS_TAP_PATTERN the attention; or -1: the layer has no such value. */
 int ps_program_tap(const ps_step *program, enum ps_tap tap);
 /*
  * Check a program: every register is written before it is read, no step overwrites what it or attention still reads, only

@@ -27,6 +27,7 @@ typedef struct ps_carried {
     const ps_path *path;          /* borrowed */
     int32_t pair, layer;          /* path's offsets count from `layer` */
     enum ps_which base, source;
+    int32_t head;                 /* of the edits of one head, whichever the path was made with */
 } ps_carried;
 
 /* One step of a panel.  Lists are borrowed until the next panel. */
@@ -42,11 +43,21 @@ typedef struct ps_step_work {
     int32_t n_puts;
 } ps_step_work;
 
+/* Heads that attend as the source run does: to the keys of that run, and to the values of the cell. */
+typedef struct ps_pattern_work {
+    const int32_t *q; /* [n] base rows of Q, gathered as rows 0 .. n - 1 */
+    int32_t n;
+    const ps_query *queries; /* of the gathered rows */
+    const ps_one_head *heads; /* [n_queries] */
+    int32_t n_queries;
+} ps_pattern_work;
+
 /* A panel in a layer. */
 typedef struct ps_work {
     ps_step_work step[PS_MAX_STEPS];
     const ps_query *queries;
     int32_t n_queries;
+    ps_pattern_work pattern;  /* to be done once attention and its puts are */
     const ps_key_span *spans;
     int32_t base_row, n_base; /* rows 0 .. n_base - 1 of every step are base rows base_row ...: to be kept as soon as
                                  they are computed, for this panel's puts and later steps may read them */
@@ -68,6 +79,7 @@ typedef struct ps_schedule_needs {
     int32_t panel_rows;  /* rows of a step's output at most */
     bool leads;          /* this rank computes the base runs */
     bool alone;          /* nobody waits for them: they share panels with cells */
+    bool patterns;       /* some cells have edits of PS_TAP_PATTERN, one in a layer at most */
 } ps_schedule_needs;
 
 int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err);

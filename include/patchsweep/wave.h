@@ -32,10 +32,14 @@ enum ps_word { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
 enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_N_ROWS_KINDS };
 typedef struct ps_rows {
     enum ps_rows_kind kind;
-    ps_cell cell;         /* of PS_ROWS_BASE: the pair, and in `direction` the run as an enum ps_which */
+    int64_t key;          /* of a cell: ps_grid_key(); of a base run: ps_rows_run() */
     int32_t first, n;     /* positions first .. first + n - 1; n = 0: a cell that has not entered yet */
     float *rows;          /* [n, d_model] in host memory */
 } ps_rows;
+static inline int64_t ps_rows_run(int32_t pair, enum ps_which which)
+{
+    return (int64_t)pair * PS_N_WHICH + which;
+}
 
 /* Base-run states to keep: resid_post of `layer` at positions first .. first + n - 1. */
 typedef struct ps_activations {

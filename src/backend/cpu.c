@@ -163,21 +163,23 @@ static void mix(float *restrict out, const float *score, float sum, const float 
 }
 
 /* Queries first .. end of a run. */
-static void attend_rows(const ps_attention *w, const ps_query *query, int32_t first, int32_t end, float *score,
+static void attend_rows(const ps_attention *w, const ps_query *query, ps_one_head only, int32_t first, int32_t end, float *score,
                         ps_heads heads)
 {
     size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
     size_t width = (size_t)heads.n_kv_heads * hd;
     size_t share = (size_t)(heads.n_heads / heads.n_kv_heads);
+    size_t head = only.head < 0 ? 0 : (size_t)only.head, end_head = only.head < 0 ? (size_t)heads.n_heads : head + 1;
 
-    for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
+    for (size_t h = head; h < end_head; h++) {
         size_t kv_at = h / share * hd;
         for (int32_t r = first; r < end; r++) {
-            size_t at = (size_t)(query->q + r) * q_width + h * hd;
+            const float *q = w->q + (size_t)(query->q + r) * q_width + h * hd;
+            float *out = w->out + (size_t)(only.out + r) * q_width + h * hd;
             int32_t n_keys = query->first + r + 1;
             reach k = within(w->spans + query->k, n_keys, heads.window), v = within(w->spans + query->v, n_keys, heads.window);
-            float sum = weigh(score, w->q + at, w->k + kv_at, k, width, heads);
-            mix(w->out + at, score, sum, w->v + kv_at, v, width, hd);
+            float sum = weigh(score, q, w->k + kv_at, k, width, heads);
+            mix(out, score, sum, w->v + kv_at, v, width, hd);
         }
     }
 }
@@ -190,13 +192,16 @@ static void attend(const ps_backend *backend, const ps_attention *w, ps_heads he
 {
 #pragma omp parallel num_threads(backend->n_threads)
 #pragma omp single
-    for (const ps_query *query = w->queries; query < w->queries + w->n_queries; query++)
+    for (size_t i = 0; i < w->n_queries; i++) {
+        const ps_query *query = &w->queries[i];
+        const ps_one_head only = w->only ? w->only[i] : (ps_one_head){-1, query->q};
         for (int32_t first = 0; first < query->n; first += ATTEND_ROWS) {
             int32_t end = first + ATTEND_ROWS < query->n ? first + ATTEND_ROWS : query->n;
 #pragma omp task
-            attend_rows(w, query, first, end,
+            attend_rows(w, query, only, first, end,
                         backend->scores + (size_t)omp_get_thread_num() * backend->max_positions, heads);
         }
+    }
 }
 
 static inline float silu(float x)

@@ -125,13 +125,16 @@ static void attend(const ps_backend *backend, const ps_attention *w, ps_heads he
     size_t hd = (size_t)heads.head_dim, q_width = (size_t)heads.n_heads * hd;
     size_t share = (size_t)(heads.n_heads / heads.n_kv_heads);
 
-    for (const ps_query *query = w->queries; query < w->queries + w->n_queries; query++)
+    for (size_t i = 0; i < w->n_queries; i++) {
+        const ps_query *query = &w->queries[i];
+        const ps_one_head all = {-1, query->q}, *only = w->only ? &w->only[i] : &all;
         for (int32_t r = 0; r < query->n; r++)
-            for (size_t h = 0; h < (size_t)heads.n_heads; h++) {
-                size_t at = (size_t)(query->q + r) * q_width + h * hd;
-                attend_row(w->out + at, w->q + at, w, query, query->first + r + 1, h / share * hd, heads,
-                           backend->scores);
-            }
+            for (size_t h = 0; h < (size_t)heads.n_heads; h++)
+                if (only->head < 0 || (size_t)only->head == h)
+                    attend_row(w->out + (size_t)(only->out + r) * q_width + h * hd,
+                               w->q + (size_t)(query->q + r) * q_width + h * hd, w, query, query->first + r + 1,
+                               h / share * hd, heads, backend->scores);
+    }
 }
 
 static double activation(double x, enum ps_act act)

@@ -76,11 +76,25 @@ static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out,
 {
     const ps_backend_ops *op = &w->backend->ops;
 
-    if (!step->n_puts)
+    if (!step->n_puts && !step->n_put_rows)
         return;
     const float *base = ps_panel_base(w, v);
     op->move(out + (size_t)step->n * width, NULL, base, NULL, step->put_rows, (size_t)step->n_put_rows, width);
     op->put_heads(out, base, step->puts, (size_t)step->n_puts, (size_t)w->config->head_dim, width);
+}
+
+/* Columns of attention's rows that a head makes of the source run's queries and keys, and of these rows' values. */
+static void lay_patterns(ps_wave *w, const ps_work *work, size_t i, float *out)
+{
+    const ps_pattern_work *p = &work->pattern;
+    size_t q = (size_t)w->in.value[i][0], width = ps_program_width(w->config, PS_Q);
+    const ps_attention a = {.out = out, .q = w->scratch[0], .k = w->reg[PS_K], .v = w->reg[PS_V], .queries = p->queries,
+                            .n_queries = (size_t)p->n_queries, .spans = work->spans, .only = p->heads};
+
+    if (!p->n)
+        return;
+    w->backend->ops.move(w->scratch[0], NULL, ps_panel_base(w, q), NULL, p->q, (size_t)p->n, width);
+    ps_forward_attend(w->forward, &a);
 }
 
 void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
@@ -94,6 +108,8 @@ void ps_panel_run(ps_wave *w, const ps_work *work, size_t from, size_t to)
             compute(w, work, i, out);
         keep(w, work, i + 1, out, width);
         lay_puts(w, &work->step[i], i + 1, out, width);
+        if (w->program[i].op == PS_OP_ATTEND)
+            lay_patterns(w, work, i, out);
     }
     if (to == w->in.n_steps)
         w->backend->ops.move(w->x, work->out, w->reg[PS_X], NULL, NULL, (size_t)work->n_out, w->d);

@@ -68,7 +68,7 @@ static ps_schedule_needs schedule_needs(ps_wave *w, bool alone)
 {
     return (ps_schedule_needs){.program = w->program, .base = &w->base, .n_layers = w->L, .most_strands = w->most.strands,
                                .most_pieces = w->most.pieces, .panel_rows = (int32_t)w->panel_rows, .leads = w->rank == 0,
-                               .alone = alone};
+                               .alone = alone, .patterns = ps_grid_taps(w->grid) >> PS_TAP_PATTERN & 1};
 }
 
 /* The sizes of a wave's blocks; of all blocks only the table of base rows is allocated. */

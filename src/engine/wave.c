@@ -30,7 +30,7 @@ static int carry(ps_wave *w, const ps_cell *cell, ps_err *err)
         return -1;
     w->cells[w->n_cells] = cell;
     w->carried[w->n_cells++] = (ps_carried){.path = path, .pair = cell->pair, .layer = cell->layer,
-                                            .base = ps_cell_base(cell), .source = ps_cell_source(cell)};
+                                            .base = ps_cell_base(cell), .source = ps_cell_source(cell), .head = cell->head};
     return 0;
 }
 
@@ -91,15 +91,13 @@ static size_t under_way(ps_wave *w, int32_t layer)
 
     for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
         ps_strand_rows s = ps_schedule_strand(w->schedule, i);
-        ps_rows r = {.kind = s.cell ? PS_ROWS_CELL : PS_ROWS_BASE, .first = s.first, .n = s.n,
-                     .rows = ps_mirror_at(&w->mirror, w->x, (size_t)s.row * w->d)};
-        if (s.cell) {
-            r.cell = *w->cells[s.cell - w->carried];
-            r.n = s.entry < layer ? s.n : 0;
-        } else
-            r.cell = (ps_cell){.pair = s.pair, .direction = (uint8_t)s.which};
-        if (r.cell.check != PS_CHECK_RANKS)
-            *at++ = r;
+        const ps_cell *cell = s.cell ? w->cells[s.cell - w->carried] : NULL;
+        if (cell && cell->check == PS_CHECK_RANKS)
+            continue;
+        *at++ = (ps_rows){.kind = cell ? PS_ROWS_CELL : PS_ROWS_BASE,
+                          .key = cell ? ps_grid_key(w->grid, cell) : ps_rows_run(s.pair, s.which), .first = s.first,
+                          .n = cell && s.entry >= layer ? 0 : s.n,
+                          .rows = ps_mirror_at(&w->mirror, w->x, (size_t)s.row * w->d)};
     }
     return (size_t)(at - w->rows_at);
 }

@@ -197,6 +197,13 @@ static void describe(const ps_job_key *keys, ps_text *out)
     }
 }
 
+const char *ps_job_default(const char *key)
+{
+    const ps_job_key *row = ps_job_key_find(ps_job_keys, key);
+
+    return row ? row->deflt : NULL;
+}
+
 char *ps_job_help(ps_err *err)
 {
     ps_text out = {0};

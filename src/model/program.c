@@ -35,7 +35,7 @@ size_t ps_program_attend(const ps_step *program)
 int ps_program_tap(const ps_step *program, enum ps_tap tap)
 {
     for (int i = 0; program[i].op != PS_OP_END; i++)
-        if (program[i].tap == tap)
+        if (program[i].tap == tap || (tap == PS_TAP_PATTERN && program[i].op == PS_OP_ATTEND))
             return i;
     return -1;
 }

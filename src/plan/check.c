@@ -5,7 +5,8 @@
 
 #include "patchsweep/metric.h"
 
-/* A site and direction that the grid asks for: each in turn, by the pair's number. */
+/* A site and direction that the grid asks for: each in turn, by the pair's number, and a head likewise.  A check stands at one
+ * position: where no site has positions, it is resid_post's. */
 static ps_cell asked(const ps_grid *grid, int32_t pair)
 {
     ps_cell all[PS_N_SITES * PS_N_DIRECTIONS];
@@ -13,9 +14,14 @@ static ps_cell asked(const ps_grid *grid, int32_t pair)
 
     for (int site = 0; site < PS_N_SITES; site++)
         for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
-            if (ps_grid_asks(grid, site, dir))
+            if (ps_grid_asks(grid, site, dir) && ps_site_shapes[site].axis[PS_AXIS_POSITION])
                 all[n++] = (ps_cell){.pair = pair, .site = (uint8_t)site, .direction = (uint8_t)dir};
-    return all[pair % n];
+    if (!n)
+        return (ps_cell){.pair = pair, .head = -1, .site = PS_RESID_POST, .direction = grid->directions & 1 ? 0 : 1};
+    ps_cell cell = all[pair % n];
+    bool heads = ps_site_shapes[cell.site].axis[PS_AXIS_HEAD];
+    cell.head = heads ? pair % ps_grid_axis_of(grid, pair, cell.site, PS_AXIS_HEAD).size : -1;
+    return cell;
 }
 
 size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CHECKS])
@@ -36,6 +42,7 @@ size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CH
     cells[n++] = cell;
     cell.check = PS_CHECK_LAST;
     cell.site = PS_RESID_POST;
+    cell.head = -1;
     cell.layer = L - 1;
     cell.position = T - 1;
     cells[n++] = cell;
@@ -49,7 +56,7 @@ enum ps_which ps_check_expects(const ps_cell *check)
 
 ps_cell ps_check_of_ranks(int32_t pair, int32_t layer, const ps_grid *grid)
 {
-    return (ps_cell){.pair = pair, .layer = layer, .position = grid->pairs[pair].n_positions - 1, .site = PS_RESID_PRE,
+    return (ps_cell){.pair = pair, .layer = layer, .head = -1, .position = grid->pairs[pair].n_positions - 1, .site = PS_RESID_PRE,
                      .direction = PS_DENOISE, .check = PS_CHECK_RANKS};
 }
 

@@ -111,7 +111,7 @@ ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *co
         double cells = 0;
         for (int site = 0; site < PS_N_SITES; site++)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
-                cells += ps_grid_asks(grid, site, dir) ? (double)grid->n_swept_layers * p->n_swept : 0;
+                cells += ps_grid_asks(grid, site, dir) ? (double)ps_grid_swept(grid, (int32_t)(p - grid->pairs), site) : 0;
         cost.naive_flops += (cells + 2) * whole;
     }
     return cost;

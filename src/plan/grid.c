@@ -1,18 +1,23 @@
 /*
  * grid.c - a grid is one block of int32: a head, then a record for each pair.
  *
- * Rank 0 builds the numbers.  Every rank, rank 0 included, builds its grid from them.
+ * Rank 0 builds the numbers.  Every rank, rank 0 included, builds its grid from them.  What the job and the pairs say comes
+ * first, what is known of the model's heads last: an identity (identity.c) is made of the first part alone.
  */
 #include "patchsweep/grid.h"
 
-#include <string.h>
+#include <stdio.h>
 
+#include "keys.h"
+#include "patchsweep/family.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/text.h"
 #include "prefix.h"
 
 /* Head: n_layers, sites, directions, metrics, activations, patched_final, precision, n_pairs,
- * n_swept_layers, the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions. */
-enum { HEAD = 9, PAIR_HEAD = 5 };
+ * n_swept_layers, the layers.  Pair: T, D, answer, foil, n_swept, clean ids, corrupt ids, positions.  Heads, of queries and of
+ * keys: how many there are, n_swept, the heads. */
+enum { HEAD = 9, PAIR_HEAD = 5, HEADS_HEAD = 2 };
 
 typedef struct numbers {
     int32_t *at;
@@ -68,36 +73,6 @@ static int add_nodes(ps_grid *grid, ps_err *err)
     return 0;
 }
 
-/* Keys of a pair: site, direction, layer, position, the last fastest; then its checks. */
-static int64_t n_plain_keys(const ps_grid *grid, const ps_grid_pair *pair)
-{
-    return (int64_t)PS_N_SITES * PS_N_DIRECTIONS * grid->n_layers * pair->n_positions;
-}
-
-static void number_keys(ps_grid *grid)
-{
-    for (ps_grid_pair *pair = grid->pairs; pair < grid->pairs + grid->n_pairs; pair++) {
-        pair->first_key = grid->n_keys;
-        grid->n_keys += n_plain_keys(grid, pair) + PS_N_CHECKS - 1;
-    }
-}
-
-int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell)
-{
-    if (cell->pair < 0 || cell->pair >= grid->n_pairs || cell->site >= PS_N_SITES ||
-        cell->direction >= PS_N_DIRECTIONS || cell->check >= PS_N_CHECKS)
-        return -1;
-    const ps_grid_pair *pair = &grid->pairs[cell->pair];
-    if (cell->layer < 0 || cell->layer >= grid->n_layers || cell->position < 0 ||
-        cell->position >= pair->n_positions)
-        return -1;
-    if (cell->check)
-        return pair->first_key + n_plain_keys(grid, pair) + cell->check - 1;
-    return pair->first_key +
-           (((int64_t)cell->site * PS_N_DIRECTIONS + cell->direction) * grid->n_layers + cell->layer) *
-               pair->n_positions + cell->position;
-}
-
 static const ps_path *path_of(const ps_grid *grid, const ps_cell *cell, bool forced, ps_err *err)
 {
     const ps_grid_pair *pair = &grid->pairs[cell->pair];
@@ -105,16 +80,32 @@ static const ps_path *path_of(const ps_grid *grid, const ps_cell *cell, bool for
     return ps_paths_get(grid->paths, pair->n_positions, pair->first_difference, cell, forced, err);
 }
 
+/* The cell is at one position, and that is before D. */
+static bool is_shared(const ps_grid *grid, const ps_cell *cell)
+{
+    return ps_site_shapes[cell->site].axis[PS_AXIS_POSITION] && cell->position < grid->pairs[cell->pair].first_difference;
+}
+
+/* The paths of a pair's cells of a site: they depend neither on the layer nor on the head. */
+static int make_paths_of(ps_grid *grid, int32_t pair, int site, ps_err *err)
+{
+    const ps_grid_axis positions = ps_grid_axis_of(grid, pair, site, PS_AXIS_POSITION);
+
+    for (int32_t i = 0; i < positions.n_swept; i++) {
+        const ps_cell cell = {.pair = pair, .site = (uint8_t)site, .position = positions.swept[i]};
+        if (!is_shared(grid, &cell) && !path_of(grid, &cell, false, err))
+            return -1;
+    }
+    return 0;
+}
+
 /* The paths of all cells that may be live, so that nothing fails where they are asked for.  A cell before D changes nothing. */
 static int make_paths(ps_grid *grid, ps_err *err)
 {
-    for (int32_t p = 0; p < grid->n_pairs; p++)
+    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
         for (int site = 0; site < PS_N_SITES; site++)
-            for (int32_t i = 0; grid->sites >> site & 1 && i < grid->pairs[p].n_swept; i++) {
-                const ps_cell cell = {.pair = p, .site = (uint8_t)site, .position = grid->pairs[p].positions[i]};
-                if (cell.position >= grid->pairs[p].first_difference && !path_of(grid, &cell, false, err))
-                    return -1;
-            }
+            if (grid->sites >> site & 1 && make_paths_of(grid, pair, site, err) < 0)
+                return -1;
     return 0;
 }
 
@@ -143,7 +134,12 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *pro
                                .positions = ids + 2 * p[0]};
         p = pair->positions + pair->n_swept;
     }
-    number_keys(grid);
+    grid->n_identity = (size_t)(p - at);
+    for (ps_grid_axis *heads = grid->heads; heads < grid->heads + 2; heads++) {
+        *heads = (ps_grid_axis){.size = p[0], .n_swept = p[1], .swept = p + HEADS_HEAD};
+        p = heads->swept + heads->n_swept;
+    }
+    ps_keys_number(grid);
     if (add_nodes(grid, err) < 0 || ps_paths_open(&grid->paths, program, err) < 0 || make_paths(grid, err) < 0) {
         ps_grid_free(grid);
         return -1;
@@ -154,46 +150,100 @@ static int from_numbers(ps_grid **out, int32_t *at, size_t n, const ps_step *pro
     return 0;
 }
 
-/* Not every layer has every value. */
-static int check_sites(const ps_job *job, const ps_step *program, ps_err *err)
+ps_grid_model ps_grid_model_of(const ps_config *config)
 {
-    for (uint8_t site = 0; site < PS_N_SITES; site++) {
-        if (job->sites >> site & 1 && ps_site_shapes[site].axis[PS_AXIS_HEAD])
-            return ps_err_set(err, PS_EINPUT, "sites: '%s' cannot be swept yet; leave it out", ps_sites[site].name);
-        enum ps_tap tap = (enum ps_tap)ps_cell_edit(&(ps_cell){.site = site}).tap;
-        if (job->sites >> site & 1 && tap != PS_TAP_RESID_PRE && ps_program_tap(program, tap) < 0)
-            return ps_err_set(err, PS_EINPUT, "sites: this model's layers have no '%s'; leave it out", ps_sites[site].name);
-    }
-    return 0;
+    return (ps_grid_model){config->family->layer, config->n_layers, config->n_heads, config->n_kv_heads};
 }
 
-int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_step *program, int32_t n_layers,
-                  ps_err *err)
+static enum ps_tap tap_of(int site)
 {
-    numbers to = {0};
+    return (enum ps_tap)ps_cell_edit(&(ps_cell){.site = (uint8_t)site}, 1).tap;
+}
+
+unsigned ps_grid_taps(const ps_grid *grid)
+{
+    unsigned taps = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        if (grid->sites >> site & 1)
+            taps |= 1u << tap_of(site);
+    return taps;
+}
+
+static bool has_site(const ps_step *program, int site)
+{
+    return tap_of(site) == PS_TAP_RESID_PRE || ps_program_tap(program, tap_of(site)) >= 0;
+}
+
+/* Refuse a site that a layer of the model does not have: the message names those that it has. */
+static int check_sites(const ps_job *job, const ps_step *program, ps_err *err)
+{
+    ps_text names = {0};
+    int missing = -1;
+
+    for (int site = PS_N_SITES - 1; site >= 0; site--)
+        missing = job->sites >> site & 1 && !has_site(program, site) ? site : missing;
+    if (missing < 0)
+        return 0;
+    for (int site = 0; site < PS_N_SITES; site++)
+        if (has_site(program, site))
+            ps_text_printf(&names, "%s%s", names.n ? ", " : "", ps_sites[site].name);
+    ps_err_set(err, PS_EINPUT, "sites: this model's layers have no '%s'; they have %s", ps_sites[missing].name,
+               ps_text_str(&names));
+    ps_text_release(&names);
+    return -1;
+}
+
+/* Put the heads of one kind that are swept: all of them where no site has a use for them. */
+static int put_heads(numbers *to, const ps_job *job, bool kv, int32_t n_heads, ps_err *err)
+{
+    const ps_index_list all = {.all = true};
+    int32_t *heads = NULL;
+    size_t n = 0;
+    char what[64];
+    int used = -1, rc = -1;
+
+    for (int site = PS_N_SITES - 1; site >= 0; site--)
+        if (job->sites >> site & 1 && ps_site_shapes[site].axis[PS_AXIS_HEAD] && ps_site_shapes[site].kv_heads == kv)
+            used = site;
+    snprintf(what, sizeof what, "heads of '%s'", used < 0 ? "" : ps_sites[used].name);
+    if (ps_index_list_resolve(used < 0 ? &all : &job->heads, n_heads, what, &heads, &n, err) < 0)
+        return -1;
+    const int32_t head[HEADS_HEAD] = {n_heads, (int32_t)n};
+    if (put(to, head, HEADS_HEAD, err) == 0 && put(to, heads, n, err) == 0)
+        rc = 0;
+    ps_free(heads);
+    return rc;
+}
+
+static int put_all(numbers *to, const ps_job *job, const ps_pair *pairs, const ps_grid_model *model, ps_err *err)
+{
     int32_t *layers = NULL;
     size_t n = 0;
-    int rc = -1;
 
-    if (check_sites(job, program, err) < 0 ||
-        ps_index_list_resolve(&job->layers, n_layers, "layers", &layers, &n, err) < 0)
+    if (ps_index_list_resolve(&job->layers, model->n_layers, "layers", &layers, &n, err) < 0)
         return -1;
-    int32_t head[HEAD] = {n_layers, (int32_t)job->sites, (int32_t)job->directions,
-                          (int32_t)job->metrics, (int32_t)job->activations, job->patched_final,
-                          (int32_t)job->precision, (int32_t)job->n_pairs, (int32_t)n};
-    if (put(&to, head, HEAD, err) < 0 || put(&to, layers, n, err) < 0)
-        goto out;
-    for (size_t i = 0; i < job->n_pairs; i++)
-        if (put_pair(&to, job, &pairs[i], err) < 0)
-            goto out;
-    if (from_numbers(out, to.at, to.n, program, err) < 0)
-        goto out;
-    to.at = NULL;
-    rc = 0;
-out:
+    const int32_t head[HEAD] = {model->n_layers, (int32_t)job->sites, (int32_t)job->directions,
+                                (int32_t)job->metrics, (int32_t)job->activations, job->patched_final,
+                                (int32_t)job->precision, (int32_t)job->n_pairs, (int32_t)n};
+    int rc = put(to, head, HEAD, err) < 0 || put(to, layers, n, err) < 0 ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < job->n_pairs; i++)
+        rc = put_pair(to, job, &pairs[i], err);
     ps_free(layers);
+    return rc < 0 || put_heads(to, job, false, model->n_heads, err) < 0 ||
+           put_heads(to, job, true, model->n_kv_heads, err) < 0 ? -1 : 0;
+}
+
+int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_grid_model *model, ps_err *err)
+{
+    numbers to = {0};
+
+    if (check_sites(job, model->program, err) < 0)
+        return -1;
+    if (put_all(&to, job, pairs, model, err) == 0 && from_numbers(out, to.at, to.n, model->program, err) == 0)
+        return 0;
     ps_free(to.at);
-    return rc;
+    return -1;
 }
 
 int ps_grid_bcast(ps_grid **grid, const ps_step *program, ps_comm *comm, ps_err *err)
@@ -231,34 +281,13 @@ int32_t ps_grid_max_positions(const ps_grid *grid)
     return most;
 }
 
-static int each_of(const ps_grid *grid, ps_cell cell,
-                   int (*visit)(void *context, const ps_cell *cell), void *context)
-{
-    const ps_grid_pair *pair = &grid->pairs[cell.pair];
-
-    for (int32_t l = 0; l < grid->n_swept_layers; l++)
-        for (int32_t t = 0; t < pair->n_swept; t++) {
-            cell.layer = grid->layers[l];
-            cell.position = pair->positions[t];
-            int rc = visit(context, &cell);
-            if (rc)
-                return rc;
-        }
-    return 0;
-}
-
-bool ps_grid_asks(const ps_grid *grid, int site, int direction)
-{
-    return grid->sites >> site & 1 && grid->directions >> direction & 1;
-}
-
 bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which)
 {
     enum ps_direction direction = (enum ps_direction)cell->direction;
     ps_err none = PS_ERR_INIT;
     unsigned whose = PS_BASE;
 
-    if (cell->position >= grid->pairs[cell->pair].first_difference) {
+    if (!is_shared(grid, cell)) {
         const ps_path *path = path_of(grid, cell, false, &none);
         whose = path ? ps_path_end(path, grid->n_layers - 1 - cell->layer) : PS_OWN;
     }
@@ -267,32 +296,9 @@ bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *
     return whose != PS_OWN;
 }
 
-bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer)
-{
-    for (int32_t i = 0; i < grid->n_swept_layers; i++)
-        if (grid->layers[i] == layer)
-            return true;
-    return false;
-}
-
-bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin)
-{
-    ps_edit edit = ps_edit_canonical(ps_cell_edit(cell));
-
-    for (uint8_t site = 0; site < cell->site && !cell->check; site++) {
-        *twin = *cell;
-        twin->site = site;
-        ps_edit other = ps_edit_canonical(ps_cell_edit(twin));
-        twin->layer = cell->layer + edit.offset - other.offset;
-        if (other.tap == edit.tap && ps_grid_asks(grid, site, cell->direction) && ps_grid_sweeps_layer(grid, twin->layer))
-            return true;
-    }
-    return false;
-}
-
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err)
 {
-    bool shared = cell->position < grid->pairs[cell->pair].first_difference;
+    bool shared = is_shared(grid, cell);
     const ps_path *path = cell->check || shared ? NULL : path_of(grid, cell, false, err);
 
     if (path && ps_path_end(path, grid->n_layers - 1 - cell->layer) == PS_OWN)
@@ -315,32 +321,14 @@ int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell)
     return grid->pairs[cell->pair].n_positions - ps_path_first_row(made_path(grid, cell));
 }
 
-int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell)
+int32_t ps_grid_entry(const ps_grid *grid, const ps_cell *cell, const ps_path *path)
 {
-    int32_t offset = ps_path_entry(made_path(grid, cell));
+    int32_t offset = ps_path_entry(path);
 
     return offset < grid->n_layers - cell->layer ? cell->layer + offset : grid->n_layers;
 }
 
-int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,
-                         int (*visit)(void *context, const ps_cell *cell), void *context)
+int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell)
 {
-    for (int s = 0; s < PS_N_SITES; s++)
-        for (int d = 0; d < PS_N_DIRECTIONS; d++) {
-            ps_cell cell = {.pair = pair, .site = (uint8_t)s, .direction = (uint8_t)d};
-            int rc = ps_grid_asks(grid, s, d) ? each_of(grid, cell, visit, context) : 0;
-            if (rc)
-                return rc;
-        }
-    return 0;
-}
-
-int ps_grid_each(const ps_grid *grid, int (*visit)(void *context, const ps_cell *cell), void *context)
-{
-    for (int32_t p = 0; p < grid->n_pairs; p++) {
-        int rc = ps_grid_each_of_pair(grid, p, visit, context);
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return ps_grid_entry(grid, cell, made_path(grid, cell));
 }

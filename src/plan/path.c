@@ -16,7 +16,8 @@ struct ps_path {
     size_t n_edits;
 };
 
-enum edited { NOT, WHOLE, COLUMNS };
+/* MIXED: a head attends as in the source run, to the cell's own values. */
+enum edited { NOT, WHOLE, COLUMNS, MIXED };
 
 /* A layer's values as they are worked out: [n_values, T] each. */
 typedef struct sheet {
@@ -40,16 +41,28 @@ typedef struct builder {
 
 /* ---- labels ---- */
 
-/* Lay the edits of `tap` in the layer `offset` over labels whose[T]. */
-static void edit_labels(const builder *b, uint8_t *whose, uint8_t *edited, int tap, int32_t offset)
+/* Whether that is an edit of what step i leaves; i = -1: of X at the entrance. */
+static bool is_edit_of(const builder *b, const ps_edit *e, int i)
+{
+    if (i < 0)
+        return e->tap == PS_TAP_RESID_PRE;
+    return e->tap == PS_TAP_PATTERN ? b->program[i].op == PS_OP_ATTEND : b->program[i].tap && e->tap == b->program[i].tap;
+}
+
+/* Lay the edits of step i (-1: X at the entrance) in the layer `offset` over labels whose[T]. */
+static void edit_labels(const builder *b, uint8_t *whose, uint8_t *edited, int i, int32_t offset)
 {
     memset(edited, NOT, (size_t)b->T);
-    for (const ps_edit *e = b->path->edits; e < b->path->edits + b->path->n_edits; e++)
-        for (int32_t r = e->first; e->tap == tap && e->offset == offset && r < e->first + e->n; r++) {
+    for (const ps_edit *e = b->path->edits; e < b->path->edits + b->path->n_edits; e++) {
+        bool mixed = e->tap == PS_TAP_PATTERN, whole = e->head < 0 && !mixed;
+        if (e->offset != offset || !is_edit_of(b, e, i))
+            continue;
+        for (int32_t r = e->first; r < e->first + e->n; r++) {
             uint8_t source = r < b->D ? PS_BOTH : PS_SOURCE;
-            whose[r] = b->forced ? PS_OWN : e->head < 0 ? source : whose[r] & source;
-            edited[r] = e->head < 0 ? WHOLE : COLUMNS;
+            whose[r] = b->forced ? PS_OWN : whole ? source : whose[r] & source;
+            edited[r] = whole ? WHOLE : mixed ? MIXED : COLUMNS;
         }
+    }
 }
 
 static void label_attention(const builder *b, size_t step, uint8_t *to)
@@ -81,7 +94,7 @@ static void label(builder *b, int32_t offset)
 
     memcpy(b->s.before, b->entrance, T);
     memcpy(b->s.whose, b->entrance, T);
-    edit_labels(b, b->s.whose, b->s.edited, PS_TAP_RESID_PRE, offset);
+    edit_labels(b, b->s.whose, b->s.edited, -1, offset);
     for (size_t i = 0; i + 1 < b->n_values; i++) {
         uint8_t *to = b->s.before + (i + 1) * T, *whose = b->s.whose + (i + 1) * T;
         if (b->program[i].op == PS_OP_ATTEND)
@@ -89,7 +102,7 @@ static void label(builder *b, int32_t offset)
         else
             label_step(b, i, to);
         memcpy(whose, to, T);
-        edit_labels(b, whose, b->s.edited + (i + 1) * T, b->program[i].tap ? b->program[i].tap : PS_N_TAPS, offset);
+        edit_labels(b, whose, b->s.edited + (i + 1) * T, (int)i, offset);
     }
 }
 
@@ -102,21 +115,32 @@ static bool computed(const builder *b, size_t v, size_t r)
     return v > 0 && b->s.read[at] && b->s.whose[at] == PS_OWN && b->s.edited[at] != WHOLE && b->s.before[at] == PS_OWN;
 }
 
-/* Mark what the step of value v reads where it is computed.  Attention at a row reads k and v of all rows up to it. */
+/* Whether a head's columns of value v are computed by the source run's pattern. */
+static bool mixed(const builder *b, size_t v, size_t r)
+{
+    size_t at = v * (size_t)b->T + r;
+
+    return b->s.read[at] && b->s.whose[at] == PS_OWN && b->s.edited[at] == MIXED;
+}
+
+/* Mark what the step of value v reads where it is computed.  Attention at a row reads k and v of all rows up to it, a pattern
+ * of the source run v alone. */
 static void trace_step(builder *b, size_t v)
 {
-    size_t T = (size_t)b->T, i = v - 1, seen = 0;
+    size_t T = (size_t)b->T, i = v - 1, seen[PS_MAX_INPUTS] = {0};
     bool attends = b->program[i].op == PS_OP_ATTEND;
 
     for (size_t r = 0; r < T; r++) {
+        if (attends && mixed(b, v, r))
+            seen[2] = r + 1;
         if (!computed(b, v, r))
             continue;
         for (size_t k = 0; k < (attends ? 1 : b->in.n[i]); k++)
             b->s.read[(size_t)b->in.value[i][k] * T + r] = 1;
-        seen = r + 1;
+        seen[1] = seen[2] = r + 1;
     }
     for (size_t k = 1; attends && k < b->in.n[i]; k++)
-        memset(b->s.read + (size_t)b->in.value[i][k] * T, 1, seen);
+        memset(b->s.read + (size_t)b->in.value[i][k] * T, 1, seen[k]);
 }
 
 /* From the rows of X that are read behind the layer, back to its entrance.  Behind the model's last layer that is
@@ -174,6 +198,8 @@ static int compress(builder *b, ps_phase *phase, size_t v, ps_err *err)
         /* what is behind the layer is read by the next one, as its value 0 */
         if (v + 1 < b->n_values && s.place != PS_NOWHERE && s.place != PS_AT_X && s.place != PS_AT_STEP)
             phase->looked_up |= 1u << v;
+        if (v > 0 && b->program[v - 1].op == PS_OP_ATTEND && mixed(b, v, r))
+            phase->looked_up |= 1u << b->in.value[v - 1][0];
         if (open && open->place == s.place) {
             open->end = s.end;
             continue;
@@ -217,7 +243,7 @@ static int add_phase(builder *b, int32_t p, ps_err *err)
     note_rows(b, &path->phases[2 * p], p);
     memcpy(b->entrance, b->s.whose + (b->n_values - 1) * T, T);
     memcpy(b->s.whose, b->entrance, T);
-    edit_labels(b, b->s.whose, b->s.edited, PS_TAP_RESID_PRE, p + 1);
+    edit_labels(b, b->s.whose, b->s.edited, -1, p + 1);
     uint8_t whose = b->s.whose[T - 1];
     path->ends[p] = (struct end){whose, b->s.edited[T - 1] == WHOLE ? PS_AT_SOURCE : whose ? looked_up(whose) : PS_AT_X};
     path->n_phases = p + 1;

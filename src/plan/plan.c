@@ -3,11 +3,16 @@
  */
 #include "patchsweep/plan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "patchsweep/check.h"
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
+
+/* Where a cell enters, and the rows that it carries: looked up once a cell. */
+typedef struct weight {
+    int32_t entry, rows;
+} weight;
 
 typedef struct builder {
     const ps_grid *grid;
@@ -19,7 +24,8 @@ typedef struct builder {
     bool closed;       /* the next pair opens a wave */
     bool *placed;      /* [n_pairs] its base runs are in some wave */
     size_t *in_wave;   /* [n_nodes] the last wave, from 1, whose base runs have that prefix */
-    size_t cells_cap, waves_cap;
+    weight *loads;       /* [plan->n_cells] */
+    size_t cells_cap, loads_cap, waves_cap;
     ps_err *err;
 } builder;
 
@@ -41,9 +47,11 @@ static int append(builder *b, const ps_cell *cell)
 
     if (!in_turn(b, cell))
         return 0;
-    if (!ps_grid_path(b->grid, cell, b->err) ||
-        ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0)
+    const ps_path *path = ps_grid_path(b->grid, cell, b->err);
+    if (!path || ps_grow(&plan->cells, plan->n_cells, &b->cells_cap, sizeof *plan->cells, b->err) < 0 ||
+        ps_grow(&b->loads, plan->n_cells, &b->loads_cap, sizeof *b->loads, b->err) < 0)
         return -1;
+    b->loads[plan->n_cells] = (weight){ps_grid_entry(b->grid, cell, path), ps_path_positions(path) - ps_path_first_row(path)};
     plan->cells[plan->n_cells++] = *cell;
     plan->n_checks += cell->check != PS_NO_CHECK;
     return 0;
@@ -135,14 +143,14 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
     int64_t rows = new_base_rows(b, pair, false);
 
     for (size_t i = *at; i < plan->n_cells && plan->cells[i].pair == pair; i++)
-        rows += ps_grid_cell_rows(b->grid, &plan->cells[i]);
+        rows += b->loads[i].rows;
     if ((b->closed || (b->rows > 0 && b->rows + rows > b->max_rows) ||
          plan->waves[plan->n_waves - 1].n_pairs == PS_PLAN_MAX_PAIRS) &&
         open_wave(b, pair, *at) < 0)
         return -1;
     join_wave(b, pair);
     for (; *at < plan->n_cells && plan->cells[*at].pair == pair; ++*at) {
-        int64_t more = ps_grid_cell_rows(b->grid, &plan->cells[*at]);
+        int64_t more = b->loads[*at].rows;
         if (b->rows + more > b->max_rows && plan->waves[plan->n_waves - 1].n_cells > 0) {
             if (open_wave(b, pair, *at) < 0)
                 return -1;
@@ -156,48 +164,123 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
 
 /* ---- ranks ---- */
 
-/* A cell with its sort key: qsort passes no context to its comparison. */
-typedef struct key {
-    ps_cell cell;
-    int32_t entry, rows;
-    size_t order;
-} key;
+/* Room to sort waves of at most so many cells. */
+typedef struct sorter {
+    uint32_t *order, *next; /* [cells] */
+    size_t *count;          /* [bins + 1] of entries or rows */
+    ps_cell *cells;         /* [cells] */
+    weight *loads;
+    size_t bins;
+} sorter;
 
-static int by_entry(const void *a, const void *b)
+static void close_sorter(sorter *s)
 {
-    const key *x = a, *y = b;
-
-    if (x->entry != y->entry)
-        return x->entry < y->entry ? -1 : 1;
-    if (x->rows != y->rows)
-        return x->rows > y->rows ? -1 : 1;
-    return x->order < y->order ? -1 : x->order > y->order;
+    ps_free(s->order);
+    ps_free(s->next);
+    ps_free(s->count);
+    ps_free(s->cells);
+    ps_free(s->loads);
 }
 
-static int sort_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, ps_err *err)
+static int open_sorter(sorter *s, const builder *b, ps_err *err)
 {
-    ps_cell *cells = plan->cells + wave->first_cell;
-    key *keys = ps_malloc(wave->n_cells, sizeof *keys, err);
+    size_t n = 0, bins = ps_max((size_t)b->grid->n_layers, (size_t)ps_grid_max_positions(b->grid)) + 1;
 
-    if (!keys)
-        return -1;
-    for (size_t i = 0; i < wave->n_cells; i++)
-        keys[i] = (key){cells[i], ps_grid_cell_entry(grid, &cells[i]), ps_grid_cell_rows(grid, &cells[i]), i};
-    qsort(keys, wave->n_cells, sizeof *keys, by_entry);
-    for (size_t i = 0; i < wave->n_cells; i++)
-        cells[i] = keys[i].cell;
-    ps_free(keys);
-    return 0;
+    for (const ps_plan_wave *w = b->plan->waves; w < b->plan->waves + b->plan->n_waves; w++)
+        n = w->n_cells > n ? w->n_cells : n;
+    *s = (sorter){ps_malloc(n, sizeof *s->order, err), ps_malloc(n, sizeof *s->next, err),
+                  ps_malloc(bins + 1, sizeof *s->count, err), ps_malloc(n, sizeof *s->cells, err),
+                  ps_malloc(n, sizeof *s->loads, err), bins};
+    if (s->order && s->next && s->count && s->cells && s->loads)
+        return 0;
+    close_sorter(s);
+    return -1;
 }
 
-static int lightest(const ps_plan_share *load, int size)
+static size_t bin_of(const sorter *s, const weight *l, bool by_rows)
 {
-    int best = 0;
+    return by_rows ? s->bins - 1 - (size_t)l->rows : (size_t)l->entry;
+}
 
-    for (int rank = 1; rank < size; rank++)
-        if (load[rank].rows < load[best].rows)
-            best = rank;
-    return best;
+/* Sort s->order by rows, most first, or by entry; cells that are alike stay as they were. */
+static void sort_by(sorter *s, const weight *loads, size_t n, bool by_rows)
+{
+    memset(s->count, 0, (s->bins + 1) * sizeof *s->count);
+    for (size_t i = 0; i < n; i++)
+        s->count[bin_of(s, &loads[i], by_rows) + 1]++;
+    for (size_t i = 0; i < s->bins; i++)
+        s->count[i + 1] += s->count[i];
+    for (size_t i = 0; i < n; i++)
+        s->next[s->count[bin_of(s, &loads[s->order[i]], by_rows)]++] = s->order[i];
+    uint32_t *was = s->order;
+    s->order = s->next;
+    s->next = was;
+}
+
+/* Sort a wave's cells by entry, then by rows. */
+static void sort_wave(sorter *s, builder *b, const ps_plan_wave *wave)
+{
+    ps_cell *cells = b->plan->cells + wave->first_cell;
+    weight *loads = b->loads + wave->first_cell;
+    size_t n = wave->n_cells;
+
+    for (size_t i = 0; i < n; i++)
+        s->order[i] = (uint32_t)i;
+    sort_by(s, loads, n, true);
+    sort_by(s, loads, n, false);
+    for (size_t i = 0; i < n; i++) {
+        s->cells[i] = cells[s->order[i]];
+        s->loads[i] = loads[s->order[i]];
+    }
+    memcpy(cells, s->cells, n * sizeof *cells);
+    memcpy(loads, s->loads, n * sizeof *loads);
+}
+
+/* Ranks by their rows at the current layer, the lightest first (the first of those that are as light): a heap. */
+typedef struct dealer {
+    ps_plan_share *load; /* [size] */
+    int32_t *heap;       /* [size] */
+    int size;
+} dealer;
+
+static bool is_lighter(const dealer *r, int32_t a, int32_t b)
+{
+    return r->load[a].rows != r->load[b].rows ? r->load[a].rows < r->load[b].rows : a < b;
+}
+
+/* Move the rank at `at` down to its place. */
+static void sift(dealer *r, int at)
+{
+    int32_t rank = r->heap[at];
+
+    for (int child; (child = 2 * at + 1) < r->size; at = child) {
+        child += child + 1 < r->size && is_lighter(r, r->heap[child + 1], r->heap[child]);
+        if (!is_lighter(r, r->heap[child], rank))
+            break;
+        r->heap[at] = r->heap[child];
+    }
+    r->heap[at] = rank;
+}
+
+static void begin_dealer(dealer *r, int64_t trunk_rows)
+{
+    memset(r->load, 0, (size_t)r->size * sizeof *r->load);
+    r->load[0].rows = trunk_rows;
+    for (int rank = 0; rank < r->size; rank++)
+        r->heap[rank] = rank;
+    for (int at = r->size / 2; at >= 0; at--)
+        sift(r, at);
+}
+
+/* Give a cell to the lightest rank, and return that. */
+static int32_t give(dealer *r, int32_t rows)
+{
+    int32_t rank = r->heap[0];
+
+    r->load[rank].rows += rows;
+    r->load[rank].cells++;
+    sift(r, 0);
+    return rank;
 }
 
 /* What each rank has of a wave, once it is dealt; rank 0's load holds the base runs too. */
@@ -212,56 +295,52 @@ static void note_shares(ps_plan *plan, const ps_plan_wave *wave, ps_plan_share *
 }
 
 /*
- * Deal a wave's cells and count its work.  load[] has each rank's rows at the current layer; rank 0
+ * Deal a wave's cells and count its work.  r->load[] has each rank's rows at the current layer; rank 0
  * starts with the base runs.  *busiest gets the sum over layers of the largest load.
  */
-static void deal_wave(ps_plan *plan, const ps_grid *grid, const ps_plan_wave *wave, ps_plan_share *load,
-                      int64_t *busiest)
+static void deal_wave(builder *b, const ps_plan_wave *wave, dealer *r, int64_t *busiest)
 {
-    size_t i = 0;
+    ps_plan *plan = b->plan;
+    size_t i = wave->first_cell, end = i + wave->n_cells;
 
-    memset(load, 0, (size_t)plan->size * sizeof *load);
-    load[0].rows = wave->trunk_rows;
-    for (int32_t layer = wave->start; layer <= grid->n_layers; layer++) {
+    begin_dealer(r, wave->trunk_rows);
+    for (int32_t layer = wave->start; layer <= b->grid->n_layers; layer++) {
         int64_t most = 0;
-        for (; i < wave->n_cells && ps_grid_cell_entry(grid, &plan->cells[wave->first_cell + i]) <= layer; i++) {
-            int rank = lightest(load, plan->size);
-            plan->owner[wave->first_cell + i] = rank;
-            load[rank].rows += ps_grid_cell_rows(grid, &plan->cells[wave->first_cell + i]);
-            load[rank].cells++;
-        }
-        if (layer == grid->n_layers)
+        for (; i < end && b->loads[i].entry <= layer; i++)
+            plan->owner[i] = give(r, b->loads[i].rows);
+        if (layer == b->grid->n_layers)
             break; /* cells may enter at boundary L, but no layer follows it */
         for (int rank = 0; rank < plan->size; rank++) {
-            plan->work += load[rank].rows;
-            most = load[rank].rows > most ? load[rank].rows : most;
+            plan->work += r->load[rank].rows;
+            most = r->load[rank].rows > most ? r->load[rank].rows : most;
         }
         *busiest += most;
     }
-    note_shares(plan, wave, load);
+    note_shares(plan, wave, r->load);
 }
 
-static int deal(ps_plan *plan, const ps_grid *grid, ps_err *err)
+static int deal(builder *b, ps_err *err)
 {
+    ps_plan *plan = b->plan;
     int64_t busiest = 0;
-    ps_plan_share *load = ps_malloc((size_t)plan->size, sizeof *load, err);
+    sorter s;
+    dealer r = {ps_malloc((size_t)plan->size, sizeof *r.load, err), ps_malloc((size_t)plan->size, sizeof *r.heap, err), plan->size};
+    int rc = -1;
 
     plan->owner = ps_calloc(plan->n_cells, sizeof *plan->owner, err);
     plan->shares = ps_calloc((size_t)plan->size, sizeof *plan->shares, err);
-    if (!load || !plan->owner || !plan->shares) {
-        ps_free(load);
-        return -1;
-    }
-    for (size_t w = 0; w < plan->n_waves; w++) {
-        if (sort_wave(plan, grid, &plan->waves[w], err) < 0) {
-            ps_free(load);
-            return -1;
+    if (r.load && r.heap && plan->owner && plan->shares && open_sorter(&s, b, err) == 0) {
+        for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {
+            sort_wave(&s, b, w);
+            deal_wave(b, w, &r, &busiest);
         }
-        deal_wave(plan, grid, &plan->waves[w], load, &busiest);
+        plan->efficiency = busiest ? (double)plan->work / plan->size / (double)busiest : 1;
+        close_sorter(&s);
+        rc = 0;
     }
-    plan->efficiency = busiest ? (double)plan->work / plan->size / (double)busiest : 1;
-    ps_free(load);
-    return 0;
+    ps_free(r.load);
+    ps_free(r.heap);
+    return rc;
 }
 
 /* Place the cells of the snapshot, or all others, into waves. */
@@ -293,7 +372,7 @@ static int build(builder *b, ps_err *err)
             return -1;
         b->flight = false;
     }
-    return place(b) < 0 ? -1 : deal(b->plan, b->grid, err);
+    return place(b) < 0 ? -1 : deal(b, err);
 }
 
 int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows,
@@ -310,6 +389,7 @@ int ps_plan_build(ps_plan **out, const ps_grid *grid, int size, int64_t max_rows
     int rc = build(&b, err);
     ps_free(b.in_wave);
     ps_free(b.placed);
+    ps_free(b.loads);
     if (rc < 0)
         ps_plan_free(plan);
     else

@@ -153,8 +153,9 @@ static int read_model_and_pairs(ps_brief *b, const ps_run_options *o, ps_err *er
     if (ps_hub_resolve(&b->model_dir, &b->revision, b->job->model, b->job->dir, ps_family_architectures(), err) < 0 ||
         ps_config_read(&b->config, b->model_dir, err) < 0 || open_tokenizer(b, err) < 0)
         return -1;
+    const ps_grid_model model = ps_grid_model_of(b->config);
     if (ps_pairs_build(&b->pairs, b->job, b->tokenizer, b->config->vocab, err) < 0 ||
-        ps_grid_build(&b->grid, b->job, b->pairs, b->config->family->layer, b->config->n_layers, err) < 0)
+        ps_grid_build(&b->grid, b->job, b->pairs, &model, err) < 0)
         return ps_err_prefix(err, "job '%s'", o->job);
     return ps_identity_build(&b->identity, b->job, b->grid, b->model_dir, err);
 }

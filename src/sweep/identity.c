@@ -14,7 +14,7 @@
 /* The tokens, and the pairs' names. */
 static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
 {
-    uint32_t crc = ps_crc32c(0, grid->numbers, grid->n_numbers * sizeof *grid->numbers);
+    uint32_t crc = ps_crc32c(0, grid->numbers, grid->n_identity * sizeof *grid->numbers);
 
     for (size_t i = 0; i < job->n_pairs; i++)
         crc = ps_crc32c(crc, job->pairs[i].id, strlen(job->pairs[i].id) + 1);

@@ -4,14 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "patchsweep/job.h"
 #include "patchsweep/json.h"
 #include "patchsweep/mem.h"
 #include "patchsweep/utf8.h"
 
-/* A value as text; "none" for NULL, which is a key that is not there. */
-static char *value_text(const ps_node *value, ps_err *err)
+/* A value as text.  NULL is a key that is not there: a version that did not know the key ran the job with what is the default
+ * now.  "none" where there is no default. */
+static char *value_text(const ps_node *value, const char *deflt, ps_err *err)
 {
-    return value ? ps_json_print(value, err) : ps_strdup("none", err);
+    return value ? ps_json_print(value, err) : ps_strdup(deflt ? deflt : "none", err);
 }
 
 /* Compare two values; `where` is the pair they are in, or "". */
@@ -19,7 +21,8 @@ static int diff_values(const char *key, const char *where, const ps_node *theirs
 {
     char was[PS_EXCERPT], is[PS_EXCERPT];
     size_t same = 0;
-    char *a = value_text(theirs, err), *b = value_text(ours, err);
+    const char *deflt = *where ? NULL : ps_job_default(key);
+    char *a = value_text(theirs, deflt, err), *b = value_text(ours, deflt, err);
     int rc = a && b ? 0 : -1;
 
     if (rc == 0 && strcmp(a, b)) {

@@ -2,7 +2,7 @@
  * job_diff.h - in what two jobs differ.
  *
  * Package-private.  Jobs are compared as they ran: the JSON of ps_job.text, key by key.  `output` does not count: a result
- * may have any name.
+ * may have any name.  A key that only one of the jobs has is compared with its default: the other's version did not know it.
  */
 #ifndef PATCHSWEEP_SWEEP_JOB_DIFF_H
 #define PATCHSWEEP_SWEEP_JOB_DIFF_H

@@ -63,8 +63,7 @@ static int note(void *context, const ps_record_view *v, ps_err *err)
     if (v->type == PS_RECORD_BASELINE)
         k->base_finals[v->pair] = place_of(v, v->finals);
     for (size_t i = 0; i < v->n_cells; i++)
-        if (!v->cells[i].check)
-            k->finals[ps_grid_key(k->grid, &v->cells[i])] = place_of(v, v->finals + i * k->d);
+        k->finals[v->keys[i]] = place_of(v, v->finals + i * k->d);
     return 0;
 }
 
@@ -122,36 +121,48 @@ static int take_pair(ps_kept *k, int32_t pair, ps_err *err)
     return 0;
 }
 
+/* The final row of a cell, which is a base run's where it was not computed: 1, 0 where there is none, -1 with *err set. */
+static int take_final(ps_kept *k, const ps_cell *cell, float *row, ps_err *err)
+{
+    enum ps_which which;
+    ps_cell twin;
+
+    if (ps_grid_free_cell(k->grid, cell, &which)) {
+        if (!k->base_finals[cell->pair])
+            return 0;
+        memcpy(row, k->base + (size_t)which * k->d, k->d * sizeof *row);
+        return 1;
+    }
+    uint64_t at = k->finals[ps_grid_key(k->grid, ps_grid_twin(k->grid, cell, &twin) ? &twin : cell)];
+    if (!at)
+        return 0;
+    return ps_ledger_pread(k->ledger, row, k->d * sizeof *row, at, err) < 0 ? -1 : 1;
+}
+
 int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_direction direction, int32_t layer,
                    float *rows, ps_err *err)
 {
-    const ps_grid_pair *p = &k->grid->pairs[pair];
+    const ps_grid_axis heads = ps_grid_axis_of(k->grid, pair, site, PS_AXIS_HEAD);
+    const ps_grid_axis positions = ps_grid_axis_of(k->grid, pair, site, PS_AXIS_POSITION);
+    ps_cell cell = {.pair = pair, .head = -1, .position = -1, .site = (uint8_t)site, .direction = (uint8_t)direction};
     int some = 0;
 
     if (!ps_grid_sweeps_layer(k->grid, layer))
         return 0;
     if (take_pair(k, pair, err) < 0)
         return -1;
-    for (int32_t i = 0; i < p->n_swept; i++) {
-        const ps_cell cell = {.pair = pair, .layer = layer, .position = p->positions[i], .site = (uint8_t)site,
-                              .direction = (uint8_t)direction};
-        float *row = rows + (size_t)cell.position * k->d;
-        enum ps_which which;
-        /* The final row of a cell that was not computed is a base run's. */
-        if (ps_grid_free_cell(k->grid, &cell, &which)) {
-            if (!k->base_finals[pair])
-                continue;
-            memcpy(row, k->base + (size_t)which * k->d, k->d * sizeof *row);
-        } else {
-            ps_cell twin;
-            uint64_t at = k->finals[ps_grid_key(k->grid, ps_grid_twin(k->grid, &cell, &twin) ? &twin : &cell)];
-            if (!at)
-                continue;
-            if (ps_ledger_pread(k->ledger, row, k->d * sizeof *row, at, err) < 0)
+    for (int32_t h = 0; h < heads.n_swept; h++)
+        for (int32_t t = 0; t < positions.n_swept; t++) {
+            cell.layer = 0;
+            cell.head = heads.swept[h];
+            cell.position = positions.swept[t];
+            float *row = rows + (size_t)ps_grid_place(k->grid, &cell) * k->d; /* of a layer: all are alike */
+            cell.layer = layer;
+            int rc = take_final(k, &cell, row, err);
+            if (rc < 0)
                 return -1;
+            some |= rc;
         }
-        some = 1;
-    }
     return some;
 }
 

@@ -21,8 +21,8 @@ void ps_kept_close(ps_kept *kept); /* NULL is fine */
 /* Bytes that it takes. */
 size_t ps_kept_bytes(const ps_grid *grid, size_t d_model);
 
-/* Final rows of a pair's cells at a layer, of one site and direction: into rows[T, d_model], at their positions.  1: there
- * are some, 0: none, -1 with *err set. */
+/* Final rows of a pair's cells at a layer, of one site and direction: into rows[.., d_model], one for each head and position
+ * that the site has, the last fastest, at their places.  1: there are some, 0: none, -1 with *err set. */
 int ps_kept_finals(ps_kept *kept, int32_t pair, enum ps_site site, enum ps_direction direction, int32_t layer,
                    float *rows, ps_err *err);
 /* Rows of a pair's base run at a layer, widened. */

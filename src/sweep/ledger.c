@@ -136,8 +136,11 @@ static int replay(void *context, uint32_t type, const void *payload, size_t byte
         take_baseline(l, v.pair, v.base);
     if (v.type == PS_RECORD_RANKS)
         ps_check_count(&l->checks, &v.agreement);
-    for (size_t i = 0; i < v.n_cells; i++)
-        take_cell(l, &v.cells[i], v.values[i]);
+    for (size_t i = 0; i < v.n_cells; i++) {
+        ps_cell cell;
+        ps_grid_cell(l->grid, v.keys[i], &cell);
+        take_cell(l, &cell, v.values[i]);
+    }
     if (v.type == PS_RECORD_UNFINISHED)
         l->unfinished = *v.unfinished;
     return v.type == PS_RECORD_SNAPSHOT ? take_snapshot(l, v.snapshot, v.parts, err) : 0;
@@ -286,7 +289,9 @@ int ps_ledger_add_baseline(ps_ledger *l, int32_t pair, const ps_baseline base[PS
 int ps_ledger_add_cells(ps_ledger *l, const ps_cell *cells, const double (*values)[PS_N_METRICS],
                         const float *finals, size_t n, ps_err *err)
 {
-    if (ps_record_cells(l->journal, cells, values, l->grid->patched_final ? finals : NULL, n, l->d, err) < 0)
+    const ps_cells all = {cells, values, l->grid->patched_final ? finals : NULL, n};
+
+    if (ps_record_cells(l->journal, l->grid, &all, l->d, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)
         take_cell(l, &cells[i], values[i]);
@@ -307,7 +312,7 @@ int ps_ledger_add_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snap
 
 int ps_ledger_add_agreement(ps_ledger *l, const ps_agreement *agreement, ps_err *err)
 {
-    if (ps_record_agreement(l->journal, agreement, err) < 0)
+    if (ps_record_agreement(l->journal, l->grid, agreement, err) < 0)
         return -1;
     ps_check_count(&l->checks, agreement);
     return 0;

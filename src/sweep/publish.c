@@ -295,7 +295,7 @@ static int write_grid(const draft *d, int32_t i, enum ps_site site, enum ps_dire
 
     if (ps_scores_write(scores, d->results, i, site, direction, b->grid->patched_final ? &finals : NULL, err) < 0)
         return -1;
-    ps_report_scores(&b->pairs[i], site, direction, b->grid->n_layers, &range);
+    ps_report_scores(b->grid, &b->pairs[i], &range);
     return 0;
 }
 

@@ -22,22 +22,8 @@ typedef struct baseline_head {
 } baseline_head;
 
 typedef struct cells_head {
-    uint32_t n, d_model; /* 0: no final rows */
+    uint32_t n, n_checks, d_model /* 0: no final rows */, zero;
 } cells_head;
-
-/* A cell in a record: a ps_cell whose padding has a name, and is 0. */
-typedef struct cell_record {
-    int32_t pair, layer, position;
-    uint8_t site, direction, check, zero;
-} cell_record;
-
-/* A record is read in place, as ps_cell. */
-_Static_assert(sizeof(cell_record) == 16 && sizeof(ps_cell) == 16 &&
-               offsetof(cell_record, layer) == offsetof(ps_cell, layer) &&
-               offsetof(cell_record, position) == offsetof(ps_cell, position) &&
-               offsetof(cell_record, site) == offsetof(ps_cell, site) &&
-               offsetof(cell_record, direction) == offsetof(ps_cell, direction) &&
-               offsetof(cell_record, check) == offsetof(ps_cell, check), "a cell has another layout");
 
 typedef struct activations_head {
     int32_t pair, which, layer, first, n, dtype;
@@ -67,32 +53,28 @@ int ps_record_baseline(ps_journal *journal, int32_t pair, const ps_baseline base
     return ps_journal_append(journal, PS_RECORD_BASELINE, spans, 2, err);
 }
 
-static cell_record record_of(const ps_cell *cell)
+int ps_record_cells(ps_journal *journal, const ps_grid *grid, const ps_cells *cells, size_t d_model, ps_err *err)
 {
-    return (cell_record){.pair = cell->pair, .layer = cell->layer, .position = cell->position, .site = cell->site,
-                         .direction = cell->direction, .check = cell->check};
-}
-
-int ps_record_cells(ps_journal *journal, const ps_cell *cells, const double (*values)[PS_N_METRICS],
-                    const float *finals, size_t n, size_t d_model, ps_err *err)
-{
-    size_t each = sizeof(cell_record) + sizeof *values + (finals ? d_model * sizeof *finals : 0);
+    const float *finals = cells->finals;
+    size_t n = cells->n, each = sizeof(int64_t) + sizeof *cells->values + (finals ? d_model * sizeof *finals : 0);
     size_t most = MOST_CELLS_BYTES / each ? MOST_CELLS_BYTES / each : 1;
-    cell_record *records = ps_malloc(n < most ? n : most, sizeof *records, err);
-    int rc = records ? 0 : -1;
+    int64_t *keys = ps_malloc(n < most ? n : most, sizeof *keys, err);
+    int rc = keys ? 0 : -1;
 
     for (size_t at = 0, some; at < n && rc == 0; at += some) {
         some = n - at < most ? n - at : most;
-        for (size_t i = 0; i < some; i++)
-            records[i] = record_of(&cells[at + i]);
-        const cells_head head = {(uint32_t)some, finals ? (uint32_t)d_model : 0};
+        cells_head head = {.n = (uint32_t)some, .d_model = finals ? (uint32_t)d_model : 0};
+        for (size_t i = 0; i < some; i++) {
+            keys[i] = ps_grid_key(grid, &cells->at[at + i]);
+            head.n_checks += cells->at[at + i].check != PS_NO_CHECK;
+        }
         const ps_span spans[] = {{&head, sizeof head},
-                                 {records, some * sizeof *records},
-                                 {values + at, some * sizeof *values},
+                                 {keys, some * sizeof *keys},
+                                 {cells->values + at, some * sizeof *cells->values},
                                  {finals ? finals + at * d_model : NULL, some * head.d_model * sizeof *finals}};
         rc = ps_journal_append(journal, PS_RECORD_CELLS, spans, 4, err);
     }
-    ps_free(records);
+    ps_free(keys);
     return rc;
 }
 
@@ -124,11 +106,13 @@ int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_s
     return ps_journal_append(journal, PS_RECORD_SNAPSHOT, spans, 2, err);
 }
 
-int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_err *err)
+/* What of an agreement is behind its cell, of which the key is recorded. */
+enum { AGREEMENT_AT = offsetof(ps_agreement, n_ranks), AGREEMENT_BYTES = sizeof(ps_agreement) - AGREEMENT_AT };
+
+int ps_record_agreement(ps_journal *journal, const ps_grid *grid, const ps_agreement *agreement, ps_err *err)
 {
-    const cell_record cell = record_of(&agreement->cell);
-    size_t head = offsetof(ps_agreement, n_ranks);
-    const ps_span spans[] = {{&cell, sizeof cell}, {(const char *)agreement + head, sizeof *agreement - head}};
+    const int64_t key = ps_grid_key(grid, &agreement->cell);
+    const ps_span spans[] = {{&key, sizeof key}, {(const char *)agreement + AGREEMENT_AT, AGREEMENT_BYTES}};
 
     return ps_journal_append(journal, PS_RECORD_RANKS, spans, 2, err);
 }
@@ -136,7 +120,7 @@ int ps_record_agreement(ps_journal *journal, const ps_agreement *agreement, ps_e
 uint64_t ps_records_bytes(const ps_grid *grid, size_t most_cells, size_t d_model)
 {
     uint64_t row = d_model * sizeof(float), T = (uint64_t)ps_grid_max_positions(grid);
-    uint64_t each = sizeof(ps_cell) + PS_N_METRICS * sizeof(double) + (grid->patched_final ? row : 0);
+    uint64_t each = sizeof(int64_t) + PS_N_METRICS * sizeof(double) + (grid->patched_final ? row : 0);
     uint64_t cells = most_cells * each, rows = grid->activations ? T * row : 0;
 
     if (cells > MOST_CELLS_BYTES)
@@ -202,24 +186,35 @@ static bool view_baseline(ps_record_view *v, const source *s)
     return true;
 }
 
+/* Whether the keys are those of cells of the grid, of which as many are checks as the record says. */
+static bool keys_fit(const ps_record_view *v, const ps_grid *grid)
+{
+    size_t n_checks = 0;
+
+    for (size_t i = 0; i < v->n_cells; i++) {
+        ps_cell cell;
+        if (ps_grid_cell(grid, v->keys[i], &cell) < 0)
+            return false;
+        n_checks += cell.check != PS_NO_CHECK;
+    }
+    return n_checks == v->n_checks;
+}
+
 static bool view_cells(ps_record_view *v, const source *s)
 {
     const cells_head *head = (const void *)s->payload;
 
-    if (s->bytes < sizeof *head || !width_fits(s, head->d_model))
+    if (s->bytes < sizeof *head || !width_fits(s, head->d_model) || head->n_checks > head->n)
         return false;
-    uint64_t fixed = sizeof *head + (uint64_t)head->n * (sizeof *v->cells + sizeof *v->values);
+    uint64_t fixed = sizeof *head + (uint64_t)head->n * (sizeof *v->keys + sizeof *v->values);
     if (fixed > s->bytes || !ends(s, fixed, head->n, head->d_model, sizeof(float)))
         return false;
     v->n_cells = head->n;
-    v->cells = (const void *)(s->payload + sizeof *head);
-    v->values = (const void *)(v->cells + head->n);
+    v->n_checks = head->n_checks;
+    v->keys = (const void *)(s->payload + sizeof *head);
+    v->values = (const void *)(v->keys + head->n);
     v->finals = head->d_model ? (const void *)(v->values + head->n) : NULL;
-    for (size_t i = 0; s->grid && i < v->n_cells; i++)
-        if (ps_grid_key(s->grid, &v->cells[i]) < 0 ||
-            (!v->cells[i].check && !ps_grid_asks(s->grid, v->cells[i].site, v->cells[i].direction)))
-            return false;
-    return true;
+    return !s->grid || keys_fit(v, s->grid);
 }
 
 static bool view_activations(ps_record_view *v, const source *s)
@@ -260,13 +255,15 @@ static bool view_snapshot(ps_record_view *v, const source *s)
 static bool view_agreement(ps_record_view *v, const source *s)
 {
     ps_agreement *a = &v->agreement;
+    int64_t key;
 
-    if (s->bytes != sizeof *a)
+    if (s->bytes != sizeof key + AGREEMENT_BYTES)
         return false;
-    memcpy(a, s->payload, sizeof *a);
-    return a->n_ranks > 1 && a->odd >= -1 && a->odd < a->n_ranks && a->cell.check == PS_CHECK_RANKS &&
-           a->blind <= 1 &&
-           (!s->grid || ps_grid_key(s->grid, &a->cell) >= 0) && memchr(a->host, '\0', sizeof a->host);
+    memcpy(&key, s->payload, sizeof key);
+    memcpy((char *)a + AGREEMENT_AT, s->payload + sizeof key, AGREEMENT_BYTES);
+    if (s->grid && (ps_grid_cell(s->grid, key, &a->cell) < 0 || a->cell.check != PS_CHECK_RANKS))
+        return false;
+    return a->n_ranks > 1 && a->odd >= -1 && a->odd < a->n_ranks && a->blind <= 1 && memchr(a->host, '\0', sizeof a->host);
 }
 
 static bool view_unfinished(ps_record_view *v, const source *s)
@@ -293,6 +290,9 @@ int ps_record_view_of(ps_record_view *view, uint32_t type, const void *payload, 
     const source s = {payload, bytes, grid, d_model};
 
     memset(view, 0, sizeof *view);
+    if (type == PS_RECORD_OLD_CELLS || type == PS_RECORD_OLD_RANKS)
+        return ps_err_set(err, PS_EINPUT, "an older patchsweep wrote its cells in another layout; finish the run with that "
+                          "version, or start over with --force");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if ((uint32_t)kinds[i].type != type)
             continue;

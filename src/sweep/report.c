@@ -58,26 +58,45 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
                 pair->job->id, to - from, ps_metrics[score].name);
 }
 
-void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
-                      int32_t n_layers, const ps_score_range *range)
+/* The token at the position of the largest score, in quotes; "" where the site has no positions. */
+static void token_at(char *out, size_t bytes, const ps_pair *pair, int32_t position)
 {
-    const char *text = pair->token[PS_CLEAN][range->position];
-    char token[96];
+    const char *text = position < 0 ? "" : pair->token[PS_CLEAN][position];
+
+    out[0] = ' ';
+    out[1] = '\0';
+    if (*text)
+        ps_quoted(out + 1, bytes - 1, text);
+    else if (position >= 0)
+        snprintf(out + 1, bytes - 1, "#%d", (int)pair->ids[PS_CLEAN][position]);
+    else
+        out[0] = '\0';
+}
+
+void ps_report_scores(const ps_grid *grid, const ps_pair *pair, const ps_score_range *range)
+{
+    const ps_cell *at = &range->at;
+    ps_text shape = {0}, place = {0};
+    char token[97];
 
     ps_log_clear();
+    printf("%s: %s %s: ", pair->job->id, ps_sites[at->site].name, ps_directions[at->direction].name);
     if (!range->n) {
-        printf("%s: %s %s: no cells\n", pair->job->id, ps_sites[site].name,
-               ps_directions[direction].name);
+        printf("no cells\n");
         return;
     }
-    if (*text)
-        ps_quoted(token, sizeof token, text);
-    else
-        snprintf(token, sizeof token, "#%d", (int)pair->ids[PS_CLEAN][range->position]);
-    printf("%s: %s %s: scores [%d layers, %d positions], %.4f to %.4f, most at layer %d, "
-           "position %d %s\n", pair->job->id, ps_sites[site].name,
-           ps_directions[direction].name, (int)n_layers, (int)pair->n_positions, range->least,
-           range->most, (int)range->layer, (int)range->position, token);
+    for (int axis = 0; axis < PS_N_AXES; axis++) {
+        if (!ps_site_shapes[at->site].axis[axis])
+            continue;
+        ps_text_printf(&shape, "%s%d %ss", shape.n ? ", " : "",
+                       (int)ps_grid_axis_of(grid, at->pair, at->site, (enum ps_axis)axis).size, ps_axis_names[axis]);
+        ps_text_printf(&place, "%s%s %d", place.n ? ", " : "", ps_axis_names[axis], (int)ps_cell_at(at, (enum ps_axis)axis));
+    }
+    token_at(token, sizeof token, pair, ps_cell_at(at, PS_AXIS_POSITION));
+    printf("scores [%s], %.4f to %.4f, most at %s%s\n", ps_text_str(&shape), range->least, range->most, ps_text_str(&place),
+           token);
+    ps_text_release(&shape);
+    ps_text_release(&place);
 }
 
 int ps_report_begin_pair(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],

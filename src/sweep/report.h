@@ -16,9 +16,8 @@
  * the clean run does not predict the answer, or the baselines hardly differ. */
 void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enum ps_metric score,
                     const ps_tokenizer *tokenizer);
-/* One line on stdout: shape and range of the scores of a grid. */
-void ps_report_scores(const ps_pair *pair, enum ps_site site, enum ps_direction direction,
-                      int32_t n_layers, const ps_score_range *range);
+/* One line on stdout: shape and range of the scores of a grid of `pair`. */
+void ps_report_scores(const ps_grid *grid, const ps_pair *pair, const ps_score_range *range);
 
 /* Begin a pair of the result, with the baselines and predictions as attributes of its group. */
 int ps_report_begin_pair(ps_results *results, const ps_pair *pair, const ps_baseline base[PS_N_WHICH],

@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "patchsweep/mem.h"
+#include "patchsweep/minmax.h"
 
 static size_t table_of(int32_t pair, int site, int direction)
 {
     return ((size_t)pair * PS_N_SITES + (size_t)site) * PS_N_DIRECTIONS + (size_t)direction;
-}
-
-static size_t cells_of(const ps_grid *grid, int32_t pair)
-{
-    return (size_t)grid->n_layers * (size_t)grid->pairs[pair].n_positions;
 }
 
 /* The metrics that are kept: those asked for, and one that every computed cell has. */
@@ -28,28 +24,30 @@ static size_t kept_before(const ps_grid *grid, int metric)
     return (size_t)__builtin_popcount(kept(grid) & ((1u << metric) - 1));
 }
 
-/* Values of `metric`, which is kept, over [layer, position]. */
+/* Values of `metric`, which is kept, over the axes of the site. */
 static double *metric_table(const ps_scores *s, int32_t pair, int site, int direction, int metric)
 {
-    return s->tables[table_of(pair, site, direction)] + kept_before(s->grid, metric) * cells_of(s->grid, pair);
+    return s->tables[table_of(pair, site, direction)] + kept_before(s->grid, metric) * ps_grid_cells(s->grid, pair, site);
 }
 
-/* Values of a pair's table. */
-static size_t table_values(const ps_grid *grid, int32_t pair)
+/* Values of a table; 0 where there is none. */
+static size_t table_values(const ps_grid *grid, int32_t pair, int site, int direction)
 {
-    return cells_of(grid, pair) * kept_before(grid, PS_N_METRICS);
+    return ps_grid_asks(grid, site, direction) ? ps_grid_cells(grid, pair, site) * kept_before(grid, PS_N_METRICS) : 0;
 }
 
-/* Values of all tables. */
-static size_t all_values(const ps_grid *grid)
+/* Values of all tables; *most gets the cells of the largest. */
+static size_t all_values(const ps_grid *grid, size_t *most)
 {
-    size_t n = 0, grids = 0;
+    size_t n = 0;
 
-    for (int site = 0; site < PS_N_SITES; site++)
-        for (int dir = 0; dir < PS_N_DIRECTIONS; dir++)
-            grids += ps_grid_asks(grid, site, dir);
+    *most = 0;
     for (int32_t pair = 0; pair < grid->n_pairs; pair++)
-        n += grids * table_values(grid, pair);
+        for (int site = 0; site < PS_N_SITES; site++)
+            for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
+                n += table_values(grid, pair, site, dir);
+                *most = ps_grid_asks(grid, site, dir) ? ps_max(*most, ps_grid_cells(grid, pair, site)) : *most;
+            }
     return n;
 }
 
@@ -57,11 +55,11 @@ static size_t all_values(const ps_grid *grid)
 
 static void list_blocks(ps_scores *s, const ps_grid *grid, ps_block blocks[N_BLOCKS])
 {
-    size_t pairs = (size_t)grid->n_pairs, most = (size_t)grid->n_layers * (size_t)ps_grid_max_positions(grid);
+    size_t pairs = (size_t)grid->n_pairs, most, n = all_values(grid, &most);
     const ps_block all[N_BLOCKS] = {
         {&s->base, pairs, sizeof *s->base},
         {&s->tables, pairs * PS_N_SITES * PS_N_DIRECTIONS, sizeof *s->tables},
-        {&s->values, all_values(grid), sizeof(double)},
+        {&s->values, n, sizeof(double)},
         {&s->score, most, sizeof(double)},
         {&s->degenerate, most, sizeof(double)},
         {&s->done, most, sizeof(double)},
@@ -81,7 +79,7 @@ uint64_t ps_scores_bytes(const ps_grid *grid)
 
 int ps_scores_init(ps_scores *s, const ps_grid *grid, ps_err *err)
 {
-    size_t n = all_values(grid);
+    size_t most, n = all_values(grid, &most);
     ps_block blocks[N_BLOCKS];
 
     *s = (ps_scores){.grid = grid};
@@ -97,7 +95,7 @@ int ps_scores_init(ps_scores *s, const ps_grid *grid, ps_err *err)
             for (int dir = 0; dir < PS_N_DIRECTIONS; dir++) {
                 bool asked = ps_grid_asks(grid, site, dir);
                 s->tables[table_of(pair, site, dir)] = asked ? next : NULL;
-                next += asked ? table_values(grid, pair) : 0;
+                next += table_values(grid, pair, site, dir);
             }
     return 0;
 }
@@ -112,25 +110,24 @@ void ps_scores_release(ps_scores *s)
     ps_blocks_free(blocks, N_BLOCKS);
 }
 
-static size_t place_of(const ps_scores *s, const ps_cell *cell)
-{
-    return (size_t)cell->layer * (size_t)s->grid->pairs[cell->pair].n_positions + (size_t)cell->position;
-}
-
 void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_METRICS])
 {
+    int64_t place = ps_grid_place(s->grid, cell);
+
     for (int m = 0; m < PS_N_METRICS; m++)
         if (kept(s->grid) >> m & 1)
-            metric_table(s, cell->pair, cell->site, cell->direction, m)[place_of(s, cell)] = values[m];
+            metric_table(s, cell->pair, cell->site, cell->direction, m)[place] = values[m];
 }
 
 /* The values of the cell that was computed for both. */
 static void copy_values(ps_scores *s, const ps_cell *to, const ps_cell *from)
 {
+    int64_t there = ps_grid_place(s->grid, to), here = ps_grid_place(s->grid, from);
+
     for (int m = 0; m < PS_N_METRICS; m++)
         if (kept(s->grid) >> m & 1)
-            metric_table(s, to->pair, to->site, to->direction, m)[place_of(s, to)] =
-                metric_table(s, from->pair, from->site, from->direction, m)[place_of(s, from)];
+            metric_table(s, to->pair, to->site, to->direction, m)[there] =
+                metric_table(s, from->pair, from->site, from->direction, m)[here];
 }
 
 static int fill(void *context, const ps_cell *cell)
@@ -160,9 +157,9 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
     double clean = s->base[pair][PS_CLEAN].values[metric];
     double corrupt = s->base[pair][PS_CORRUPT].values[metric];
     ps_score_range range = {.least = INFINITY, .most = -INFINITY};
-    int32_t T = s->grid->pairs[pair].n_positions;
+    size_t n = ps_grid_cells(s->grid, pair, site), largest = 0;
 
-    for (size_t i = 0; i < cells_of(s->grid, pair); i++) {
+    for (size_t i = 0; i < n; i++) {
         int degenerate = 0;
         s->done[i] = !isnan(present[i]);
         s->score[i] = s->done[i] ? ps_score(patched[i], clean, corrupt, &degenerate) : NAN;
@@ -173,10 +170,11 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
         range.least = fmin(range.least, s->score[i]);
         if (s->score[i] > range.most) {
             range.most = s->score[i];
-            range.layer = (int32_t)i / T;
-            range.position = (int32_t)i % T;
+            largest = i;
         }
     }
+    range.at = (ps_cell){.pair = pair, .site = (uint8_t)site, .direction = (uint8_t)direction};
+    ps_grid_set_place(s->grid, &range.at, (int64_t)largest);
     return range;
 }
 

@@ -21,9 +21,9 @@ typedef struct ps_baseline {
 typedef struct ps_scores {
     const ps_grid *grid;
     ps_baseline (*base)[PS_N_WHICH]; /* [n_pairs] */
-    double **tables; /* [n_pairs * sites * directions]: [kept metric, layer, position] each, in `values`, or NULL */
+    double **tables; /* [n_pairs * sites * directions]: [kept metric, axes of the site] each, in `values`, or NULL */
     double *values;
-    double *score, *degenerate, *done; /* [L, most positions] of the grid computed last */
+    double *score, *degenerate, *done; /* [axes of the site] of the grid computed last */
 } ps_scores;
 
 uint64_t ps_scores_bytes(const ps_grid *grid); /* that scores allocate */
@@ -38,7 +38,7 @@ void ps_scores_fill_free(ps_scores *scores);
 /* Range of the scores of one pair, site and direction. */
 typedef struct ps_score_range {
     double least, most;
-    int32_t layer, position; /* of the largest */
+    ps_cell at; /* of the largest */
     size_t n;                /* cells that have a score */
 } ps_score_range;
 

@@ -15,7 +15,7 @@
 #include "rows_dir.h"
 
 static const char part_magic[8] = "psrows1\n";
-#define LAYOUT 1 /* of the rows that a cell carries; a build that carries others has another number, the first ones had 0 */
+#define LAYOUT 2 /* of an entry, and of the rows that a cell carries; a build that has others has another number */
 
 #define BLOCK ((size_t)4 << 20) /* bytes read or written at once */
 
@@ -27,12 +27,11 @@ typedef struct head {
 
 /* A strand: in the index of a part, and in the table over all parts. */
 typedef struct entry {
-    int32_t pair, layer, position;
-    uint8_t site, direction, check, kind;
-    int32_t first, n;
+    int64_t key;     /* as in ps_rows */
     uint64_t offset; /* of its rows, in the part */
+    int32_t first, n;
     int32_t part;    /* in the table */
-    int32_t pad;
+    uint32_t kind;   /* enum ps_rows_kind */
 } entry;
 
 struct ps_snapshot {
@@ -41,7 +40,7 @@ struct ps_snapshot {
     int generation;
     const ps_grid *grid;
     size_t d;
-    entry *entries; /* [n] of all parts: cells by their key, then base rows */
+    entry *entries; /* [n] of all parts: cells by their keys, then base rows */
     size_t n, n_cells;
     int32_t *base; /* [n_nodes] entry that has the prefix's row of a base run, or -1 */
 };
@@ -109,20 +108,13 @@ static int put(writer *w, const void *data, size_t bytes, ps_err *err)
     return 0;
 }
 
-static entry entry_of(const ps_rows *r, uint64_t offset)
-{
-    return (entry){.pair = r->cell.pair, .layer = r->cell.layer, .position = r->cell.position, .site = r->cell.site,
-                   .direction = r->cell.direction, .check = r->cell.check, .kind = (uint8_t)r->kind,
-                   .first = r->first, .n = r->n, .offset = offset};
-}
-
 /* Write the index; where w is NULL compute its checksum only. */
 static int put_index(writer *w, uint32_t *crc, const ps_rows *rows, size_t n, size_t d, ps_err *err)
 {
     uint64_t offset = sizeof(head) + n * sizeof(entry);
 
     for (size_t i = 0; i < n; i++) {
-        entry e = entry_of(&rows[i], offset);
+        entry e = {.key = rows[i].key, .kind = (uint32_t)rows[i].kind, .first = rows[i].first, .n = rows[i].n, .offset = offset};
         offset += (uint64_t)rows[i].n * d * sizeof(float);
         if (crc)
             *crc = ps_crc32c(*crc, &e, sizeof e);
@@ -238,32 +230,39 @@ uint64_t ps_snapshot_save_bytes(void)
 
 /* ---- reading ---- */
 
-static ps_cell cell_of(const entry *e)
+/* The run of an entry of base rows. */
+static int32_t pair_of(int64_t key)
 {
-    return (ps_cell){.pair = e->pair, .layer = e->layer, .position = e->position, .site = e->site,
-                     .direction = e->direction, .check = e->check};
+    return (int32_t)(key / PS_N_WHICH);
+}
+
+static const int32_t *nodes_of(const ps_grid *grid, int64_t key)
+{
+    return grid->pairs[pair_of(key)].nodes[key % PS_N_WHICH];
 }
 
 /* Whether the rows are those that the engine carries of the cell before `layer`: none where it has not entered yet. */
 static bool fits_cell(const entry *e, const ps_grid *grid, int32_t layer)
 {
-    const ps_cell cell = cell_of(e);
+    ps_cell cell;
     ps_err none = PS_ERR_INIT;
 
-    if (!ps_grid_path(grid, &cell, &none))
+    if (ps_grid_cell(grid, e->key, &cell) < 0 || !ps_grid_path(grid, &cell, &none))
         return false;
     int32_t n = ps_grid_cell_entry(grid, &cell) < layer ? ps_grid_cell_rows(grid, &cell) : 0;
-    return e->n == n && (n == 0 || e->first == grid->pairs[e->pair].n_positions - n);
+    return e->n == n && (n == 0 || e->first == grid->pairs[cell.pair].n_positions - n);
+}
+
+static bool fits_run(const entry *e, const ps_grid *grid)
+{
+    return e->key >= 0 && e->key < (int64_t)grid->n_pairs * PS_N_WHICH && e->n >= 0 && e->first >= 0 &&
+           e->first <= grid->pairs[pair_of(e->key)].n_positions - e->n;
 }
 
 /* Whether the entry fits the grid before `layer`, and its rows lie in a file of `size` bytes. */
 static bool fits(const entry *e, const ps_grid *grid, int32_t layer, size_t d, uint64_t size)
 {
-    const ps_cell cell = cell_of(e);
-
-    if (ps_grid_key(grid, &cell) < 0 || e->kind >= PS_N_ROWS_KINDS || e->n < 0 || e->first < 0 ||
-        e->first > grid->pairs[e->pair].n_positions - e->n ||
-        (e->kind == PS_ROWS_CELL && !fits_cell(e, grid, layer)))
+    if (e->kind == PS_ROWS_CELL ? !fits_cell(e, grid, layer) : e->kind != PS_ROWS_BASE || !fits_run(e, grid))
         return false;
     return e->offset <= size && (uint64_t)e->n * d * sizeof(float) <= size - e->offset;
 }
@@ -384,41 +383,22 @@ static int check_parts(const ps_snapshot *s, const ps_snapshot_part *parts, int 
     return 0;
 }
 
-static int64_t key_of(const ps_grid *grid, const entry *e)
-{
-    const ps_cell cell = cell_of(e);
-
-    return e->kind == PS_ROWS_CELL ? ps_grid_key(grid, &cell) : INT64_MAX;
-}
-
-/* qsort passes no context to its comparison, so each entry carries its key. */
-typedef struct keyed {
-    int64_t key;
-    entry entry;
-} keyed;
-
+/* Cells by their keys, then base rows as they came. */
 static int by_key(const void *a, const void *b)
 {
-    const keyed *x = a, *y = b;
+    const entry *x = a, *y = b;
 
+    if (x->kind != PS_ROWS_CELL || y->kind != PS_ROWS_CELL)
+        return (x->kind != PS_ROWS_CELL) - (y->kind != PS_ROWS_CELL);
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
-static int sort_entries(ps_snapshot *s, ps_err *err)
+static void sort_entries(ps_snapshot *s)
 {
-    keyed *all = ps_malloc(s->n, sizeof *all, err);
-
-    if (!all)
-        return -1;
-    for (size_t i = 0; i < s->n; i++)
-        all[i] = (keyed){key_of(s->grid, &s->entries[i]), s->entries[i]};
-    qsort(all, s->n, sizeof *all, by_key);
-    for (size_t i = 0; i < s->n; i++) {
-        s->entries[i] = all[i].entry;
-        s->n_cells += all[i].key != INT64_MAX;
-    }
-    ps_free(all);
-    return 0;
+    if (s->n)
+        qsort(s->entries, s->n, sizeof *s->entries, by_key);
+    while (s->n_cells < s->n && s->entries[s->n_cells].kind == PS_ROWS_CELL)
+        s->n_cells++;
 }
 
 /* Find the entry that holds the base run's row of each prefix. */
@@ -432,7 +412,7 @@ static int find_base_rows(ps_snapshot *s, ps_err *err)
     memset(s->base, 0xff, nodes * sizeof *s->base);
     for (size_t i = s->n_cells; i < s->n; i++) {
         const entry *e = &s->entries[i];
-        const int32_t *node = s->grid->pairs[e->pair].nodes[e->direction];
+        const int32_t *node = nodes_of(s->grid, e->key);
         for (int32_t t = e->first; t < e->first + e->n; t++)
             s->base[node[t]] = (int32_t)i;
     }
@@ -457,8 +437,8 @@ static int share_index(ps_snapshot *s, int n_parts, ps_comm *comm, ps_err *err)
     ps_comm_bcast_block(comm, &block, &bytes, 0);
     s->entries = block;
     s->n = bytes / sizeof *s->entries;
-    if (sort_entries(s, err) == 0)
-        find_base_rows(s, err);
+    sort_entries(s);
+    find_base_rows(s, err);
     return ps_comm_agree(comm, err);
 }
 
@@ -513,8 +493,9 @@ int ps_snapshot_generation(const ps_snapshot *s)
 void ps_snapshot_cells(const ps_snapshot *s, ps_cellset *set)
 {
     for (size_t i = 0; i < s->n_cells; i++) {
-        const ps_cell cell = cell_of(&s->entries[i]);
-        ps_cellset_add(set, &cell);
+        ps_cell cell;
+        if (ps_grid_cell(s->grid, s->entries[i].key, &cell) == 0)
+            ps_cellset_add(set, &cell);
     }
 }
 
@@ -542,33 +523,32 @@ static int load_rows(const ps_snapshot *s, opened *o, const entry *e, int32_t sk
     return ps_file_pread(o->fd, to, (size_t)n * row, e->offset + (uint64_t)skip * row, o->path, err);
 }
 
-static const entry *find_cell(const ps_snapshot *s, const ps_cell *cell)
+static const entry *find_cell(const ps_snapshot *s, int64_t key)
 {
-    int64_t key = ps_grid_key(s->grid, cell);
     size_t low = 0, high = s->n_cells;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (key_of(s->grid, &s->entries[middle]) < key)
+        if (s->entries[middle].key < key)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < s->n_cells && key_of(s->grid, &s->entries[low]) == key ? &s->entries[low] : NULL;
+    return low < s->n_cells && s->entries[low].key == key ? &s->entries[low] : NULL;
 }
 
 /* Load base rows by prefix, in pieces as long as they were saved. */
 static int load_base(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *err)
 {
-    const int32_t *node = s->grid->pairs[r->cell.pair].nodes[r->cell.direction];
+    const int32_t *node = nodes_of(s->grid, r->key);
 
     for (int32_t i = 0; i < r->n;) {
         int32_t at = s->base[node[r->first + i]], n = 1;
         if (at < 0)
             return ps_err_set(err, PS_EFAIL, "the snapshot has no base run of pair %d at position %d",
-                              (int)r->cell.pair, (int)(r->first + i));
+                              (int)pair_of(r->key), (int)(r->first + i));
         const entry *e = &s->entries[at];
-        const int32_t *theirs = s->grid->pairs[e->pair].nodes[e->direction];
+        const int32_t *theirs = nodes_of(s->grid, e->key);
         int32_t skip = r->first + i - e->first; /* a prefix ends at one position in all runs */
         while (i + n < r->n && skip + n < e->n && theirs[e->first + skip + n] == node[r->first + i + n])
             n++;
@@ -581,12 +561,14 @@ static int load_base(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *
 
 static int load_cell(const ps_snapshot *s, opened *o, const ps_rows *r, ps_err *err)
 {
-    const entry *e = find_cell(s, &r->cell);
+    const entry *e = find_cell(s, r->key);
+    ps_cell cell = {.pair = 0};
 
-    if (!e || e->n != r->n || (e->n && e->first != r->first))
-        return ps_err_set(err, PS_EFAIL, "the snapshot has no such rows of the cell at pair %d, layer %d, position %d",
-                          (int)r->cell.pair, (int)r->cell.layer, (int)r->cell.position);
-    return load_rows(s, o, e, 0, e->n, r->rows, err);
+    if (e && e->n == r->n && (e->n == 0 || e->first == r->first))
+        return load_rows(s, o, e, 0, e->n, r->rows, err);
+    ps_grid_cell(s->grid, r->key, &cell);
+    return ps_err_set(err, PS_EFAIL, "the snapshot has no such rows of the cell at pair %d, layer %d, position %d, head %d",
+                      (int)cell.pair, (int)cell.layer, (int)cell.position, (int)cell.head);
 }
 
 int ps_snapshot_load(const ps_snapshot *s, ps_rows *rows, size_t n, ps_err *err)

@@ -22,10 +22,9 @@ static int count(void *context, uint32_t type, const void *payload, size_t bytes
     if (ps_record_view_of(&v, type, payload, bytes, NULL, 0, err) < 0)
         return -1;
     s->n_pairs += v.type == PS_RECORD_BASELINE;
-    s->n_checks += v.type == PS_RECORD_RANKS;
+    s->n_checks += v.type == PS_RECORD_RANKS ? 1 : v.n_checks;
+    s->n_cells += v.n_cells - v.n_checks;
     s->n_activations += v.type == PS_RECORD_ACTIVATIONS;
-    for (size_t i = 0; i < v.n_cells; i++)
-        ++*(v.cells[i].check ? &s->n_checks : &s->n_cells);
     if (v.type == PS_RECORD_SNAPSHOT) {
         s->n_snapshots++;
         s->layer = v.snapshot->layer;

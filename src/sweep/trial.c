@@ -24,9 +24,10 @@ static void make_ids(int32_t *clean, int32_t *corrupt, const ps_config *c, int32
 int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32_t T, int32_t D, ps_err *err)
 {
     size_t n = (size_t)n_pairs;
-    ps_job job = {.n_pairs = n, .layers = {.all = true}, .positions = {.all = true},
+    ps_job job = {.n_pairs = n, .layers = {.all = true}, .heads = {.all = true}, .positions = {.all = true},
                   .sites = 1u << PS_RESID_POST, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
     ps_job_pair named = {.where = (char[]){"a made-up pair"}};
+    const ps_grid_model model = ps_grid_model_of(config);
     int rc = -1;
 
     if (T < 1 || D < 0 || D >= T)
@@ -40,7 +41,7 @@ int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32
                              .ids = {clean, clean + T}, .answer_id = 0, .foil_id = -1};
     }
     if (pairs && ids)
-        rc = ps_grid_build(out, &job, pairs, config->family->layer, config->n_layers, err);
+        rc = ps_grid_build(out, &job, pairs, &model, err);
     ps_free(pairs);
     ps_free(ids);
     return rc;

@@ -9,8 +9,11 @@
 
 static void add_place(ps_text *text, const ps_pair *pairs, const ps_cell *cell)
 {
-    ps_text_printf(text, "'%s', %s %s, layer %d, position %d", pairs[cell->pair].job->id, ps_sites[cell->site].name,
-                   ps_directions[cell->direction].name, (int)cell->layer, (int)cell->position);
+    ps_text_printf(text, "'%s', %s %s", pairs[cell->pair].job->id, ps_sites[cell->site].name,
+                   ps_directions[cell->direction].name);
+    for (int axis = 0; axis < PS_N_AXES; axis++)
+        if (ps_site_shapes[cell->site].axis[axis])
+            ps_text_printf(text, ", %s %d", ps_axis_names[axis], (int)ps_cell_at(cell, (enum ps_axis)axis));
 }
 
 /* Of two ranks nobody can tell which one is right. */

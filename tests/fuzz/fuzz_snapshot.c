@@ -6,11 +6,11 @@
 #include "patchsweep/crc.h"
 #include "sweep.h"
 
-enum { HEAD = 32, ENTRY = 40 };
+enum { HEAD = 32, ENTRY = 32 };
 
 static void mend(uint8_t *file, size_t n)
 {
-    const uint32_t width = FUZZ_D, layout = 1;
+    const uint32_t width = FUZZ_D, layout = 2;
     uint32_t entries;
 
     if (n < HEAD)
@@ -25,10 +25,10 @@ static void mend(uint8_t *file, size_t n)
     memcpy(file + 24, &layout, 4);
 }
 
-static void load(const ps_snapshot *s, enum ps_rows_kind kind, ps_cell cell, int32_t first)
+static void load(const ps_snapshot *s, enum ps_rows_kind kind, int64_t key, int32_t first)
 {
     float room[FUZZ_T * FUZZ_D];
-    ps_rows rows = {.kind = kind, .cell = cell, .first = first, .n = FUZZ_T - first, .rows = room};
+    ps_rows rows = {.kind = kind, .key = key, .first = first, .n = FUZZ_T - first, .rows = room};
     ps_err err = PS_ERR_INIT;
     int rc = ps_snapshot_load(s, &rows, 1, &err);
 
@@ -37,15 +37,13 @@ static void load(const ps_snapshot *s, enum ps_rows_kind kind, ps_cell cell, int
 
 static void load_all(const ps_snapshot *s, const ps_grid *grid)
 {
-    for (int32_t pair = 0; pair < grid->n_pairs; pair++)
-        for (int32_t first = 0; first < FUZZ_T; first++) {
-            for (uint8_t which = 0; which < PS_N_WHICH; which++)
-                for (int kind = PS_ROWS_BASE; kind < PS_N_ROWS_KINDS; kind++)
-                    load(s, (enum ps_rows_kind)kind, (ps_cell){.pair = pair, .direction = which}, first);
-            for (int32_t layer = 0; layer < FUZZ_L; layer++)
-                for (uint8_t check = 0; check < PS_N_CHECKS; check++)
-                    load(s, PS_ROWS_CELL, (ps_cell){.pair = pair, .layer = layer, .position = first, .check = check}, first);
-        }
+    for (int32_t first = 0; first < FUZZ_T; first++) {
+        for (int32_t pair = 0; pair < grid->n_pairs; pair++)
+            for (int which = 0; which < PS_N_WHICH; which++)
+                load(s, PS_ROWS_BASE, ps_rows_run(pair, (enum ps_which)which), first);
+        for (int64_t key = 0; key < grid->n_keys; key++)
+            load(s, PS_ROWS_CELL, key, first);
+    }
 }
 
 static void open_part(const uint8_t *file, size_t n, const ps_grid *grid)

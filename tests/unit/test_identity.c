@@ -96,6 +96,8 @@ static void jobs_differ(void)
     } cases[] = {
         {"{\"a\":1,\"output\":\"x\"}", "{\"a\":1,\"output\":\"y\"}", NULL},
         {"{\"a\":1,\"output\":\"x\"}", "{\"a\":1}", NULL},
+        {"{\"a\":1}", "{\"a\":1,\"heads\":\"all\"}", NULL}, /* a version before that key ran with its default */
+        {"{\"a\":1}", "{\"a\":1,\"heads\":[3]}", "its job has heads: \"all\", and this one's has [3]"},
         {"{\"a\":1}", "{\"a\":2}", "its job has a: 1, and this one's has 2"},
         {"{\"a\":1}", "{\"a\":1,\"b\":[2]}", "its job has b: none, and this one's has [2]"},
         {"{\"a\":1,\"b\":[2]}", "{\"a\":1}", "its job has b: [2], and this one's has none"},

@@ -18,6 +18,7 @@ enum { MAX_L = 5, MAX_T = 7, N_VALUES = PS_MAX_STEPS + 1 };
 typedef struct net {
     unsigned before[MAX_L][N_VALUES][MAX_T], after[MAX_L][N_VALUES][MAX_T];
     bool whole[MAX_L][N_VALUES][MAX_T], columns[MAX_L][N_VALUES][MAX_T]; /* what is replaced */
+    bool mixed[MAX_L][N_VALUES][MAX_T];                                  /* columns are made of the cell's own v */
     bool computed[MAX_L][N_VALUES][MAX_T], read[MAX_L][N_VALUES][MAX_T];
     int in[N_VALUES][PS_MAX_INPUTS];
     size_t n_in[N_VALUES], n;
@@ -25,18 +26,30 @@ typedef struct net {
     int32_t L, T, D;
 } net;
 
-static void lay_edits(net *w, int32_t l, size_t v, enum ps_tap tap, const ps_edit *edits, size_t n, int32_t layer)
+/* `step`: the one whose output it is; NULL: X at the entrance. */
+static bool is_edit_of(const ps_edit *e, const ps_step *step)
+{
+    if (!step)
+        return e->tap == PS_TAP_RESID_PRE || e->tap == PS_TAP_RESID_POST;
+    return (step->tap && step->tap != PS_TAP_RESID_POST && e->tap == step->tap) ||
+           (e->tap == PS_TAP_PATTERN && step->op == PS_OP_ATTEND);
+}
+
+static void lay_edits(net *w, int32_t l, size_t v, const ps_step *step, const ps_edit *edits, size_t n, int32_t layer)
 {
     for (int32_t r = 0; r < w->T; r++) {
         w->after[l][v][r] = w->before[l][v][r];
         for (size_t i = 0; i < n; i++) {
-            bool post = edits[i].tap == PS_TAP_RESID_POST;
-            if ((post ? PS_TAP_RESID_PRE : edits[i].tap) != tap || layer + edits[i].offset + post != l || r < edits[i].first || r >= edits[i].first + edits[i].n)
+            bool post = edits[i].tap == PS_TAP_RESID_POST, pattern = edits[i].tap == PS_TAP_PATTERN;
+            bool whole = edits[i].head < 0 && !pattern;
+            if (!is_edit_of(&edits[i], step) || layer + edits[i].offset + post != l || r < edits[i].first ||
+                r >= edits[i].first + edits[i].n)
                 continue;
             unsigned source = r < w->D ? PS_BOTH : PS_SOURCE;
-            w->after[l][v][r] = edits[i].head < 0 ? source : w->after[l][v][r] & source;
-            w->whole[l][v][r] = w->whole[l][v][r] || edits[i].head < 0;
-            w->columns[l][v][r] = w->columns[l][v][r] || edits[i].head >= 0;
+            w->after[l][v][r] = whole ? source : w->after[l][v][r] & source;
+            w->whole[l][v][r] = w->whole[l][v][r] || whole;
+            w->columns[l][v][r] = w->columns[l][v][r] || !whole;
+            w->mixed[l][v][r] = w->mixed[l][v][r] || pattern;
         }
     }
 }
@@ -47,7 +60,7 @@ static void label_layer(net *w, int32_t l, const ps_edit *edits, size_t n_edits,
 
     for (int32_t r = 0; r < w->T; r++)
         w->before[l][0][r] = l ? w->after[l - 1][w->n - 1][r] : r < w->D ? PS_BOTH : PS_BASE;
-    lay_edits(w, l, 0, PS_TAP_RESID_PRE, edits, n_edits, layer);
+    lay_edits(w, l, 0, NULL, edits, n_edits, layer);
     for (size_t v = 1; v < w->n; v++) {
         const ps_step *s = &w->program[v - 1];
         uint8_t in[PS_MAX_INPUTS];
@@ -62,7 +75,7 @@ static void label_layer(net *w, int32_t l, const ps_edit *edits, size_t n_edits,
             w->before[l][v][r] = label;
         }
         now[s->out] = (int)v;
-        lay_edits(w, l, v, s->tap ? (enum ps_tap)s->tap : PS_N_TAPS, edits, n_edits, layer);
+        lay_edits(w, l, v, s, edits, n_edits, layer);
     }
 }
 
@@ -79,6 +92,8 @@ static void visit(net *w, int32_t l, size_t v, int32_t r)
             visit(w, l - 1, w->n - 1, r);
         return;
     }
+    for (int32_t j = 0; w->mixed[l][v][r] && j <= r; j++)
+        visit(w, l, (size_t)w->in[v][2], j);
     if (w->before[l][v][r] != PS_OWN)
         return;
     w->computed[l][v][r] = true;
@@ -195,6 +210,31 @@ static void several_edits(void)
     CHECK_INT(wrong, 0);
 }
 
+/* What the sites of heads replace, wherever the runs part; in two layers as well, where the second sees the first's rows. */
+static void heads_at_all_positions(void)
+{
+    static const uint8_t taps[] = {PS_TAP_Q, PS_TAP_K, PS_TAP_V, PS_TAP_Z, PS_TAP_PATTERN};
+    int n = 0, wrong = 0;
+
+    for (size_t p = 0; p < N_PROGRAMS; p++)
+        for (size_t i = 0; i < sizeof taps; i++)
+            for (int32_t L = 1; L < MAX_L; L++)
+                for (int32_t T = 1; T <= 6; T++)
+                    for (int32_t D = 0; D < T; D++)
+                        for (int32_t layer = 0; layer < L; layer++) {
+                            const ps_edit all = {taps[i], 0, 0, T, 0};
+                            const ps_edit window[] = {all, {taps[i], 1, 0, T, 0}};
+                            const ps_edit late[] = {{PS_TAP_MLP_OUT, 0, T - 1, 1, -1}, {taps[i], 1, 0, T, 0}};
+                            const ps_edit both[] = {{PS_TAP_V, 0, T / 2, 1, 0}, all};
+                            check_cell(programs[p], L, T, D, layer, &all, 1, &n, &wrong);
+                            check_cell(programs[p], L, T, D, layer, window, 2, &n, &wrong);
+                            check_cell(programs[p], L, T, D, layer, late, 2, &n, &wrong);
+                            check_cell(programs[p], L, T, D, layer, both, taps[i] == PS_TAP_V ? 1 : 2, &n, &wrong);
+                        }
+    CHECK(n > 10000);
+    CHECK_INT(wrong, 0);
+}
+
 static void programs_are_checked(void)
 {
     static const ps_step unread[] = {{PS_OP_ADD, PS_X, PS_X, PS_Y, 0, 0, 0}, {0}};
@@ -232,5 +272,6 @@ int main(void)
     RUN(programs_are_checked);
     RUN(one_row_at_every_tap);
     RUN(several_edits);
+    RUN(heads_at_all_positions);
     return check_done();
 }

@@ -64,17 +64,40 @@ typedef struct cell {
     ps_path *path;
 } cell;
 
-static void edit_rows(row *rows, int32_t layer, size_t v, int tap, const cell *c, const pass *source)
+/* Attention at row r: queries and keys of one pass, values of another. */
+static row attend_row(const ps_step *step, size_t i, int32_t layer, const size_t now[PS_N_REGS], const pass *qk, const pass *v,
+                      int32_t r)
 {
+    row values[2 * MAX_T + 2];
+    size_t m = 0;
+
+    values[m++] = qk->value[layer][now[PS_Q]][r];
+    for (int32_t j = 0; j <= r; j++)
+        values[m++] = qk->value[layer][now[PS_K]][j];
+    for (int32_t j = 0; j <= r; j++)
+        values[m++] = v->value[layer][now[PS_V]][j];
+    return run_step(step, i, layer, values, m, r);
+}
+
+/* Lay the edits of value v: `step` left it, or it is X at the entrance. */
+static void edit_rows(pass *p, int32_t layer, size_t v, const ps_step *step, const size_t now[PS_N_REGS], const cell *c,
+                      const pass *source)
+{
+    row *rows = p->value[layer][v];
+
     for (size_t i = 0; c && i < c->n_edits; i++) {
         const ps_edit *e = &c->edits[i];
-        bool post = e->tap == PS_TAP_RESID_POST;
-        if ((post ? PS_TAP_RESID_PRE : e->tap) != tap || c->carried.layer + e->offset + post != layer)
+        bool post = e->tap == PS_TAP_RESID_POST, pattern = e->tap == PS_TAP_PATTERN;
+        bool here = !step ? post || e->tap == PS_TAP_RESID_PRE
+                          : pattern ? step->op == PS_OP_ATTEND : step->tap && !post && e->tap == step->tap;
+        if (!here || c->carried.layer + e->offset + post != layer)
             continue;
-        for (int32_t r = e->first; r < e->first + e->n; r++)
+        for (int32_t r = e->first; r < e->first + e->n; r++) {
+            row from = pattern ? attend_row(step, v - 1, layer, now, source, p, r) : source->value[layer][v][r];
             for (int h = 0; h < HEADS; h++)
                 if (e->head < 0 || e->head == h)
-                    rows[r].h[h] = source->value[layer][v][r].h[h];
+                    rows[r].h[h] = from.h[h];
+        }
     }
 }
 
@@ -89,25 +112,18 @@ static void whole_pass(pass *p, const ps_step *program, int32_t L, const int32_t
         size_t now[PS_N_REGS] = {0};
         if (l)
             memcpy(p->value[l][0], p->value[l - 1][n], sizeof p->value[l][0]);
-        edit_rows(p->value[l][0], l, 0, PS_TAP_RESID_PRE, c, source);
+        edit_rows(p, l, 0, NULL, now, c, source);
         for (size_t i = 0; l < L && i < n; i++) {
             uint8_t in[PS_MAX_INPUTS];
             size_t n_in = ps_step_inputs(&program[i], in);
             for (int32_t r = 0; r < T; r++) {
-                row values[2 * MAX_T + 2];
-                size_t m = 0;
-                if (program[i].op == PS_OP_ATTEND) {
-                    values[m++] = p->value[l][now[PS_Q]][r];
-                    for (int32_t j = 0; j <= r; j++)
-                        values[m++] = p->value[l][now[PS_K]][j];
-                    for (int32_t j = 0; j <= r; j++)
-                        values[m++] = p->value[l][now[PS_V]][j];
-                } else
-                    for (size_t k = 0; k < n_in; k++)
-                        values[m++] = p->value[l][now[in[k]]][r];
-                p->value[l][i + 1][r] = run_step(&program[i], i, l, values, m, r);
+                row values[PS_MAX_INPUTS];
+                for (size_t k = 0; k < n_in; k++)
+                    values[k] = p->value[l][now[in[k]]][r];
+                p->value[l][i + 1][r] = program[i].op == PS_OP_ATTEND ? attend_row(&program[i], i, l, now, p, p, r)
+                                                                      : run_step(&program[i], i, l, values, n_in, r);
             }
-            edit_rows(p->value[l][i + 1], l, i + 1, program[i].tap ? program[i].tap : PS_N_TAPS, c, source);
+            edit_rows(p, l, i + 1, &program[i], now, c, source);
             now[program[i].out] = i + 1;
         }
     }
@@ -152,6 +168,22 @@ static row attend_one(rank *k, const ps_work *work, const ps_query *q, int32_t i
     return run_step(s, step, layer, values, m, q->first + i);
 }
 
+/* Heads that attend as in the source run. */
+static void carry_out_patterns(rank *k, const ps_work *work, row *out, const row *base, size_t i, const ps_step *s, int32_t layer)
+{
+    const ps_pattern_work *p = &work->pattern;
+
+    for (int32_t r = 0; r < p->n; r++)
+        k->scratch[0][r] = base[p->q[r]];
+    for (int32_t n = 0; n < p->n_queries; n++)
+        for (int32_t r = 0; r < p->queries[n].n; r++) {
+            row made = attend_one(k, work, &p->queries[n], r, k->scratch[0], i, s, layer);
+            for (int h = 0; h < HEADS; h++)
+                if (p->heads[n].head < 0 || p->heads[n].head == h)
+                    out[p->heads[n].out + r].h[h] = made.h[h];
+        }
+}
+
 static void carry_out(rank *k, const ps_step *program, const ps_work *work, size_t from, size_t to, int32_t layer,
                       bool leads, bool alone)
 {
@@ -194,6 +226,8 @@ static void carry_out(rank *k, const ps_step *program, const ps_work *work, size
             out[w->n + r] = base[i + 1][w->put_rows[r]];
         for (const ps_put *put = w->puts; put < w->puts + w->n_puts; put++)
             out[put->to].h[put->head] = base[i + 1][put->from].h[put->head];
+        if (s->op == PS_OP_ATTEND)
+            carry_out_patterns(k, work, out, base[now[PS_Q]], i, s, layer);
         now[s->out] = i + 1;
     }
     for (int32_t r = 0; r < work->n_out; r++)
@@ -282,7 +316,7 @@ static void open_rank(world *w, int k, int32_t panel_rows)
     const ps_schedule_needs needs = {.program = w->program, .base = &r->base, .n_layers = w->L,
                                      .most_strands = n + 2 * (size_t)w->grid.n_pairs, .most_pieces = r->base.most_pieces,
                                      .panel_rows = panel_rows < MAX_T ? MAX_T : panel_rows, .leads = k == 0,
-                                     .alone = w->size == 1};
+                                     .alone = w->size == 1, .patterns = true};
     CHECK(ps_schedule_open(&r->schedule, &needs, &err) == 0);
     ps_schedule_begin(r->schedule, 0, w->grid.n_pairs, r->carried, n);
     r->x = calloc(MAX_ROWS, sizeof *r->x);
@@ -343,12 +377,18 @@ static ps_edit any_edit(const world *w, int32_t T)
     do
         e.tap = (uint8_t)(1 + dice(PS_N_TAPS - 1));
     while (e.tap != PS_TAP_RESID_PRE && ps_program_tap(w->program, (enum ps_tap)e.tap) < 0);
-    bool heads = e.tap == PS_TAP_Q || e.tap == PS_TAP_K || e.tap == PS_TAP_V || e.tap == PS_TAP_Z;
+    bool heads = e.tap == PS_TAP_Q || e.tap == PS_TAP_K || e.tap == PS_TAP_V || e.tap == PS_TAP_Z || e.tap == PS_TAP_PATTERN;
     if (heads && dice(2))
         e.head = dice(HEADS);
     e.first = dice(3) ? dice(T) : 0;
     e.n = dice(3) ? 1 : T - e.first;
     return e;
+}
+
+/* The value that an edit of a tap is laid on; 0: X at the entrance. */
+static int value_of(const world *w, int tap)
+{
+    return ps_program_tap(w->program, (enum ps_tap)tap) + 1;
 }
 
 /* Cells of all kinds; free ones only where they are forced. */
@@ -365,8 +405,17 @@ static void make_cells(world *w)
         if (forced && dice(2))
             c->carried.source = base;
         c->edits[c->n_edits++] = any_edit(w, T);
-        if (!dice(4)) /* the same in the next layer, or for another head */
+        if (!dice(4)) /* the same in the next layer */
             c->edits[c->n_edits] = c->edits[0], c->edits[c->n_edits++].offset++;
+        else if (!dice(4)) { /* another, of the same head */
+            c->edits[c->n_edits] = any_edit(w, T);
+            c->edits[c->n_edits].head = c->edits[c->n_edits].head < 0 || c->edits[0].head < 0 ? c->edits[c->n_edits].head
+                                                                                             : c->edits[0].head;
+            c->n_edits += value_of(w, c->edits[1].tap) != value_of(w, c->edits[0].tap);
+        }
+        for (size_t i = 0; i < c->n_edits; i++) /* whichever head a path is made with */
+            if (c->edits[i].head >= 0)
+                c->carried.head = c->edits[i].head;
         CHECK(ps_path_build(&c->path, w->program, T, w->pairs[pair].first_difference, c->edits, c->n_edits, forced, &err) == 0);
         c->carried.path = c->path;
         if (ps_path_end(c->path, w->L - 1 - c->carried.layer) == PS_OWN)

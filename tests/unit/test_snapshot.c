@@ -21,8 +21,9 @@
 static ps_comm *comm;
 static char folder[] = "/tmp/patchsweep-snapshot-XXXXXX";
 
-/* Three pairs, of which two begin alike; all sites, both directions. */
+/* Three pairs, of which two begin alike; all sites of rows and some of heads, both directions. */
 enum { N_PAIRS = 3, T = 7 };
+#define ROWS ((1u << PS_SITE_Q) - 1)
 static const world_pair pairs[N_PAIRS] = {{.T = T, .D = 3, .also = 5}, {.T = T, .D = 4, .shared = 4}, {.T = T, .D = 0}};
 
 typedef struct world {
@@ -46,7 +47,9 @@ static void open_world(world *w)
     const ps_backend_needs needs = ps_forward_needs(w->config, PS_DTYPE_F32, 2, 64, T);
     CHECK(ps_backend_open(&w->backend, "cpu", &needs, &err) == 0);
     CHECK(ps_weights_open(&w->weights, w->config, FIXTURE, w->backend, &err) == 0);
-    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_pairs = N_PAIRS, .pairs = pairs,
+    w->grid = world_grid(&(world_shape){.L = w->config->n_layers, .n_heads = w->config->n_heads,
+                                        .n_kv_heads = w->config->n_kv_heads, .sites = ROWS | 1u << PS_SITE_K | 1u << PS_SITE_PATTERN | 1u << PS_SITE_Z_BY_POS,
+                                        .n_pairs = N_PAIRS, .pairs = pairs,
                                         .vocab = w->config->vocab / 2 * 2, .with_foil = true});
     w->values = calloc((size_t)w->grid->n_keys, sizeof *w->values);
     w->again = calloc((size_t)w->grid->n_keys, sizeof *w->again);
@@ -192,8 +195,8 @@ static void damage_is_seen(void)
 }
 
 /* A part as snapshot.c writes it. */
-enum { HEAD_BYTES = 32, ENTRY_BYTES = 40, AT_N_ENTRIES = 16, AT_INDEX_CRC = 20, AT_LAYOUT = 24 };
-enum { AT_CHECK = 14, AT_KIND = 15, AT_FIRST = 16, AT_N = 20 }; /* of an entry */
+enum { HEAD_BYTES = 32, ENTRY_BYTES = 32, AT_N_ENTRIES = 16, AT_INDEX_CRC = 20, AT_LAYOUT = 24 };
+enum { AT_FIRST = 16, AT_N = 20, AT_KIND = 28 }; /* of an entry */
 
 static int32_t number_at(const char *bytes)
 {
@@ -215,15 +218,15 @@ static void older_layout(char *bytes)
     add_at(bytes + AT_LAYOUT, -1);
 }
 
-/* As a build did that began the self-checks of a kind a row later. */
+/* As a build did that began cells of some kind a row later. */
 static void fewer_rows(char *bytes)
 {
     char *e = bytes + HEAD_BYTES;
     size_t n = (size_t)number_at(bytes + AT_N_ENTRIES) * ENTRY_BYTES;
 
-    while (e < bytes + HEAD_BYTES + n && (e[AT_CHECK] != PS_CHECK_SELF || number_at(e + AT_N) == 0))
+    while (e < bytes + HEAD_BYTES + n && (number_at(e + AT_KIND) != PS_ROWS_CELL || number_at(e + AT_N) == 0))
         e += ENTRY_BYTES;
-    CHECK(e < bytes + HEAD_BYTES + n && e[AT_KIND] == PS_ROWS_CELL);
+    CHECK(e < bytes + HEAD_BYTES + n);
     add_at(e + AT_FIRST, 1);
     add_at(e + AT_N, -1);
     const uint32_t crc = ps_crc32c(0, bytes + HEAD_BYTES, n);

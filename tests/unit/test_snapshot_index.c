@@ -37,13 +37,15 @@ static void make_grid(void)
                     .answer_id = 1, .foil_id = -1};
     ps_err err = PS_ERR_INIT;
 
-    CHECK(ps_grid_build(&grid, &job, &pair, ps_families[0].layer, L, &err) == 0);
+    const ps_grid_model model = {ps_families[0].layer, L, 1, 1};
+    CHECK(ps_grid_build(&grid, &job, &pair, &model, &err) == 0);
 }
 
 static void failing_fstat_is_told(void)
 {
     float state[2 * D_MODEL] = {1, 2, 3, 4};
-    const ps_rows rows = {.cell = {.position = 2, .site = PS_RESID_POST}, .first = 2, .n = 2, .rows = state};
+    const ps_cell cell = {.position = 2, .site = PS_RESID_POST};
+    const ps_rows rows = {.key = ps_grid_key(grid, &cell), .first = 2, .n = 2, .rows = state};
     ps_snapshot_id id = {.layer = 2, .n_parts = 1};
     ps_snapshot_part *parts = NULL;
     ps_snapshot *snapshot = NULL;

@@ -25,10 +25,21 @@ typedef struct world_pair {
     enum ps_which of;
 } world_pair;
 
-/* All layers and positions are swept; of what stands as bits, 0 means all. */
+/* Sites of heads: bits. */
+static inline unsigned world_head_sites(void)
+{
+    unsigned sites = 0;
+
+    for (int site = 0; site < PS_N_SITES; site++)
+        sites |= ps_site_shapes[site].axis[PS_AXIS_HEAD] ? 1u << site : 0;
+    return sites;
+}
+
+/* All layers, heads and positions are swept; of what stands as bits, 0 means all, of sites all but those of heads. */
 typedef struct world_shape {
     int32_t L;
     const ps_step *program;  /* of a layer; NULL: that of the first family */
+    int32_t n_heads, n_kv_heads; /* 0: 4 and 2 */
     int n_pairs;
     const world_pair *pairs; /* [n_pairs] */
     unsigned sites, directions, metrics;
@@ -65,13 +76,16 @@ static inline void world_fill(int32_t *ids[PS_N_WHICH], const world_pair *w, int
 /* The grid of that shape, the caller's to free. */
 static inline ps_grid *world_grid(const world_shape *s)
 {
-    const unsigned all_metrics = (1u << PS_N_METRICS) - 1, all_sites = (1u << PS_SITE_Q) - 1;
+    const unsigned all_metrics = (1u << PS_N_METRICS) - 1, all_sites = ((1u << PS_N_SITES) - 1) & ~world_head_sites();
     ps_job_pair named = {.where = (char[]){"a made-up pair"}};
-    ps_job job = {.n_pairs = (size_t)s->n_pairs, .layers = {.all = true}, .positions = {.all = true},
+    ps_job job = {.n_pairs = (size_t)s->n_pairs, .layers = {.all = true}, .heads = {.all = true}, .positions = {.all = true},
                   .sites = s->sites ? s->sites : all_sites, .directions = s->directions ? s->directions : 3,
                   .metrics = s->metrics ? s->metrics : all_metrics, .activations = s->activations,
                   .patched_final = s->patched_final};
     ps_pair *pairs = calloc((size_t)s->n_pairs, sizeof *pairs);
+    const ps_grid_model model = {.program = s->program ? s->program : ps_families[0].layer, .n_layers = s->L,
+                                 .n_heads = s->n_heads ? s->n_heads : 4,
+                                 .n_kv_heads = s->n_kv_heads ? s->n_kv_heads : 2};
     int32_t half = s->vocab ? s->vocab / 2 : 1 << 20;
     ps_err err = PS_ERR_INIT;
     ps_grid *grid = NULL;
@@ -85,7 +99,7 @@ static inline ps_grid *world_grid(const world_shape *s)
         pairs[p] = (ps_pair){.job = &named, .n_positions = w->T, .first_difference = w->D, .ids = {ids[0], ids[1]},
                              .answer_id = s->with_foil ? 3 : 1, .foil_id = s->with_foil ? 5 : -1};
     }
-    world_must(ps_grid_build(&grid, &job, pairs, s->program ? s->program : ps_families[0].layer, s->L, &err), &err);
+    world_must(ps_grid_build(&grid, &job, pairs, &model, &err), &err);
     for (int p = 0; p < s->n_pairs; p++)
         for (int which = 0; which < PS_N_WHICH; which++)
             free(pairs[p].ids[which]);
