@@ -170,6 +170,11 @@ class Models(Case):
         job["model"] = str(FIXTURES / "base")
         self.refuse(job, "tokenizer.json")
 
+    def test_more_tokens_than_embeddings_of_positions(self):
+        ids = list(range(1, 34))
+        self.refuse({"model": str(FIXTURES / "gpt2"), "pairs": [{"clean_ids": ids, "corrupt_ids": [50, *ids[1:]], "answer_id": 4}]},
+                    "33 tokens", "embeddings of 32 positions")
+
 
 class Outputs(Case):
     """Where the result goes."""
