@@ -153,7 +153,7 @@ $O/.flags: FORCE
 
 # A library to preload, which makes files and memory fail.  Never built with sanitizers: the program has its own.
 SHIM := $O/tests/shim.so
-$(SHIM): tests/fault/shim.c tests/fault/spoil.c tests/fault/powercut.c tests/fault/powercut.h
+$(SHIM): tests/fault/shim.c tests/fault/spoil.c tests/fault/powercut.c tests/fault/powercut.h tests/fault/spoil.h
 	$(call say,SHIM)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Wmissing-prototypes \

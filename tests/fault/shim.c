@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "powercut.h"
+#include "spoil.h"
 
 #define MAX_FD 4096
 
@@ -476,11 +477,13 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off_t at) __attribute_
 
 int fsync(int fd)
 {
+    spoil_at_sync();
     return (int)do_sync(fd, SYS_fsync);
 }
 
 int fdatasync(int fd)
 {
+    spoil_at_sync();
     return (int)do_sync(fd, SYS_fdatasync);
 }
 

@@ -259,15 +259,17 @@ class BadMemory(Case):
         self.job = harness.write_json(self.folder / "job.json", JOB)
 
     def start(self, ranks, bad, at, *options):
-        """A run in which the first layer's matrix of rank `bad` changes at the at-th broadcast."""
+        """A run in which the first layer's matrix of rank `bad` changes at the at-th broadcast, of a rank alone at the
+        at-th time that a file is synced."""
         command = [harness.PATCHSWEEP, "run", str(self.job), "-o", str(self.out), "-q", *map(str, options)]
         sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
         spoiled = ["env", f"LD_PRELOAD={SHIM}", f"ASAN_OPTIONS={sanitizer}", f"PS_SPOIL_BYTES={4 * WIDTH * D_MLP}",
-                   f"PS_SPOIL_AT={at}", *command]
+                   f"{'PS_SPOIL_AT' if ranks else 'PS_SPOIL_SYNC'}={at}", *command]
         words = ["mpirun", "--oversubscribe"]
         for rank in range(ranks):
             words += ([":"] if rank else []) + ["-n", "1", *(spoiled if rank == bad else command)]
-        return subprocess.Popen(words if ranks else spoiled, env=harness.environment(ranks), stdin=subprocess.DEVNULL,
+        env = harness.environment(ranks) | ({} if ranks else {"PS_SAVE_ALWAYS": "1"})  # which syncs before every layer
+        return subprocess.Popen(words if ranks else spoiled, env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def go(self, *args):
@@ -329,7 +331,7 @@ class BadMemory(Case):
 
     def test_alone(self):
         """With one rank there is nobody to compare with; cells whose score is known show it."""
-        status, said = self.go(0, 0, 3 * LAYERS, "--wave-rows", 24)
+        status, said = self.go(0, 0, 9, "--wave-rows", 24)
         self.assert_marked(status, said)
         self.assertNotIn("rank", said[said.index("self-checks"):])
 
