@@ -101,7 +101,8 @@ signal.signal(signal.SIGTERM, terminated)
 
 
 def start(command, folder, n, setting=None, env=None):
-    """`command` of patchsweep on n ranks into out.h5 of `folder`; setting: (rank, name, value) of one rank's own."""
+    """`command` of patchsweep on n ranks, into out.h5 of `folder` if there is one; setting: (rank, name, value) of one
+    rank's own."""
     mark, said, scratch = uuid.uuid4().hex, tempfile.TemporaryFile(), tempfile.TemporaryDirectory()
     environment = harness.environment(n, PS_SAVE_ALWAYS="1", **(env or {})) | {
         # Killed ranks leave their shared memory behind.
@@ -110,7 +111,7 @@ def start(command, folder, n, setting=None, env=None):
     if setting:
         environment |= {"PS_TEST_RANK": str(setting[0]), "PS_TEST_SETTING": f"{setting[1]}={setting[2]}"}
         words += ["sh", "-c", ONE_RANK]
-    words += [harness.PATCHSWEEP, *map(str, command), "-o", f"{folder}/out.h5"]
+    words += [harness.PATCHSWEEP, *map(str, command), *(["-o", f"{folder}/out.h5"] if folder else [])]
     mpirun = subprocess.Popen(words, cwd=harness.ROOT, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
     return Run(mpirun, mark, said, scratch)

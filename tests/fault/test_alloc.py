@@ -83,6 +83,17 @@ class AmongRanks(unittest.TestCase):
                     self.assertEqual(sweep.wrong_after(folder), "", what)
         self.assertGreater(noticed, 3)
 
+    def test_trial_goes(self):
+        """As of a sweep, so of the one that bench makes up."""
+        noticed = 0
+        for n in range(40, 1200, 40 if sweeps.ALL else 120):
+            run = ranks.start(["bench", "--quick", "--no-disk", "--shape", harness.ROOT / "data" / "similarity-model", "--synthetic"],
+                              None, 3, (1, "PS_FAIL_ALLOC", n))
+            status, said = ranks.finish(run, 60)
+            self.assertEqual("out of memory" in said, status == 1, f"allocation {n}: status {status}: {said}")
+            noticed += status == 1
+        self.assertGreater(noticed, 0)
+
 
 if __name__ == "__main__":
     harness.main()
