@@ -11,7 +11,7 @@
 typedef struct ps_cost {
     double flops;       /* of all ranks: matrix products, attention, the LM head */
     double naive_flops; /* of a whole forward pass for each cell of the grid and each base run */
-    double weights;     /* parameters: numbers in the model's matrices */
+    double parameters;  /* numbers in the model's matrices */
     double rows;        /* hidden states that the largest wave keeps */
 } ps_cost;
 

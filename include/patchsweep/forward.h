@@ -26,8 +26,8 @@ void ps_forward_close(ps_forward *forward);
 uint64_t ps_forward_bytes(const ps_config *config, size_t max_positions);
 
 /* Most tokens of the LM head in one matrix product. */
-#define PS_HEAD_PANEL_TOKENS 4096
-/* PS_HEAD_PANEL_TOKENS, or the vocabulary where it is smaller. */
+#define PS_LM_HEAD_TOKENS 4096
+/* PS_LM_HEAD_TOKENS, or the vocabulary where it is smaller. */
 int32_t ps_forward_panel_tokens(const ps_config *config);
 
 /* The needs of a backend that runs `config` on panels of at most `max_rows` rows and `max_positions` positions. */
@@ -59,9 +59,9 @@ void ps_forward_attend(const ps_forward *forward, const ps_attention *work);
 /* h = final norm of x, rounded to the operand type of matrix products: a logit is then the same whether a matrix
  * product or a single dot product computes it. */
 void ps_forward_final_norm(const ps_forward *forward, float *h, const float *x, size_t rows);
-/* Acquire rows first .. first+n of the LM head, at most PS_HEAD_PANEL_TOKENS; `first` is a
+/* Acquire rows first .. first+n of the LM head, at most PS_LM_HEAD_TOKENS; `first` is a
  * multiple of that. */
-int ps_forward_head(ps_forward *forward, int32_t first, int32_t n, ps_err *err);
+int ps_forward_lm_head(ps_forward *forward, int32_t first, int32_t n, ps_err *err);
 /* logits [rows, n] of normed rows for the acquired tokens. */
 void ps_forward_logits(const ps_forward *forward, float *logits, const float *h, size_t rows);
 /* The logit whose product of a normed row and a row of the head is `product`: what ps_forward_logits() does behind its

@@ -77,8 +77,8 @@ void ps_grid_free(ps_grid *grid);
 int32_t ps_grid_max_positions(const ps_grid *grid);
 /* Whether that site is swept in that direction. */
 bool ps_grid_asks(const ps_grid *grid, int site, int direction);
-/* The taps of the sites that are swept: bits 1 << enum ps_tap. */
-unsigned ps_grid_taps(const ps_grid *grid);
+/* Whether a site is swept whose tap is of that kind. */
+bool ps_grid_sweeps_tap(const ps_grid *grid, enum ps_tap_kind kind);
 /* Whether that layer is swept. */
 bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer);
 /* An axis of the grids that a pair has of a site.  One that the site does not have is of size 1, and its value is -1. */

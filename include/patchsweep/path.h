@@ -44,7 +44,7 @@ enum ps_place {
  * One replacement by the source run's value: rows first .. first + n - 1 of `tap`, `offset` layers behind the cell's
  * layer.  An edit of resid_post is one of resid_pre in the next layer.
  *
- * An edit of one head puts that head's columns: copies of the source's; of PS_TAP_PATTERN what the head makes of the source
+ * An edit of one head puts that head's columns: copies of the source's; of PS_TAP_OF_WEIGHTS what the head makes of the source
  * run's q and k and of the cell's own v.  A path does not depend on which head it is.  Edits of one layer are of different
  * values.
  */

@@ -36,10 +36,21 @@ enum ps_op {
 enum ps_tap {
     PS_NO_TAP, PS_TAP_Q, PS_TAP_K, PS_TAP_V, PS_TAP_Z, PS_TAP_ATTN_OUT, PS_TAP_RESID_MID, PS_TAP_MLP_OUT,
     PS_TAP_RESID_POST,
-    PS_TAP_RESID_PRE, /* X at the entrance of the layer: no step's */
-    PS_TAP_PATTERN,   /* how a head weighs the values that attention sums up: an edit of it is one of attention's output */
+    PS_TAP_RESID_PRE, PS_TAP_PATTERN,
     PS_N_TAPS
 };
+
+/* Where the value of a tap is found. */
+enum ps_tap_kind {
+    PS_TAP_OF_STEP,     /* the output of the step that has the tap */
+    PS_TAP_OF_ENTRANCE, /* X at the entrance of the layer: no step has the tap */
+    PS_TAP_OF_WEIGHTS   /* how a head weighs the values that attention sums: no step has the tap, and an edit is one of
+                           attention's output */
+};
+enum ps_tap_kind ps_tap_kind(enum ps_tap tap);
+/* The tap that names the same value in the next layer: X behind a layer is X at the entrance of the next.  PS_NO_TAP: the
+ * value belongs to one layer. */
+enum ps_tap ps_tap_next(enum ps_tap tap);
 
 typedef struct ps_step {
     uint8_t op;           /* enum ps_op */
@@ -68,7 +79,7 @@ ps_program_inputs ps_program_resolve(const ps_step *program);
 size_t ps_program_n(const ps_step *program);
 /* The step that ATTEND is, or the number of steps where there is none. */
 size_t ps_program_attend(const ps_step *program);
-/* The step whose output is `tap`, of PS_TAP_PATTERN the attention; or -1: the layer has no such value. */
+/* The step whose output is `tap`, attention for PS_TAP_OF_WEIGHTS.  -1 if no step has the tap. */
 int ps_program_tap(const ps_step *program, enum ps_tap tap);
 /*
  * Check a program: every register is written before it is read, no step overwrites what it or attention still reads, only

@@ -79,7 +79,7 @@ typedef struct ps_schedule_needs {
     int32_t panel_rows;  /* rows of a step's output at most */
     bool leads;          /* this rank computes the base runs */
     bool alone;          /* nobody waits for them: they share panels with cells */
-    bool patterns;       /* some cells have edits of PS_TAP_PATTERN, one in a layer at most */
+    bool patterns;       /* some cells have edits of PS_TAP_OF_WEIGHTS, one in a layer at most */
 } ps_schedule_needs;
 
 int ps_schedule_open(ps_schedule **out, const ps_schedule_needs *needs, ps_err *err);

@@ -25,8 +25,8 @@
 
 typedef struct ps_wave ps_wave;
 
-/* Commands that rank 0 sends along with the base runs' states at a layer: bits. */
-enum ps_word { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
+/* What rank 0 commands all ranks to do before a layer: bits. */
+enum ps_command { PS_GO_ON = 0, PS_SAVE = 1, PS_STOP = 2 };
 
 /* The rows of one strand between two layers: what a snapshot must hold of it. */
 enum ps_rows_kind { PS_ROWS_CELL, PS_ROWS_BASE, PS_N_ROWS_KINDS };
@@ -51,7 +51,7 @@ typedef struct ps_activations {
 
 /*
  * What a wave calls while it runs, always from the thread that called ps_wave_run().  A negative return with *err set
- * ends the wave on that rank.  A member that is NULL is not called; `save` must be there where `word` may give PS_SAVE,
+ * ends the wave on that rank.  A member that is NULL is not called; `save` must be there where `command` may give PS_SAVE,
  * `restore` where a wave of the plan starts above layer 0.
  */
 typedef struct ps_wave_sink {
@@ -60,9 +60,9 @@ typedef struct ps_wave_sink {
     int (*activations)(void *context, const ps_activations *states, ps_err *err);
     /* On every rank, after each panel: this rank has finished so many more token-layers. */
     void (*progress)(void *context, int64_t token_layers);
-    /* On rank 0 alone, before each layer: the enum ps_word bits that all ranks obey before `layer`. */
-    unsigned (*word)(void *context, int32_t layer);
-    /* On every rank, where `word` gave PS_SAVE: save rows[n], this rank's part of the wave as it stands before `layer`.
+    /* On rank 0 alone, before each layer: the enum ps_command bits that all ranks obey before `layer`. */
+    unsigned (*command)(void *context, int32_t layer);
+    /* On every rank, where `command` gave PS_SAVE: save rows[n], this rank's part of the wave as it stands before `layer`.
      * The part is all of the rank's cells, and on rank 0 the base runs too.  Collective. */
     int (*save)(void *context, int32_t layer, const ps_rows *rows, size_t n, ps_err *err);
     /* On every rank, before a wave that starts above layer 0: fill in rows[n] as an earlier run saved them. */
@@ -84,14 +84,20 @@ typedef struct ps_wave_values {
     double busy_seconds, idle_seconds;    /* computing, and waiting in the broadcasts */
 } ps_wave_values;
 
+/* What computes: all borrowed. */
+typedef struct ps_wave_model {
+    const ps_config *config;
+    ps_weights *weights;
+    const ps_backend *backend;
+} ps_wave_model;
+
 /*
  * Open an engine for the waves of `plan` on this rank, with room for the largest.  Everything passed is
  * borrowed.  `panel_rows` is the most rows that one matrix product takes (0: the default).  A panel holds whole
  * cells, so it has room for T rows at least.
  */
-int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
-                 ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
-                 ps_err *err);
+int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_wave_model *model, ps_comm *comm,
+                 size_t panel_rows, ps_err *err);
 void ps_wave_close(ps_wave *wave);
 
 /* Bytes that ps_wave_open() allocates, by what they are for. */

@@ -53,18 +53,18 @@ void ps_weights_drop(ps_weights *weights);
  * The tensors of a layer: part[role] is [out, in], a norm or a bias [n, 1] in float32; data is NULL where
  * the model has none.  Valid until the next acquire.
  */
-int ps_weights_layer(ps_weights *weights, int32_t layer, ps_matrix part[PS_N_ROLES], ps_err *err);
+int ps_weights_layer(ps_weights *weights, int32_t layer, ps_matrix tensors[PS_N_ROLES], ps_err *err);
 /* The final norm's weight, [d_model]; valid as long as the weights. */
 const float *ps_weights_final_norm(const ps_weights *weights);
 /* Its bias, or NULL: there is none. */
 const float *ps_weights_final_norm_bias(const ps_weights *weights);
 /* Rows first .. first+n of the LM head: *panel [n, d_model]; valid until the next acquire. `first` begins
  * a strip of the backend's: multiples of 64 do. */
-int ps_weights_head(ps_weights *weights, int32_t first, int32_t n, ps_matrix *panel, ps_err *err);
+int ps_weights_lm_head(ps_weights *weights, int32_t first, int32_t n, ps_matrix *panel, ps_err *err);
 
 /* out[n, d_model] = rows `ids` of the embedding, or of the LM head. */
 void ps_weights_embed_rows(const ps_weights *weights, const int32_t *ids, size_t n, float *out);
-void ps_weights_head_row(const ps_weights *weights, int32_t id, float *out);
+void ps_weights_lm_head_row(const ps_weights *weights, int32_t id, float *out);
 /* out[n, d_model] = the embeddings of positions first .. first + n - 1, of families that have them. */
 void ps_weights_position_rows(const ps_weights *weights, int32_t first, size_t n, float *out);
 

@@ -207,9 +207,9 @@ static void print_shape(const bench *b)
 
     ps_printable(shape, sizeof shape, b->shape);
     printf("\n%s: %s, %d layers, width %d, %.3g billion weights, %.3g GB in 16 bits", shape,
-           c->family->model_type, (int)c->n_layers, (int)c->d_model, b->cost.weights / 1e9, b->cost.weights * 2e-9);
+           c->family->model_type, (int)c->n_layers, (int)c->d_model, b->cost.parameters / 1e9, b->cost.parameters * 2e-9);
     if (b->disk > 0)
-        printf(", %s to read", duration(b->cost.weights * 2 / b->disk, time));
+        printf(", %s to read", duration(b->cost.parameters * 2 / b->disk, time));
     printf("\n%ld pair%s of %ld tokens that differ from %ld on: %zu cells, %zu computed, %.4g TFLOP instead of %.4g\n\n",
            b->pairs, b->pairs == 1 ? "" : "s", b->tokens, b->first_difference, b->n_cells, b->n_computed,
            b->cost.flops / 1e12, b->cost.naive_flops / 1e12);
@@ -250,7 +250,7 @@ static void print_json(const bench *b)
         printf(", \"disk_gbytes\": %.4g", b->disk / 1e9);
     if (b->config) {
         printf(", \"shape\": {\"weights\": %.0f, \"cells\": %zu, \"computed\": %zu, \"flops\": %.6g, \"naive_flops\": %.6g, "
-               "\"useful_ranks\": %d, \"ranks\": {", b->cost.weights, b->n_cells, b->n_computed, b->cost.flops,
+               "\"useful_ranks\": %d, \"ranks\": {", b->cost.parameters, b->n_cells, b->n_computed, b->cost.flops,
                b->cost.naive_flops, b->useful);
         for (size_t n = 0; n < N_RANK_COUNTS; n++)
             printf("%s\"%d\": %.6f", n ? ", " : "", rank_counts[n], b->efficiency[n]);

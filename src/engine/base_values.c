@@ -91,19 +91,19 @@ void ps_base_values_begin(ps_base_values *k, size_t n_rows)
     }
 }
 
-unsigned ps_base_values_send_early(ps_base_values *k, unsigned word, ps_comm *comm, const ps_mirror *mirror)
+unsigned ps_base_values_send_early(ps_base_values *k, unsigned command, ps_comm *comm, const ps_mirror *mirror)
 {
     const ps_backend *b = mirror->backend;
     float line[WORD_FLOATS] = {0};
     size_t early, late;
 
     widths(k, &early, &late);
-    memcpy(line, &word, sizeof word);
+    memcpy(line, &command, sizeof command);
     b->ops.put(b, k->early, line, WORD_FLOATS);
     ps_broadcast(comm, mirror, k->early, WORD_FLOATS + k->n_rows * early);
     b->ops.get(b, line, k->early, WORD_FLOATS);
-    memcpy(&word, line, sizeof word);
-    return word;
+    memcpy(&command, line, sizeof command);
+    return command;
 }
 
 void ps_base_values_send_x(ps_base_values *k, ps_comm *comm, const ps_mirror *mirror)

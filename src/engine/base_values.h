@@ -2,7 +2,7 @@
  * base_values.h - base rows of a layer's values, kept for the cells that read them, and sent to every rank.
  *
  * Package-private.  Early values are those up to attention's inputs, late ones those behind it.  Rank 0 sends the early ones
- * before it computes the rest of the layer; with them comes its word: go on, save or stop.  K and V have stores of their own
+ * before it computes the rest of the layer, and its command with them: go on, save or stop.  K and V have stores of their own
  * (panel.c), whose first rows are the base rows.
  */
 #ifndef PATCHSWEEP_ENGINE_BASE_VALUES_H
@@ -23,7 +23,7 @@ typedef struct ps_base_values {
     uint32_t values;          /* bit v: value v of a layer is kept: 0 is X at the entrance, i + 1 the output of step i */
     size_t attend;            /* the step that is attention */
     size_t most_rows, n_rows; /* of any wave; of the wave in hand */
-    float *early, *late;      /* two stores; early begins with the word */
+    float *early, *late;      /* two stores; early begins with the command */
     float *at[PS_MAX_STEPS + 1]; /* [n_rows, width] of each kept value, within early and late */
 } ps_base_values;
 
@@ -35,8 +35,8 @@ uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_value
 
 /* Begin a wave of n_rows base rows. */
 void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
-/* Collective.  Send rank 0's early values and its word.  Returns the word.  `mirror` as for ps_broadcast(). */
-unsigned ps_base_values_send_early(ps_base_values *kept, unsigned word, ps_comm *comm, const ps_mirror *mirror);
+/* Collective.  Send rank 0's early values and its command.  Returns the command.  `mirror` as for ps_broadcast(). */
+unsigned ps_base_values_send_early(ps_base_values *kept, unsigned command, ps_comm *comm, const ps_mirror *mirror);
 /* Collective.  Send rank 0's X alone. */
 void ps_base_values_send_x(ps_base_values *kept, ps_comm *comm, const ps_mirror *mirror);
 /* Collective.  Send rank 0's late values; nothing where none are kept. */

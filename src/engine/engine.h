@@ -6,7 +6,7 @@
 #ifndef PATCHSWEEP_ENGINE_ENGINE_H
 #define PATCHSWEEP_ENGINE_ENGINE_H
 
-#include "head.h"
+#include "lm_head.h"
 #include "base_values.h"
 #include "patchsweep/base_rows.h"
 #include "patchsweep/forward.h"
@@ -36,7 +36,7 @@ struct ps_wave {
     ps_base_rows base;
     ps_schedule *schedule;
     ps_base_values kept;
-    ps_head *head;
+    ps_lm_head *head;
     const ps_cell **cells;  /* [most.cells] this rank's, as they are carried */
     ps_carried *carried;    /* [most.cells] */
     size_t n_cells;

@@ -68,7 +68,7 @@ static ps_schedule_needs schedule_needs(ps_wave *w, bool alone)
 {
     return (ps_schedule_needs){.program = w->program, .base = &w->base, .n_layers = w->L, .most_strands = w->most.strands,
                                .most_pieces = w->most.pieces, .panel_rows = (int32_t)w->panel_rows, .leads = w->rank == 0,
-                               .alone = alone, .patterns = ps_grid_taps(w->grid) >> PS_TAP_PATTERN & 1};
+                               .alone = alone, .patterns = ps_grid_sweeps_tap(w->grid, PS_TAP_OF_WEIGHTS)};
 }
 
 /* The sizes of a wave's blocks; of all blocks only the table of base rows is allocated. */
@@ -115,15 +115,16 @@ int ps_wave_measure(ps_wave_bytes *out, const ps_grid *grid, const ps_plan *plan
                  ps_forward_bytes(config, (size_t)ps_grid_max_positions(grid)),
         .base = ps_base_rows_bytes(grid) + ps_base_values_bytes(&w.kept),
         .rows = ps_stores_bytes(stores + PANEL_STORES, ROWS_STORES) + ps_blocks_bytes(blocks, N_BLOCKS),
-        .head = ps_head_bytes(config, backend, w.most.finals, ps_plan_max_pairs(plan))};
+        .head = ps_lm_head_bytes(config, backend, w.most.finals, ps_plan_max_pairs(plan))};
     ps_base_rows_release(&w.base);
     return 0;
 }
 
-int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_config *config,
-                 ps_weights *weights, const ps_backend *backend, ps_comm *comm, size_t panel_rows,
-                 ps_err *err)
+int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const ps_wave_model *model, ps_comm *comm,
+                 size_t panel_rows, ps_err *err)
 {
+    const ps_config *config = model->config;
+    const ps_backend *backend = model->backend;
     ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
     ps_wave *w = ps_calloc(1, sizeof *w, err);
@@ -137,9 +138,9 @@ int ps_wave_open(ps_wave **out, const ps_grid *grid, const ps_plan *plan, const 
     list_stores(w, stores);
     list_blocks(w, backend, blocks);
     const ps_schedule_needs needs = schedule_needs(w, ps_comm_size(comm) == 1);
-    if (ps_forward_open(&w->forward, config, weights, backend, (size_t)ps_grid_max_positions(grid), err) < 0 ||
+    if (ps_forward_open(&w->forward, config, model->weights, backend, (size_t)ps_grid_max_positions(grid), err) < 0 ||
         ps_schedule_open(&w->schedule, &needs, err) < 0 || ps_base_values_open(&w->kept, backend, err) < 0 ||
-        ps_head_open(&w->head, grid, config, weights, w->forward, w->most.finals, ps_plan_max_pairs(plan), err) < 0 ||
+        ps_lm_head_open(&w->head, grid, config, model->weights, w->forward, w->most.finals, ps_plan_max_pairs(plan), err) < 0 ||
         ps_stores_open(backend, stores, N_STORES, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0)
         goto fail;
     *out = w;
@@ -165,7 +166,7 @@ void ps_wave_close(ps_wave *w)
     }
     ps_schedule_close(w->schedule);
     ps_base_rows_release(&w->base);
-    ps_head_close(w->head);
+    ps_lm_head_close(w->head);
     ps_forward_close(w->forward);
     ps_free(w);
 }

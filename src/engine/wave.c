@@ -4,12 +4,12 @@
  * What advances is a strand: the own rows of a cell, or the rows of a base run that no run before had.  The schedule says in
  * lists of rows what each step of a layer computes and where it finds its inputs; panel.c carries that out.  A layer goes so:
  *
- *     base rows   rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its word
+ *     base rows   rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its command
  *     panels      every rank carries its cells through the layer, rank 0 the rest of the base runs first
  *     late        where cells read base values behind attention (an MLP's output), rank 0 sends these as well, and
  *                 those cells follow
  *
- * Rank 0's word is to go on, to save the wave as it stands before the layer, or to stop.  Another run restores what is saved
+ * Rank 0's command is to go on, to save the wave as it stands before the layer, or to stop.  Another run restores what is saved
  * (under_way); there the strands may be dealt to other ranks and other waves.
  */
 #include "patchsweep/wave.h"
@@ -142,18 +142,18 @@ static void keep_base_rows(ps_wave *w)
         w->backend->ops.move(w->kept.at[0], NULL, w->x, NULL, NULL, (size_t)w->base.n, w->d);
 }
 
-/* Collective.  Send rank 0's base rows of X, of the other early values where they are computed, and its word. */
-static unsigned send_early(ps_wave *w, unsigned word)
+/* Collective.  Send rank 0's base rows of X, of the other early values where they are computed, and its command. */
+static unsigned send_early(ps_wave *w, unsigned command)
 {
     double start = ps_seconds();
 
-    word = ps_base_values_send_early(&w->kept, word, w->comm, &w->mirror);
+    command = ps_base_values_send_early(&w->kept, command, w->comm, &w->mirror);
     for (int i = 0; i < 2; i++) {
         enum ps_reg reg = i ? PS_V : PS_K;
         ps_broadcast(w->comm, &w->mirror, w->reg[reg], (size_t)w->base.n * ps_program_width(w->config, reg));
     }
     w->idle += ps_seconds() - start;
-    return word;
+    return command;
 }
 
 /* Collective. */
@@ -207,32 +207,32 @@ static void run_panels(ps_wave *w, size_t first, size_t end, size_t from, size_t
     }
 }
 
-/* Collective.  Compute the base runs up to attention's inputs where others wait for them, and hear the word.  What is
+/* Collective.  Compute the base runs up to attention's inputs where others wait for them, and hear the command.  What is
  * saved is X as it stood before the layer: nothing has written it since. */
-static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const ps_wave_sink *sink, unsigned *word,
+static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const ps_wave_sink *sink, unsigned *command,
                        ps_err *err)
 {
-    *word = PS_GO_ON;
+    *command = PS_GO_ON;
     keep_base_rows(w);
     if (w->rank == 0) {
-        if (sink->word)
-            *word = sink->word(sink->context, layer);
-        if (!(*word & PS_STOP))
+        if (sink->command)
+            *command = sink->command(sink->context, layer);
+        if (!(*command & PS_STOP))
             run_panels(w, 0, panels->n_base, 0, w->in.attend, sink);
     }
-    *word = send_early(w, *word);
-    return *word & PS_SAVE ? save(w, layer, sink, err) : 0;
+    *command = send_early(w, *command);
+    return *command & PS_SAVE ? save(w, layer, sink, err) : 0;
 }
 
 static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool *stopped, ps_err *err)
 {
     ps_panels panels = ps_schedule_layer(w->schedule, layer);
     size_t end = panels.n_base + panels.n, late = end - panels.n_late;
-    unsigned word;
+    unsigned command;
 
-    if (ps_forward_layer(w->forward, layer, err) < 0 || enter_layer(w, layer, &panels, sink, &word, err) < 0)
+    if (ps_forward_layer(w->forward, layer, err) < 0 || enter_layer(w, layer, &panels, sink, &command, err) < 0)
         return -1;
-    *stopped = word & PS_STOP;
+    *stopped = command & PS_STOP;
     if (*stopped)
         return 0;
     run_panels(w, 0, panels.n_base, w->in.attend, w->in.n_steps, sink);
@@ -286,9 +286,9 @@ int ps_wave_run(ps_wave *w, size_t index, const ps_wave_sink *sink, ps_wave_valu
     keep_base_rows(w);
     ps_base_values_send_x(&w->kept, w->comm, &w->mirror);
     size_t n = gather_finals(w);
-    const ps_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
+    const ps_lm_head_rows rows = {.x = w->final, .pair_of = w->final_pair, .n = n, .first_pair = wave->first_pair,
                                .n_pairs = wave->n_pairs, .baselines = w->rank == 0};
-    if (ps_head_read(w->head, &rows, w->values, &readouts, err) < 0)
+    if (ps_lm_head_read(w->head, &rows, w->values, &readouts, err) < 0)
         return -1;
     const float *finals = ps_mirror_get(&w->mirror, w->final, 0, n * w->d);
     *values = (ps_wave_values){

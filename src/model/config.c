@@ -50,7 +50,8 @@ static int read_family(ps_config *config, const ps_node *root, ps_err *err)
     if (!config->family)
         return ps_json_is(type, PS_JSON_STRING)
                    ? unknown_family("model_type", ps_json_string(type), err)
-                   : ps_err_set(err, PS_EINPUT, "neither 'architectures' nor 'model_type' is given; is this the config.json of a model?");
+                   : ps_err_set(err, PS_EINPUT, "neither 'architectures' nor 'model_type' is given; "
+                                              "is this the config.json of a model?");
     if (ps_program_check(config->family->layer, err) < 0)
         return -1;
     if (!ps_config_absent(type) && strcmp(ps_json_string(type), config->family->model_type))

@@ -23,7 +23,7 @@
 #define ENDS(...) \
     {VECTOR(PS_W_FINAL_NORM, D, "model.norm.weight"), __VA_ARGS__}, \
     {MATRIX(PS_W_EMBED, VOCAB, D, "model.embed_tokens.weight")}, \
-    {MATRIX(PS_W_HEAD, VOCAB, D, "lm_head.weight")}
+    {MATRIX(PS_W_LM_HEAD, VOCAB, D, "lm_head.weight")}
 
 #define ATTENTION \
     {MATRIX(PS_W_Q, Q, D, LAYER "self_attn.q_proj.weight")}, \
@@ -171,7 +171,7 @@ static const ps_tensor_source gpt2_tensors[] = {
     {VECTOR(PS_B_FINAL_NORM, D, "transformer.ln_f.bias")},
     {MATRIX(PS_W_EMBED, VOCAB, D, "transformer.wte.weight")},
     {MATRIX(PS_W_POSITIONS, POSITIONS, D, "transformer.wpe.weight")},
-    {MATRIX(PS_W_HEAD, VOCAB, D, "lm_head.weight")},
+    {MATRIX(PS_W_LM_HEAD, VOCAB, D, "lm_head.weight")},
     {VECTOR(PS_W_ATTN_NORM, D, GPT2 "ln_1.weight")},
     {VECTOR(PS_B_ATTN_NORM, D, GPT2 "ln_1.bias")},
     FUSED_QKV(GPT2 "attn.c_attn.weight", .transposed = true),
@@ -213,7 +213,7 @@ static const ps_tensor_source neox_tensors[] = {
     {VECTOR(PS_W_FINAL_NORM, D, "gpt_neox.final_layer_norm.weight")},
     {VECTOR(PS_B_FINAL_NORM, D, "gpt_neox.final_layer_norm.bias")},
     {MATRIX(PS_W_EMBED, VOCAB, D, "gpt_neox.embed_in.weight")},
-    {MATRIX(PS_W_HEAD, VOCAB, D, "embed_out.weight")},
+    {MATRIX(PS_W_LM_HEAD, VOCAB, D, "embed_out.weight")},
     {VECTOR(PS_W_ATTN_NORM, D, NEOX "input_layernorm.weight")},
     {VECTOR(PS_B_ATTN_NORM, D, NEOX "input_layernorm.bias")},
     FUSED_QKV(NEOX "attention.query_key_value.weight", .by_head = true),

@@ -17,8 +17,8 @@ struct ps_forward {
     ps_weights *weights;
     const ps_backend *backend;
     int32_t layer;              /* the acquired one */
-    ps_matrix part[PS_N_ROLES]; /* its tensors */
-    ps_matrix head;             /* the acquired panel, [tokens, d_model] */
+    ps_matrix tensor[PS_N_ROLES]; /* its tensors, by role */
+    ps_matrix lm_head;          /* the acquired panel, [tokens, d_model] */
     float *cos, *sin;           /* [max_positions, rotary_dim / 2] */
     float *position;            /* [d_model] of families that have an embedding of it */
     size_t d;
@@ -87,7 +87,8 @@ int ps_forward_open(ps_forward **out, const ps_config *config, ps_weights *weigh
     f->backend = backend;
     f->d = (size_t)config->d_model;
     list_blocks(f, config, max_positions, blocks);
-    if (ps_forward_check_positions(config, max_positions, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
+    if (ps_forward_check_positions(config, max_positions, err) < 0 ||
+        ps_blocks_alloc(blocks, N_BLOCKS, err) < 0 || fill_rope(f, max_positions, err) < 0) {
         ps_forward_close(f);
         return -1;
     }
@@ -108,7 +109,7 @@ void ps_forward_close(ps_forward *f)
 
 int32_t ps_forward_panel_tokens(const ps_config *c)
 {
-    return c->vocab < PS_HEAD_PANEL_TOKENS ? c->vocab : PS_HEAD_PANEL_TOKENS;
+    return c->vocab < PS_LM_HEAD_TOKENS ? c->vocab : PS_LM_HEAD_TOKENS;
 }
 
 ps_backend_needs ps_forward_needs(const ps_config *c, enum ps_dtype operand, int n_threads,
@@ -148,7 +149,7 @@ void ps_forward_embed(const ps_forward *f, float *x, const int32_t *ids, int32_t
 int ps_forward_layer(ps_forward *f, int32_t layer, ps_err *err)
 {
     f->layer = layer;
-    return ps_weights_layer(f->weights, layer, f->part, err);
+    return ps_weights_layer(f->weights, layer, f->tensor, err);
 }
 
 /* The family's kind of norm; `b` may be NULL. */
@@ -175,17 +176,17 @@ void ps_forward_step(const ps_forward *f, size_t i, const ps_step_rows *r)
     const ps_backend_ops *op = &f->backend->ops;
     const ps_step *step = &f->config->family->layer[i];
     size_t width = ps_program_width(f->config, (enum ps_reg)step->out), hd = (size_t)f->config->head_dim;
-    const float *bias = step->bias ? f->part[step->bias].data : NULL;
+    const float *bias = step->bias ? f->tensor[step->bias].data : NULL;
 
     switch (step->op) {
     case PS_OP_NORM:
-        norm(f, r->out, r->in, f->part[step->weight].data, bias, r->n, width);
+        norm(f, r->out, r->in, f->tensor[step->weight].data, bias, r->n, width);
         return;
     case PS_OP_HEAD_NORM:
-        norm(f, r->out, r->in, f->part[step->weight].data, bias, r->n * (width / hd), hd);
+        norm(f, r->out, r->in, f->tensor[step->weight].data, bias, r->n * (width / hd), hd);
         return;
     case PS_OP_LINEAR:
-        op->matmul(f->backend, r->out, r->in, &f->part[step->weight], bias, r->n);
+        op->matmul(f->backend, r->out, r->in, &f->tensor[step->weight], bias, r->n);
         return;
     case PS_OP_ROPE:
         op->rope(in_place(f, r, width), r->positions, f->cos, f->sin, r->n, width / hd, hd, (size_t)f->config->rotary_dim);
@@ -219,20 +220,20 @@ void ps_forward_final_norm(const ps_forward *f, float *h, const float *x, size_t
     f->backend->ops.round(f->backend, h, rows * f->d);
 }
 
-int ps_forward_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
+int ps_forward_lm_head(ps_forward *f, int32_t first, int32_t n, ps_err *err)
 {
-    if (n > PS_HEAD_PANEL_TOKENS)
+    if (n > PS_LM_HEAD_TOKENS)
         PS_BUG("%d tokens of the head in one product", (int)n);
-    return ps_weights_head(f->weights, first, n, &f->head, err);
+    return ps_weights_lm_head(f->weights, first, n, &f->lm_head, err);
 }
 
 void ps_forward_logits(const ps_forward *f, float *logits, const float *h, size_t rows)
 {
     const ps_backend_ops *op = &f->backend->ops;
 
-    op->matmul(f->backend, logits, h, &f->head, NULL, rows);
+    op->matmul(f->backend, logits, h, &f->lm_head, NULL, rows);
     if (f->config->logit_softcap > 0)
-        op->softcap(logits, (float)f->config->logit_softcap, rows * f->head.n);
+        op->softcap(logits, (float)f->config->logit_softcap, rows * f->lm_head.n);
 }
 
 double ps_forward_logit(const ps_forward *f, double product)

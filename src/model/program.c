@@ -10,9 +10,32 @@ static const uint8_t width_of[PS_N_REGS] = {
     [PS_X] = OF_STREAM, [PS_H] = OF_STREAM, [PS_Y] = OF_STREAM, [PS_Z] = OF_STREAM, [PS_Q] = OF_QUERIES, [PS_A] = OF_QUERIES,
     [PS_K] = OF_KEYS, [PS_V] = OF_KEYS, [PS_G] = OF_MLP, [PS_U] = OF_MLP};
 
-/* The width of the value that a tap names: sites of heads replace columns. */
-static const uint8_t width_of_tap[PS_N_TAPS] = {[PS_TAP_Q] = OF_QUERIES, [PS_TAP_K] = OF_KEYS, [PS_TAP_V] = OF_KEYS,
-                                                [PS_TAP_Z] = OF_QUERIES}; /* the others are OF_STREAM */
+/* The taps: the width of a value's rows, where the value is found, and its tap in the next layer. */
+static const struct {
+    uint8_t width, kind, next; /* enum width, enum ps_tap_kind, enum ps_tap */
+} taps[PS_N_TAPS] = {
+    [PS_NO_TAP] = {OF_STREAM, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_Q] = {OF_QUERIES, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_K] = {OF_KEYS, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_V] = {OF_KEYS, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_Z] = {OF_QUERIES, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_ATTN_OUT] = {OF_STREAM, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_RESID_MID] = {OF_STREAM, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_MLP_OUT] = {OF_STREAM, PS_TAP_OF_STEP, PS_NO_TAP},
+    [PS_TAP_RESID_POST] = {OF_STREAM, PS_TAP_OF_STEP, PS_TAP_RESID_PRE},
+    [PS_TAP_RESID_PRE] = {OF_STREAM, PS_TAP_OF_ENTRANCE, PS_NO_TAP},
+    [PS_TAP_PATTERN] = {OF_STREAM, PS_TAP_OF_WEIGHTS, PS_NO_TAP},
+};
+
+enum ps_tap_kind ps_tap_kind(enum ps_tap tap)
+{
+    return (enum ps_tap_kind)taps[tap].kind;
+}
+
+enum ps_tap ps_tap_next(enum ps_tap tap)
+{
+    return (enum ps_tap)taps[tap].next;
+}
 
 size_t ps_program_n(const ps_step *program)
 {
@@ -35,7 +58,7 @@ size_t ps_program_attend(const ps_step *program)
 int ps_program_tap(const ps_step *program, enum ps_tap tap)
 {
     for (int i = 0; program[i].op != PS_OP_END; i++)
-        if (program[i].tap == tap || (tap == PS_TAP_PATTERN && program[i].op == PS_OP_ATTEND))
+        if (program[i].tap == tap || (taps[tap].kind == PS_TAP_OF_WEIGHTS && program[i].op == PS_OP_ATTEND))
             return i;
     return -1;
 }
@@ -105,10 +128,10 @@ static int check_tap(const ps_step *step, size_t i, bool tapped[PS_N_TAPS], ps_e
         return 0;
     if (tapped[step->tap])
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as an earlier step does", i);
-    if (step->tap == PS_TAP_RESID_PRE || (step->tap == PS_TAP_RESID_POST && step[1].op != PS_OP_END))
+    if (taps[step->tap].kind == PS_TAP_OF_ENTRANCE || (taps[step->tap].next && step[1].op != PS_OP_END))
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as what is in front of or behind the "
                           "layer", i);
-    if (width_of_tap[step->tap] != width_of[step->out])
+    if (taps[step->tap].width != width_of[step->out])
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program names its output as a value of another width", i);
     tapped[step->tap] = true;
     return 0;
@@ -128,7 +151,8 @@ static int check_step(const ps_step *step, size_t i, bool behind, bool written[P
         if (in[k] >= PS_N_REGS || !written[in[k]])
             return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program reads a register that no step wrote", i);
     if (!fits(step, in, n))
-        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program has registers of other widths than its operation takes", i);
+        return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program has registers of other widths than its "
+                          "operation takes", i);
     if (!may_overwrite(step))
         return ps_err_set(err, PS_EINPUT, "step %zu of a layer's program writes to a register that it still reads", i);
     if ((step->out == PS_K || step->out == PS_V) && (behind || step->op == PS_OP_ATTEND))

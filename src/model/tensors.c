@@ -27,7 +27,7 @@ bool ps_tensor_in_layer(const ps_tensor_source *source)
 
 bool ps_tensor_wanted(const ps_config *config, const ps_tensor_source *source)
 {
-    if (source->role == PS_W_HEAD && config->tied)
+    if (source->role == PS_W_LM_HEAD && config->tied)
         return false;
     return source->when == 0 || *(const bool *)((const char *)config + source->when);
 }

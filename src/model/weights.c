@@ -69,8 +69,8 @@ void ps_weights_drop(ps_weights *w)
     for (int32_t layer = 0; w->layers && layer < w->config->n_layers; layer++)
         for (int role = 0; role < PS_N_ROLES; role++)
             free_matrix(&w->layers[layer][role]);
-    if (w->whole[PS_W_HEAD].data == w->whole[PS_W_EMBED].data)
-        w->whole[PS_W_HEAD].data = NULL;
+    if (w->whole[PS_W_LM_HEAD].data == w->whole[PS_W_EMBED].data)
+        w->whole[PS_W_LM_HEAD].data = NULL;
     for (int role = 0; role < PS_N_ROLES; role++)
         free_matrix(&w->whole[role]);
     ps_free(w->layers);
@@ -99,10 +99,10 @@ const char *ps_weights_sums(const ps_weights *w)
 
 /* ---- parts ---- */
 
-int ps_weights_layer(ps_weights *w, int32_t layer, ps_matrix part[PS_N_ROLES], ps_err *err)
+int ps_weights_layer(ps_weights *w, int32_t layer, ps_matrix tensors[PS_N_ROLES], ps_err *err)
 {
     (void)err; /* what is resident cannot fail; a stream can */
-    memcpy(part, w->layers[layer], sizeof w->layers[layer]);
+    memcpy(tensors, w->layers[layer], sizeof w->layers[layer]);
     w->acquired++;
     return 0;
 }
@@ -117,9 +117,9 @@ const float *ps_weights_final_norm_bias(const ps_weights *w)
     return w->whole[PS_B_FINAL_NORM].data;
 }
 
-int ps_weights_head(ps_weights *w, int32_t first, int32_t n, ps_matrix *panel, ps_err *err)
+int ps_weights_lm_head(ps_weights *w, int32_t first, int32_t n, ps_matrix *panel, ps_err *err)
 {
-    const ps_matrix *head = &w->whole[PS_W_HEAD];
+    const ps_matrix *head = &w->whole[PS_W_LM_HEAD];
 
     (void)err;
     if (first < 0 || first > w->config->vocab - n || (size_t)first % w->backend->ops.strip)
@@ -133,15 +133,15 @@ int ps_weights_head(ps_weights *w, int32_t first, int32_t n, ps_matrix *panel, p
 void ps_weights_embed_rows(const ps_weights *w, const int32_t *ids, size_t n, float *out)
 {
     const ps_matrix *embed = &w->whole[PS_W_EMBED];
-    const ps_backend_ops *ops = embed->data == w->whole[PS_W_HEAD].data ? &w->backend->ops : &ps_backend_ref;
+    const ps_backend_ops *ops = embed->data == w->whole[PS_W_LM_HEAD].data ? &w->backend->ops : &ps_backend_ref;
 
     for (size_t i = 0; i < n; i++)
         ps_matrix_row(ops, embed, (size_t)ids[i], out + i * embed->k);
 }
 
-void ps_weights_head_row(const ps_weights *w, int32_t id, float *out)
+void ps_weights_lm_head_row(const ps_weights *w, int32_t id, float *out)
 {
-    ps_matrix_row(&w->backend->ops, &w->whole[PS_W_HEAD], (size_t)id, out);
+    ps_matrix_row(&w->backend->ops, &w->whole[PS_W_LM_HEAD], (size_t)id, out);
 }
 
 void ps_weights_position_rows(const ps_weights *w, int32_t first, size_t n, float *out)

@@ -339,13 +339,13 @@ static int read_tied(loader *l, const shared *s, ps_matrix *out, ps_err *err)
     ps_tensor_source head = *s->source;
     shared as_head = *s;
 
-    head.role = PS_W_HEAD;
+    head.role = PS_W_LM_HEAD;
     as_head.source = &head;
     if (read_tensor(l, &as_head, out, err) < 0)
         return -1;
-    if (out[PS_W_HEAD].dtype != PS_DTYPE_F32 && out[PS_W_HEAD].dtype != (enum ps_dtype)s->tensor->dtype)
+    if (out[PS_W_LM_HEAD].dtype != PS_DTYPE_F32 && out[PS_W_LM_HEAD].dtype != (enum ps_dtype)s->tensor->dtype)
         return read_tensor(l, s, out, err);
-    out[PS_W_EMBED] = out[PS_W_HEAD];
+    out[PS_W_EMBED] = out[PS_W_LM_HEAD];
     return 0;
 }
 
@@ -384,7 +384,7 @@ static bool may_be_left(const ps_config *config, const char *name)
         if (ends_with(name, *tail))
             return true;
     for (const ps_tensor_source *source = config->family->tensors; source->name; source++)
-        if (source->role == PS_W_HEAD && config->tied && !strcmp(name, source->name))
+        if (source->role == PS_W_LM_HEAD && config->tied && !strcmp(name, source->name))
             return true;
     return false;
 }

@@ -68,10 +68,10 @@ static int make_part(ps_weights *w, int32_t layer, enum ps_dtype dtype, ps_matri
 {
     for (const ps_tensor_source *source = w->config->family->tensors; source->name; source++) {
         ps_tensor_source one = *source;
-        if (ps_tensor_in_layer(source) != (layer >= 0) || source->role == PS_W_HEAD || !ps_tensor_wanted(w->config, source))
+        if (ps_tensor_in_layer(source) != (layer >= 0) || source->role == PS_W_LM_HEAD || !ps_tensor_wanted(w->config, source))
             continue;
         if (source->role == PS_W_EMBED)
-            one.role = PS_W_HEAD;
+            one.role = PS_W_LM_HEAD;
         if (make(w, &one, dtype, out, err) < 0)
             return -1;
     }
@@ -86,7 +86,7 @@ int ps_weights_synthetic(ps_weights **out, const ps_config *config, enum ps_dtyp
     if (!w)
         return -1;
     int rc = make_part(w, -1, dtype, w->whole, err);
-    w->whole[PS_W_EMBED] = w->whole[PS_W_HEAD];
+    w->whole[PS_W_EMBED] = w->whole[PS_W_LM_HEAD];
     for (int32_t layer = 0; layer < config->n_layers && rc == 0; layer++)
         rc = make_part(w, layer, dtype, w->layers[layer], err);
     if (rc < 0)

@@ -92,7 +92,7 @@ static double of_base_rows(const per_row *r, const ps_plan_wave *wave, const ps_
 ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *config)
 {
     per_row r = of_config(config);
-    ps_cost cost = {.weights = ps_family_numbers(config)};
+    ps_cost cost = {.parameters = ps_family_numbers(config)};
     bool all_logits = ps_metrics_need_vocabulary(grid->metrics);
 
     for (const ps_plan_wave *w = plan->waves; w < plan->waves + plan->n_waves; w++) {

@@ -160,19 +160,17 @@ static enum ps_tap tap_of(int site)
     return (enum ps_tap)ps_cell_edit(&(ps_cell){.site = (uint8_t)site}, 1).tap;
 }
 
-unsigned ps_grid_taps(const ps_grid *grid)
+bool ps_grid_sweeps_tap(const ps_grid *grid, enum ps_tap_kind kind)
 {
-    unsigned taps = 0;
-
     for (int site = 0; site < PS_N_SITES; site++)
-        if (grid->sites >> site & 1)
-            taps |= 1u << tap_of(site);
-    return taps;
+        if (grid->sites >> site & 1 && ps_tap_kind(tap_of(site)) == kind)
+            return true;
+    return false;
 }
 
 static bool has_site(const ps_step *program, int site)
 {
-    return tap_of(site) == PS_TAP_RESID_PRE || ps_program_tap(program, tap_of(site)) >= 0;
+    return ps_tap_kind(tap_of(site)) == PS_TAP_OF_ENTRANCE || ps_program_tap(program, tap_of(site)) >= 0;
 }
 
 /* Refuse a site that a layer of the model does not have: the message names those that it has. */

@@ -44,9 +44,11 @@ typedef struct builder {
 /* Whether that is an edit of what step i leaves; i = -1: of X at the entrance. */
 static bool is_edit_of(const builder *b, const ps_edit *e, int i)
 {
+    enum ps_tap tap = (enum ps_tap)e->tap;
+
     if (i < 0)
-        return e->tap == PS_TAP_RESID_PRE;
-    return e->tap == PS_TAP_PATTERN ? b->program[i].op == PS_OP_ATTEND : b->program[i].tap && e->tap == b->program[i].tap;
+        return ps_tap_kind(tap) == PS_TAP_OF_ENTRANCE;
+    return ps_tap_kind(tap) == PS_TAP_OF_WEIGHTS ? b->program[i].op == PS_OP_ATTEND : tap && tap == b->program[i].tap;
 }
 
 /* Lay the edits of step i (-1: X at the entrance) in the layer `offset` over labels whose[T]. */
@@ -54,7 +56,7 @@ static void edit_labels(const builder *b, uint8_t *whose, uint8_t *edited, int i
 {
     memset(edited, NOT, (size_t)b->T);
     for (const ps_edit *e = b->path->edits; e < b->path->edits + b->path->n_edits; e++) {
-        bool mixed = e->tap == PS_TAP_PATTERN, whole = e->head < 0 && !mixed;
+        bool mixed = ps_tap_kind((enum ps_tap)e->tap) == PS_TAP_OF_WEIGHTS, whole = e->head < 0 && !mixed;
         if (e->offset != offset || !is_edit_of(b, e, i))
             continue;
         for (int32_t r = e->first; r < e->first + e->n; r++) {
@@ -154,7 +156,7 @@ static void trace(builder *b, int32_t offset, bool last)
     memset(behind, !last, T);
     behind[T - 1] = 1;
     for (const ps_edit *e = b->path->edits; e < b->path->edits + b->path->n_edits; e++)
-        if (e->tap == PS_TAP_RESID_PRE && e->offset == offset + 1 && e->head < 0)
+        if (ps_tap_kind((enum ps_tap)e->tap) == PS_TAP_OF_ENTRANCE && e->offset == offset + 1 && e->head < 0)
             memset(behind + e->first, 0, (size_t)e->n);
     for (size_t v = n - 1; v > 0; v--)
         trace_step(b, v);
@@ -297,8 +299,10 @@ static int open_sheet(builder *b, ps_err *err)
 
 ps_edit ps_edit_canonical(ps_edit edit)
 {
-    if (edit.tap == PS_TAP_RESID_POST) {
-        edit.tap = PS_TAP_RESID_PRE;
+    enum ps_tap next = ps_tap_next((enum ps_tap)edit.tap);
+
+    if (next) {
+        edit.tap = (uint8_t)next;
         edit.offset++;
     }
     return edit;
@@ -315,7 +319,7 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
     if (n_edits > PS_MAX_EDITS)
         PS_BUG("%zu edits of a cell", n_edits);
     for (size_t i = 0; i < n_edits; i++)
-        if (edits[i].head >= 0 && ps_edit_canonical(edits[i]).tap == PS_TAP_RESID_PRE)
+        if (edits[i].head >= 0 && ps_tap_kind((enum ps_tap)ps_edit_canonical(edits[i]).tap) == PS_TAP_OF_ENTRANCE)
             PS_BUG("an edit of a head's columns where there are no heads");
     if (!path)
         return -1;

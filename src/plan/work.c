@@ -361,7 +361,7 @@ static void list_patterns(ps_schedule *s, const panel *p)
         size_t n_edits = 0;
         const ps_edit *edits = strands[k]->phase ? ps_path_edits(strands[k]->cell->path, &n_edits) : NULL;
         for (const ps_edit *e = edits; e < edits + n_edits; e++)
-            if (e->tap == PS_TAP_PATTERN && strands[k]->cell->layer + e->offset == s->layer)
+            if (ps_tap_kind((enum ps_tap)e->tap) == PS_TAP_OF_WEIGHTS && strands[k]->cell->layer + e->offset == s->layer)
                 list_patterns_of(s, strands[k], e);
     }
 }

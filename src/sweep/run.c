@@ -187,8 +187,9 @@ static int load_model(run *r, ps_err *err)
 
 static int make_room(run *r, ps_err *err)
 {
-    return ps_wave_open(&r->wave, r->brief.grid, r->plan, r->brief.config, r->weights, r->backend, r->comm,
-                        (size_t)r->options->panel_rows, err);
+    const ps_wave_model model = {r->brief.config, r->weights, r->backend};
+
+    return ps_wave_open(&r->wave, r->brief.grid, r->plan, &model, r->comm, (size_t)r->options->panel_rows, err);
 }
 
 /* Collective.  Do all ranks compute the same bits?  On one kind of processor, with products that promise it. */
@@ -415,7 +416,7 @@ static int sweep(run *r, ps_err *err)
 
     if (r->rank == 0) {
         sink.activations = r->brief.grid->activations ? take_activations : NULL;
-        sink.word = say_word;
+        sink.command = say_word;
     }
     for (r->at_wave = 0; r->at_wave < r->plan->n_waves; r->at_wave++) {
         ps_wave_values values;

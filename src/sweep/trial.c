@@ -25,7 +25,7 @@ int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32
 {
     size_t n = (size_t)n_pairs;
     ps_job job = {.n_pairs = n, .layers = {.all = true}, .heads = {.all = true}, .positions = {.all = true},
-                  .sites = 1u << PS_RESID_POST, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
+                  .sites = 1u << ps_site_after, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
     ps_job_pair named = {.where = (char[]){"a made-up pair"}};
     const ps_grid_model model = ps_grid_model_of(config);
     int rc = -1;
@@ -66,7 +66,7 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
     ps_wave_bytes wave;
     if (ps_wave_measure(&wave, grid, t->plan, c, NULL, ps_comm_rank(comm), 0, err) < 0)
         return -1;
-    double wanted = 2 * cost.weights + (double)(wave.panel + wave.base + wave.rows + wave.head);
+    double wanted = 2 * cost.parameters + (double)(wave.panel + wave.base + wave.rows + wave.head);
     double have = (double)ps_host_memory() / ps_comm_node_size(comm);
     if (wanted > 0.9 * have)
         return ps_err_set(err, PS_EINPUT, "--synthetic: the weights of this shape and a rank's part of a wave take %.3g GB, and "
@@ -74,7 +74,8 @@ static int open_trial(trial *t, const ps_config *c, const ps_grid *grid, ps_comm
     if (ps_backend_open(&t->backend, "auto", &needs, err) < 0 ||
         ps_weights_synthetic(&t->weights, c, PS_DTYPE_BF16, t->backend, err) < 0)
         return -1;
-    return ps_wave_open(&t->wave, grid, t->plan, c, t->weights, t->backend, comm, 0, err);
+    const ps_wave_model model = {c, t->weights, t->backend};
+    return ps_wave_open(&t->wave, grid, t->plan, &model, comm, 0, err);
 }
 
 int ps_trial_run(const ps_config *config, const ps_grid *grid, ps_comm *comm, enum ps_dtype operand,

@@ -25,7 +25,7 @@ typedef struct ps_watch {
  * job, whichever is first.  *watch is zero before, but for its clock.
  */
 void ps_watch_begin(ps_watch *watch, double every, double start, double most);
-/* Decide before a layer: enum ps_word bits.  `new`: something is not saved yet. */
+/* Decide before a layer: enum ps_command bits.  `new`: something is not saved yet. */
 unsigned ps_watch_word(ps_watch *watch, bool new);
 /* Whether to stop now, so that `takes` seconds are left before the deadline; watch->why says why. */
 bool ps_watch_over(ps_watch *watch, double takes);

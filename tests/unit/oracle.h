@@ -244,7 +244,7 @@ static void oracle_logits(const oracle *o, double *logits, const double *x)
 
     oracle_norm(h, x, ps_weights_final_norm(o->weights), ps_weights_final_norm_bias(o->weights), d, o->c);
     for (int32_t id = 0; id < o->c->vocab; id++) {
-        ps_weights_head_row(o->weights, id, row);
+        ps_weights_lm_head_row(o->weights, id, row);
         oracle_linear(&logits[id], h, row, NULL, 1, d);
         logits[id] = oracle_capped(logits[id], o->c->logit_softcap);
     }

@@ -52,7 +52,7 @@ static int product_logits(const ps_config *c, ps_forward *f, const float *x, dou
     ps_forward_final_norm(f, h, x, 1);
     for (int32_t first = 0; first < c->vocab && rc == 0; first += most) {
         int32_t n = c->vocab - first < most ? c->vocab - first : most;
-        if ((rc = ps_forward_head(f, first, n, err)) < 0)
+        if ((rc = ps_forward_lm_head(f, first, n, err)) < 0)
             break;
         ps_forward_logits(f, panel, h, 1);
         for (int32_t i = 0; i < n; i++)

@@ -54,7 +54,7 @@ static ps_weights *make_weights(const ps_config *c, const ps_backend *backend)
     spread(&final);
     final.data = ps_weights_final_norm_bias(weights);
     spread(&final);
-    ps_weights_head(weights, 0, c->vocab, &part[0], &err);
+    ps_weights_lm_head(weights, 0, c->vocab, &part[0], &err);
     enlarge(backend, &part[0]);
     return weights;
 }
@@ -191,11 +191,11 @@ static void a_logit_alone_is_capped_as_a_panel(void)
         CHECK(ps_forward_open(&f, &c, weights, cpu, 4, &err) == 0);
         rand_fill(x, 20);
         ps_forward_final_norm(f, h, x, 1);
-        CHECK(ps_forward_head(f, 0, c.vocab, &err) == 0);
+        CHECK(ps_forward_lm_head(f, 0, c.vocab, &err) == 0);
         ps_forward_logits(f, logits, h, 1);
         for (int32_t id = 0; id < c.vocab; id++) {
             double product = 0;
-            ps_weights_head_row(weights, id, row);
+            ps_weights_lm_head_row(weights, id, row);
             for (int i = 0; i < 20; i++)
                 product += (double)row[i] * h[i];
             CHECK_CLOSE(ps_forward_logit(f, product), logits[id], 1e-5);

@@ -223,7 +223,7 @@ static void check_setup(const world *w, const setup *s)
     ps_wave *wave = NULL;
     size_t n = 0, wrong = 0, d = (size_t)w->config->d_model;
 
-    CHECK(ps_wave_open(&wave, w->grid, plan, w->config, w->weights, w->backend, comm, s->panel_rows, &err) == 0);
+    CHECK(ps_wave_open(&wave, w->grid, plan, &(ps_wave_model){w->config, w->weights, w->backend}, comm, s->panel_rows, &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         const ps_plan_wave *of = &plan->waves[i];
         ps_wave_values values;

@@ -108,7 +108,7 @@ static void test_wave(void)
         CHECK(ps_plan_build(&plan, grid, 1, cases[i].max_rows, NULL, &err) == 0);
         CHECK(ps_wave_measure(&bytes, grid, plan, config, backend, 0, cases[i].panel_rows, &err) == 0);
         long long before = given();
-        CHECK(ps_wave_open(&wave, grid, plan, config, weights, backend, comm, cases[i].panel_rows, &err) == 0);
+        CHECK(ps_wave_open(&wave, grid, plan, &(ps_wave_model){config, weights, backend}, comm, cases[i].panel_rows, &err) == 0);
         check_bytes("wave", before, bytes.panel + bytes.base + bytes.rows + bytes.head);
         CHECK(ps_wave_panel_rows(grid, plan, 0, cases[i].panel_rows) <= (size_t)ps_plan_max_rows(plan, grid));
         CHECK(ps_wave_panel_rows(grid, plan, 0, cases[i].panel_rows) >= T);

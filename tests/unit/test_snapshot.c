@@ -95,13 +95,13 @@ static int restore(void *context, ps_rows *rows, size_t n, ps_err *err)
 /* Run the plan of `options`; values of its cells to `to`.  Returns the waves run whole. */
 static size_t run(world *w, int64_t max_rows, const ps_plan_options *options, double (*to)[PS_N_METRICS])
 {
-    const ps_wave_sink sink = {.context = w, .word = word, .save = save, .restore = restore};
+    const ps_wave_sink sink = {.context = w, .command = word, .save = save, .restore = restore};
     ps_err err = PS_ERR_INIT;
     ps_plan *plan = world_plan(w->grid, 1, max_rows, options);
     ps_wave *wave = NULL;
     size_t whole = 0;
 
-    CHECK(ps_wave_open(&wave, w->grid, plan, w->config, w->weights, w->backend, comm, 0, &err) == 0);
+    CHECK(ps_wave_open(&wave, w->grid, plan, &(ps_wave_model){w->config, w->weights, w->backend}, comm, 0, &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         ps_wave_values values;
         int rc = ps_wave_run(wave, i, &sink, &values, &err);

@@ -317,7 +317,7 @@ static void ends_of_the_model(void)
     for (size_t i = 0; i < 24; i++)
         CHECK(out[i] == number("transformer.wpe.weight", 16 + i));
     ps_weights_embed_rows(l.weights, (const int32_t[]){9}, 1, out);
-    ps_weights_head_row(l.weights, 3, out + 8);
+    ps_weights_lm_head_row(l.weights, 3, out + 8);
     for (size_t i = 0; i < 8; i++)
         CHECK(out[i] == number("transformer.wte.weight", 72 + i) && out[8 + i] == number("transformer.wte.weight", 24 + i));
     release(&l);
@@ -410,7 +410,7 @@ static const char own_config[] =
 static const ps_tensor_source own_tensors[] = {
     {.role = PS_W_FINAL_NORM, .rows = PS_DIM_D, .name = "model.norm.weight", .plus_one = true},
     {.role = PS_W_EMBED, .rows = PS_DIM_VOCAB, .cols = PS_DIM_D, .name = "model.embed.weight"},
-    {.role = PS_W_HEAD, .rows = PS_DIM_VOCAB, .cols = PS_DIM_D, .name = "lm_head.weight"},
+    {.role = PS_W_LM_HEAD, .rows = PS_DIM_VOCAB, .cols = PS_DIM_D, .name = "lm_head.weight"},
     {.role = PS_W_ATTN_NORM, .rows = PS_DIM_D, .name = OWN "norm.weight", .plus_one = true},
     {.role = PS_W_Q, .rows = PS_DIM_Q, .cols = PS_DIM_D, .name = OWN "qkv.weight"},
     {.role = PS_W_K, .rows = PS_DIM_KV, .cols = PS_DIM_D, .name = OWN "qkv.weight"},
@@ -511,7 +511,7 @@ static void synthetic_weights_of_every_family(void)
             if (step->bias && part[step->bias].data)
                 CHECK(((const float *)part[step->bias].data)[0] == 0);
         }
-        CHECK(ps_weights_final_norm(weights)[23] == 1 && ps_weights_head(weights, 0, 50, &panel, &err) == 0);
+        CHECK(ps_weights_final_norm(weights)[23] == 1 && ps_weights_lm_head(weights, 0, 50, &panel, &err) == 0);
         CHECK((family->norm == PS_NORM_LAYER) == (ps_weights_final_norm_bias(weights) != NULL));
         ps_weights_embed_rows(weights, (const int32_t[]){49}, 1, x);
         CHECK(x[0] != 0 && x[23] != 0);

@@ -236,11 +236,11 @@ static void check_waves(const world *w, const setup *s, const ps_plan *plan, ps_
     ps_wave *wave = NULL;
     ps_wave_sink sink = {0};
 
-    CHECK(ps_wave_open(&wave, w->grid, plan, w->config, weights, backend, comm, s->panel_rows, &err) == 0);
+    CHECK(ps_wave_open(&wave, w->grid, plan, &(ps_wave_model){w->config, weights, backend}, comm, s->panel_rows, &err) == 0);
     for (size_t i = 0; i < plan->n_waves; i++) {
         ps_wave_values values;
         uint64_t before = ps_weights_acquired(weights);
-        int32_t panel = PS_HEAD_PANEL_TOKENS, V = w->config->vocab;
+        int32_t panel = PS_LM_HEAD_TOKENS, V = w->config->vocab;
         CHECK(ps_wave_run(wave, i, &sink, &values, &err) == 0);
         /* Every part of the weights once a wave: the layers, and the head by panels. */
         CHECK_INT(ps_weights_acquired(weights) - before, w->config->n_layers + (V + panel - 1) / panel);

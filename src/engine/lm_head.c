@@ -1,7 +1,7 @@
 /*
- * head.c - final norm, the answer's and foil's logits, then the vocabulary by panels.
+ * lm_head.c - final norm, the answer's and foil's logits, then the vocabulary by panels.
  */
-#include "head.h"
+#include "lm_head.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/store.h"
 
-#define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PS_HEAD_PANEL_TOKENS]: 16 MiB */
+#define CHUNK_ROWS (2 * PS_PLAN_MAX_PAIRS) /* logits are [1024, PS_LM_HEAD_TOKENS]: 16 MiB */
 
-struct ps_head {
+struct ps_lm_head {
     const ps_grid *grid;
     const ps_config *config;
     ps_weights *weights;
@@ -32,7 +32,7 @@ struct ps_head {
 
 enum { N_STORES = 5, N_BLOCKS = 3 };
 
-static void list_stores(ps_head *head, const ps_config *config, size_t rows, size_t pairs, ps_store stores[N_STORES])
+static void list_stores(ps_lm_head *head, const ps_config *config, size_t rows, size_t pairs, ps_store stores[N_STORES])
 {
     size_t d = (size_t)config->d_model, tokens = (size_t)ps_forward_panel_tokens(config);
     const ps_store all[N_STORES] = {
@@ -46,16 +46,16 @@ static void list_stores(ps_head *head, const ps_config *config, size_t rows, siz
     memcpy(stores, all, sizeof all);
 }
 
-static void list_blocks(ps_head *head, size_t mirrored, size_t rows, size_t pairs, ps_block blocks[N_BLOCKS])
+static void list_blocks(ps_lm_head *head, size_t mirrored, size_t rows, size_t pairs, ps_block blocks[N_BLOCKS])
 {
     blocks[0] = (ps_block){&head->mirror.host, mirrored, sizeof(float)};
     blocks[1] = (ps_block){&head->references, pairs, sizeof *head->references};
     blocks[2] = (ps_block){&head->readouts, rows, sizeof *head->readouts};
 }
 
-uint64_t ps_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs)
+uint64_t ps_lm_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs)
 {
-    ps_head none;
+    ps_lm_head none;
     ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
@@ -64,30 +64,30 @@ uint64_t ps_head_bytes(const ps_config *config, const ps_backend *backend, size_
     return ps_stores_bytes(stores, N_STORES) + ps_blocks_bytes(blocks, N_BLOCKS);
 }
 
-int ps_head_open(ps_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
+int ps_lm_head_open(ps_lm_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
                  ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
 {
-    ps_head *head = ps_calloc(1, sizeof *head, err);
+    ps_lm_head *head = ps_calloc(1, sizeof *head, err);
     ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
 
     if (!head)
         return -1;
-    *head = (ps_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
+    *head = (ps_lm_head){.grid = grid, .config = config, .weights = weights, .forward = forward,
                       .backend = ps_forward_backend(forward), .d = (size_t)config->d_model,
                       .panel_tokens = ps_forward_panel_tokens(config)};
     head->mirror.backend = head->backend;
     list_stores(head, config, max_rows, (size_t)max_pairs, stores);
     list_blocks(head, ps_mirror_floats(head->backend, head->d), max_rows, (size_t)max_pairs, blocks);
     if (ps_stores_open(head->backend, stores, N_STORES, err) < 0 || ps_blocks_alloc(blocks, N_BLOCKS, err) < 0) {
-        ps_head_close(head);
+        ps_lm_head_close(head);
         return -1;
     }
     *out = head;
     return 0;
 }
 
-void ps_head_close(ps_head *head)
+void ps_lm_head_close(ps_lm_head *head)
 {
     ps_store stores[N_STORES];
     ps_block blocks[N_BLOCKS];
@@ -102,14 +102,14 @@ void ps_head_close(ps_head *head)
 }
 
 /* Copy the LM head's row of token `id` to the store row `to`. */
-static void put_target(ps_head *head, int32_t id, float *to)
+static void put_target(ps_lm_head *head, int32_t id, float *to)
 {
-    ps_weights_head_row(head->weights, id, ps_mirror_at(&head->mirror, to, 0));
+    ps_weights_lm_head_row(head->weights, id, ps_mirror_at(&head->mirror, to, 0));
     ps_mirror_put(&head->mirror, to, 0, head->d);
 }
 
 /* Every row's readout, begun with the logits that metrics of single tokens need. */
-static void begin(ps_head *head, ps_reading *reading)
+static void begin(ps_lm_head *head, ps_reading *reading)
 {
     for (int32_t i = 0; i < reading->n_references; i++) {
         const ps_grid_pair *pair = &head->grid->pairs[reading->first_reference + i];
@@ -127,7 +127,7 @@ static void begin(ps_head *head, ps_reading *reading)
 }
 
 /* Read the first n rows of `all` through the acquired panel.  The base runs' rows are in the first chunk, always. */
-static void read_panel(ps_head *head, const ps_reading *all, size_t n, int32_t first_token, size_t tokens)
+static void read_panel(ps_lm_head *head, const ps_reading *all, size_t n, int32_t first_token, size_t tokens)
 {
     for (size_t at = 0, some; at < n; at += some) {
         ps_reading reading = *all;
@@ -144,7 +144,7 @@ static void read_panel(ps_head *head, const ps_reading *all, size_t n, int32_t f
     }
 }
 
-int ps_head_read(ps_head *head, const ps_head_rows *rows, double (*values)[PS_N_METRICS],
+int ps_lm_head_read(ps_lm_head *head, const ps_lm_head_rows *rows, double (*values)[PS_N_METRICS],
                  const ps_readout **readouts, ps_err *err)
 {
     size_t base = 2 * (size_t)rows->n_pairs;
@@ -161,7 +161,7 @@ int ps_head_read(ps_head *head, const ps_head_rows *rows, double (*values)[PS_N_
     begin(head, &reading);
     for (int32_t first = 0; through && first < vocab; first += head->panel_tokens) {
         int32_t tokens = vocab - first < head->panel_tokens ? vocab - first : head->panel_tokens;
-        if (ps_forward_head(head->forward, first, tokens, err) < 0)
+        if (ps_forward_lm_head(head->forward, first, tokens, err) < 0)
             return -1;
         read_panel(head, &reading, through, first, (size_t)tokens);
     }
