@@ -3,13 +3,13 @@
  *
  * All matrices are row-major and float32, except the weights of matrix products.  A row is one hidden
  * state.  Rows live in stores.  A store is a block of floats that the backend owns, in host memory or on a device.
- * Other code may add to the address of a store and pass it to operations, but must not read or write there: only
- * operations do.  `put` and `get` copy floats from host memory to a store and back.  Every `float *` argument of an operation
+ * Other code may add to the address of a store and pass it to operations.  Only operations read and write a store:
+ * `put` and `get` copy floats from host memory to a store and back.  Every `float *` argument of an operation
  * is an address in a store, except weights, tables of angles and arguments named `host`.  store.h has tables of stores.
  *
- * `ref` fills every slot in plain C with double sums: it is the oracle that the others are
- * tested against, and the default of a slot.  `cpu` overrides what vectors and threads do
- * better, with matrix products of our own, of OpenBLAS or of oneDNN.
+ * `ref` fills every slot in plain C with double sums.  The other backends are tested against `ref`, and inherit the slots
+ * that they do not override.  `cpu` overrides the slots that vectors and threads make faster.  Its matrix products are our
+ * own, OpenBLAS's or oneDNN's.
  *
  * For every operation:
  *   - It cannot fail: the backend takes its memory when it is opened.
@@ -59,16 +59,16 @@ typedef struct ps_key_span {
 } ps_key_span;
 
 /*
- * Consecutive queries of one run: query i is row q + i, stands at position first + i, and sees the keys at positions
- * 0 .. first + i, of which a window leaves the last.  Its keys are spans one after the other, because a run shares rows
- * with others; its values likewise.
+ * Consecutive queries of one run.  Query i is row q + i of ps_attention.q, stands at position first + i, and sees the keys
+ * at positions 0 .. first + i (with a window, only the last `window` of them).  The keys of a run are a list of spans, because
+ * runs share rows.  So are its values.
  */
 typedef struct ps_query {
     int32_t q, first, n;
-    int32_t k, v; /* the first span of each; the spans from there on hold first + n rows or more */
+    int32_t k, v; /* index of the first span of keys, of values; the spans from there hold at least first + n rows */
 } ps_query;
 
-/* A query of one head alone, whose rows of `out` are others than those of `q`: row out + i for query i. */
+/* Restrict a ps_query to one head, and write its results elsewhere: query i writes row out + i, not row q + i. */
 typedef struct ps_one_head {
     int32_t head; /* of queries; -1: every head */
     int32_t out;
@@ -76,16 +76,16 @@ typedef struct ps_one_head {
 
 /* What one call of attention works on.  `out` overlaps nothing else. */
 typedef struct ps_attention {
-    float *out;     /* [.., n_heads * head_dim], by rows as q */
+    float *out;     /* [.., n_heads * head_dim] */
     const float *q; /* the same shape */
     const float *k, *v; /* [.., n_kv_heads * head_dim] */
     const ps_query *queries;
     size_t n_queries;
     const ps_key_span *spans;
-    const ps_one_head *only; /* [n_queries]; NULL: every head of all queries, into the rows that q has */
+    const ps_one_head *only; /* [n_queries]; NULL: every head of all queries, query i into row q + i */
 } ps_attention;
 
-/* Columns of head `head` of row `to` become those of row `from`. */
+/* Copy the columns of head `head` from row `from` to row `to`. */
 typedef struct ps_put {
     int32_t to, from, head;
 } ps_put;
@@ -111,7 +111,7 @@ typedef struct ps_backend_ops {
      * x is rounded to backend->operand; sums are kept in float32 or better. */
     void (*matmul)(const ps_backend *backend, float *out, const float *x, const ps_matrix *w,
                    const float *bias, size_t rows);
-    /* How weight matrices are held: the rows of a strip, and for every type in a file the type in memory. */
+    /* How weight matrices are held: rows of a strip, and the type in memory for each type in a file. */
     size_t strip;
     enum ps_dtype held[PS_N_DTYPES];
     /* Lay out one strip: out[strip * k] from rows [n, k], n <= strip. */
@@ -124,7 +124,7 @@ typedef struct ps_backend_ops {
     void (*rope)(float *x, const int32_t *positions, const float *cos, const float *sin,
                  size_t rows, size_t heads, size_t head_dim, size_t rotary);
     /* out = softmax(softcap(q k^T scale)) v, causal, for each query.  first + n <= backend->max_positions.
-     * Keys and values that no window reaches are not touched. */
+     * Keys and values outside all windows are not read. */
     void (*attend)(const ps_backend *backend, const ps_attention *work, ps_heads heads);
     /* x = act(x), elementwise over n, in place */
     void (*act)(float *x, enum ps_act act, size_t n);
@@ -165,12 +165,12 @@ struct ps_backend {
     char description[256], advice[256];
 };
 
-/* The largest operations that a backend must be ready for. */
+/* The largest operations for which a backend allocates memory. */
 struct ps_backend_needs {
     int n_threads;
     enum ps_dtype operand;
     size_t max_positions; /* keys that a query can see */
-    size_t max_rows;      /* rows that a matrix product takes at once; more are taken in turns */
+    size_t max_rows;      /* rows that a matrix product takes at once; larger products are done in pieces */
     size_t max_depth;     /* k of a matrix product */
     size_t max_matrix;    /* n * k of a weight matrix */
 };
@@ -184,29 +184,30 @@ void ps_matrix_lay_out(const ps_backend_ops *ops, void *out, const void *rows, e
 void ps_matrix_row(const ps_backend_ops *ops, const ps_matrix *matrix, size_t i, float *out);
 
 /*
- * Open backend `name`: "cpu" (our own matrix products), "openblas", "ref", or "auto" for the best there is.  PS_EINPUT for
- * an unknown name, and where this machine or build has no matrix products of needs->operand.
+ * Open backend `name`: "cpu" (our own matrix products), "openblas", "ref", or "auto" for the fastest available.  PS_EINPUT
+ * if the name is unknown, or if this machine or build has no matrix products of type needs->operand.
  */
 int ps_backend_open(ps_backend **out, const char *name, const ps_backend_needs *needs, ps_err *err);
-/* Change what an open backend has room for; threads and operand stay as they are. */
+/* Reallocate an open backend's memory for `needs`.  Its threads and its operand type stay. */
 int ps_backend_fit(ps_backend *backend, const ps_backend_needs *needs, ps_err *err);
-uint64_t ps_backend_bytes(const ps_backend *backend, const ps_backend_needs *needs); /* that such room takes */
+/* Bytes that ps_backend_fit() would allocate. */
+uint64_t ps_backend_bytes(const ps_backend *backend, const ps_backend_needs *needs);
 void ps_backend_close(ps_backend *backend); /* NULL is fine */
 
 /* The implementation of matrix products: "OpenBLAS 0.3.21 ... Cooperlake, 2 threads"; for the result file. Borrowed. */
 const char *ps_backend_describe(const ps_backend *backend);
 
-/* What would make it faster on this machine, in a line without a full stop, or NULL. Borrowed. */
+/* Advice on faster matrix products on this machine: one line without a full stop.  NULL: none.  Borrowed. */
 const char *ps_backend_advice(const ps_backend *backend);
 
 /* The tables of operations, for the registry. */
 extern const ps_backend_ops ps_backend_ref;
-void ps_backend_cpu(ps_backend_ops *ops); /* override the slots of ref but the matrix products */
+void ps_backend_cpu(ps_backend_ops *ops); /* override slots of ref, except the matrix products */
 
 /* Matrix products.  Each implementation overrides matmul and the layout of matrices, and says how much scratch it
  * needs. */
 void ps_backend_gemm(ps_backend_ops *ops);
-bool ps_backend_gemm_suits(void); /* was it built with vectors that make it as fast as the others? */
+bool ps_backend_gemm_suits(void); /* is it built for AVX2 or AVX-512, and so as fast as the others? */
 size_t ps_backend_gemm_scratch(const ps_backend_needs *needs); /* bytes of ps_backend.scratch */
 void ps_backend_gemm_describe(char *text, size_t bytes);
 void ps_backend_gemm_advise(char *text, size_t bytes); /* "" where there is no advice */
@@ -216,7 +217,8 @@ size_t ps_backend_openblas_scratch(const ps_backend_needs *needs);
 void ps_backend_openblas_describe(char *text, size_t bytes);
 void ps_backend_openblas_advise(char *text, size_t bytes);
 
-int ps_backend_onednn(ps_backend_ops *ops, ps_err *err); /* of bfloat16 operands; PS_EINPUT where there is none */
+/* Products of bfloat16 operands.  PS_EINPUT if this build or this processor has none. */
+int ps_backend_onednn(ps_backend_ops *ops, ps_err *err);
 size_t ps_backend_onednn_scratch(const ps_backend_needs *needs);
 void ps_backend_onednn_describe(char *text, size_t bytes);
 

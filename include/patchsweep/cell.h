@@ -14,11 +14,11 @@
 #include "patchsweep/path.h"
 #include "patchsweep/terms.h"
 
-/* Self-checks: cells of known score that are computed all the same (check.h). */
+/* Self-checks: cells that are computed although their score is known (check.h). */
 enum ps_check {
     PS_NO_CHECK,
-    PS_CHECK_SHARED, /* before D: patches in the state that is there already */
-    PS_CHECK_LAST,   /* the last row after the last layer: scores the source run */
+    PS_CHECK_SHARED, /* a position before D, where both runs have the same state */
+    PS_CHECK_LAST,   /* the last row after the last layer: scores as the source run */
     PS_CHECK_SELF,   /* the base run's own state: changes nothing */
     PS_CHECK_RANKS,  /* computed by every rank, to be compared */
     PS_N_CHECKS
@@ -27,8 +27,8 @@ enum ps_check {
 typedef struct ps_cell {
     int32_t pair;
     int32_t layer;
-    int32_t head;            /* -1: the whole row.  Ignored where the site has no such axis (terms.h), as `position` is */
-    int32_t position;        /* -1: all positions at once */
+    int32_t head;            /* -1: the whole row.  Ignored if the site has no such axis (terms.h) */
+    int32_t position;        /* -1: all positions at once.  Ignored likewise */
     uint8_t site, direction; /* enum ps_site, enum ps_direction */
     uint8_t check;           /* enum ps_check; 0 for the cells of the grid */
 } ps_cell;

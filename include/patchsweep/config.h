@@ -1,9 +1,9 @@
 /*
  * config.h - a model's blueprint, from its config.json.
  *
- * Reads what transformers 4 and 5 write, such as both styles of rope settings (rope_theta + rope_scaling, and
- * rope_parameters).  Every key is known or refused: a key or value that would change results and is not implemented is an
- * error that names it.
+ * Reads what transformers 4 and 5 write, and so both styles of rope settings: rope_theta with rope_scaling, and
+ * rope_parameters.  A key or value that is unknown, or that would change results and is not implemented, is an error that
+ * names it.
  */
 #ifndef PATCHSWEEP_CONFIG_H
 #define PATCHSWEEP_CONFIG_H
@@ -21,11 +21,11 @@ typedef struct ps_family ps_family; /* family.h */
 
 /* What differs from layer to layer. */
 typedef struct ps_layer_kind {
-    int32_t window; /* a row sees so many keys, its own among them; 0: all */
+    int32_t window; /* the number of keys that a row sees, its own included; 0: all */
 } ps_layer_kind;
 
 typedef struct ps_config {
-    const ps_family *family; /* the row of the table that fits `architectures` */
+    const ps_family *family; /* the row whose architecture config.json names */
     int32_t n_layers;   /* L */
     int32_t d_model;    /* width of the residual stream */
     int32_t n_heads;    /* H, query heads */
@@ -35,8 +35,8 @@ typedef struct ps_config {
     int32_t vocab;
     int32_t max_positions;
     bool tied;           /* the LM head is the embedding */
-    bool attention_bias; /* the values of the keys so named, where the family has them: tensors depend on them (family.h) */
-    bool mlp_bias;
+    bool attention_bias; /* the key of this name, in families that have it: whether the model has these tensors (family.h) */
+    bool mlp_bias;       /* likewise */
     double norm_eps;
     int32_t rotary_dim;      /* the first dimensions of a head that are rotated, even; 0: none are */
     bool learned_positions;  /* an embedding of the position is added to the token's */
@@ -54,7 +54,7 @@ typedef struct ps_config {
 
 /* Read <dir>/config.json.  PS_EINPUT with file, key and remedy. */
 int ps_config_read(ps_config **out, const char *dir, ps_err *err);
-/* The same of a file by any name. */
+/* Read a config.json that has another name. */
 int ps_config_read_file(ps_config **out, const char *path, ps_err *err);
 void ps_config_free(ps_config *config);
 

@@ -16,9 +16,9 @@ typedef struct ps_cost {
 } ps_cost;
 
 /*
- * Count the floating-point operations of the waves of `plan`; a multiply-add counts as two.  Each row of each layer
- * takes 2 k n for every matrix [n, k], and 4 head_dim n_heads for every key that its query sees.  Rows that no cell
- * computes are not counted (path.h).
+ * Count the floating-point operations of the waves of `plan`; a multiply-add counts as two.  A row of a layer takes 2 k n
+ * for every matrix [n, k], and 4 head_dim n_heads for every key that its query sees.  Only rows that are computed count
+ * (path.h).
  */
 ps_cost ps_cost_of(const ps_plan *plan, const ps_grid *grid, const ps_config *config);
 

@@ -1,8 +1,8 @@
 /*
- * family.h - architectures by name: where config.json and the weights' files have what.
+ * family.h - the supported architectures, a row each.
  *
  * A family is a row of pointers to tables: the layer's program (program.h), the tensors in its files, the keys of its
- * config.json.  Forward pass, shapes, memory and cost follow from the tables.
+ * config.json.  The forward pass, shapes, memory and cost follow from the tables.
  */
 #ifndef PATCHSWEEP_FAMILY_H
 #define PATCHSWEEP_FAMILY_H
@@ -24,7 +24,7 @@ enum ps_tensor_role {
 
 enum ps_norm { PS_NORM_RMS, PS_NORM_LAYER };
 
-/* Numbers of config.json that the shapes of tensors are made of. */
+/* The numbers of a config that are dimensions of tensors. */
 enum ps_dim {
     PS_DIM_NONE,
     PS_DIM_D,         /* d_model */
@@ -39,22 +39,22 @@ enum ps_dim {
 int64_t ps_config_dim(const ps_config *config, enum ps_dim dim);
 
 /*
- * Where a model's files have the tensor of a role.  Neighbouring rows with the same name share one tensor of the file,
- * cut into slices along its outputs.  The slices lie one behind the other in the order of the rows.  by_head: first those
- * of head 0, one behind the other, then those of head 1, and so on.
+ * Where the files of a model hold the tensor of a role.  Neighbouring rows of a table with the same name share one tensor
+ * of the file: each row is a slice of its outputs.  The slices follow each other in the order of the rows.  With by_head,
+ * the slices of head 0 come first, then those of head 1, and so on.
  */
 typedef struct ps_tensor_source {
     uint8_t role;       /* enum ps_tensor_role */
     uint8_t rows, cols; /* enum ps_dim: the role's matrix is [rows, cols], [out, in]; cols PS_DIM_NONE: a vector [rows] */
     const char *name;   /* %d is the layer's number; the last row of a table has none */
-    size_t when;        /* the bool of ps_config, by offset, that says whether a model has the tensor; 0: it has */
+    size_t when;        /* offset of the bool in ps_config that tells whether a model has the tensor; 0: every model has it */
     bool by_head;
     bool transposed;    /* the file's tensor is [in, out] */
-    bool plus_one;      /* of vectors: the file has w where the formula has 1 + w */
+    bool plus_one;      /* a vector: the file holds w, the formula needs 1 + w */
     bool optional;      /* the files may lack it */
 } ps_tensor_source;
 
-/* Which layers' rows see only a window of keys, where config.json has no list of the layers' types. */
+/* The layers in which a row sees only a window of keys.  A list `layer_types` in config.json overrides this. */
 enum ps_windows {
     PS_WINDOWS_NONE,
     PS_WINDOWS_ALL,
@@ -69,26 +69,26 @@ struct ps_family {
     uint8_t norm, act;        /* enum ps_norm; enum ps_act of backend.h */
     uint8_t windows;          /* enum ps_windows */
     bool embed_scale;         /* embeddings are multiplied by sqrt(d_model) */
-    const char *prefix;       /* of tensors' names, which the files of a model without its head leave out */
+    const char *prefix;       /* of tensors' names; files that were saved without the LM head lack it */
     const ps_tensor_source *tensors;     /* the whole model's, then those of a layer, in the order of loading */
-    const char *const *leftovers;        /* ends of names of tensors that are not read: older versions' buffers; ends with NULL */
-    const struct ps_config_key *keys;    /* config.json's that differ from the common ones (config_keys.h) */
+    const char *const *leftovers;        /* tensors whose names end so are buffers of older versions and not read; ends with NULL */
+    const struct ps_config_key *keys;    /* keys of config.json that differ from the common ones (config_keys.h) */
 };
 
 /* The row for `architecture`, or NULL. */
 const ps_family *ps_family_find(const char *architecture);
 /* All rows, for messages; ends with a row whose architecture is NULL. */
 extern const ps_family ps_families[];
-/* The architectures of all rows, NULL behind the last. */
+/* The architectures of all rows; ends with NULL. */
 const char *const *ps_family_architectures(void);
 
-/* Does a layer have the tensor, rather than the whole model? */
+/* Does each layer have such a tensor?  Otherwise the model has one. */
 bool ps_tensor_in_layer(const ps_tensor_source *source);
 /* Does a model of `config` have the tensor?  A tied model has no LM head of its own. */
 bool ps_tensor_wanted(const ps_config *config, const ps_tensor_source *source);
-/* The row of `role`, or NULL where a model of `config` has no such tensor. */
+/* The row of `role`.  NULL: a model of `config` has no such tensor. */
 const ps_tensor_source *ps_family_tensor(const ps_config *config, enum ps_tensor_role role);
-/* The numbers in all matrices of a model, the embedding and the LM head among them. */
+/* Count the numbers in all matrices of a model, with the embedding and the LM head. */
 double ps_family_numbers(const ps_config *config);
 
 #endif

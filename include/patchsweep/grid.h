@@ -1,9 +1,8 @@
 /*
  * grid.h - the sweep in numbers: all that every rank must know of a job.
  *
- * Rank 0 alone reads the job and tokenizes; it sends the grid to the other ranks.  Cells are counted over
- * pairs, sites, directions, layers, heads and positions, in that order, the last fastest; each site along its own axes
- * (ps_site_shapes in terms.h).
+ * Only rank 0 reads the job and tokenizes.  It broadcasts the grid to the other ranks.  Cells are ordered by pair, site,
+ * direction, layer, head and position, the last fastest.  A site has only some of these axes (ps_site_shapes in terms.h).
  */
 #ifndef PATCHSWEEP_GRID_H
 #define PATCHSWEEP_GRID_H
@@ -42,7 +41,7 @@ typedef struct ps_grid_axis {
 
 typedef struct ps_grid {
     int32_t n_layers; /* L, of the model */
-    ps_grid_axis heads[2]; /* of queries; of keys and values.  Index: ps_site_shape.kv_heads */
+    ps_grid_axis heads[2]; /* [0]: query heads; [1]: key/value heads.  Index by ps_site_shape.kv_heads */
     unsigned sites, directions, metrics, activations; /* bit masks, as in ps_job */
     bool patched_final;
     enum ps_precision precision;
@@ -52,12 +51,12 @@ typedef struct ps_grid {
     int32_t n_pairs;
     int32_t *numbers;    /* storage of all arrays above but nodes; the block that is broadcast */
     size_t n_numbers;
-    size_t n_identity;   /* the first n_identity numbers are the pairs' tokens and what is swept of them, but for heads */
-    int32_t *nodes;      /* storage of the pairs' */
-    int32_t n_nodes;     /* different prefixes */
+    size_t n_identity;   /* the first n_identity numbers are the tokens of all pairs and what is swept, except heads */
+    int32_t *nodes;      /* storage of all pairs' nodes */
+    int32_t n_nodes;     /* number of different prefixes */
     int64_t n_keys;
-    int64_t keys_of_row[PS_N_SITES + 1], keys_of_position[PS_N_SITES + 1]; /* of a layer: before each site, see keys.c */
-    ps_paths *paths;     /* of the cells; grows as they are asked for */
+    int64_t keys_of_row[PS_N_SITES + 1], keys_of_position[PS_N_SITES + 1]; /* keys of a layer before each site: see keys.c */
+    ps_paths *paths;     /* of the cells; each is made when it is first asked for */
 } ps_grid;
 
 /* What a grid must know of a model. */
@@ -67,8 +66,8 @@ typedef struct ps_grid_model {
 } ps_grid_model;
 ps_grid_model ps_grid_model_of(const ps_config *config);
 
-/* A grid over a model.  PS_EINPUT where the job's layers, heads or positions do not fit the model or a pair, or where a layer
- * has no such site. */
+/* Build the grid of a job over a model.  PS_EINPUT names a layer, head or position that the model or a pair does not have, or
+ * a site that the model's layers do not have. */
 int ps_grid_build(ps_grid **out, const ps_job *job, const ps_pair *pairs, const ps_grid_model *model, ps_err *err);
 /* Collective.  Broadcast rank 0's *grid; on other ranks *grid becomes a new grid. */
 int ps_grid_bcast(ps_grid **grid, const ps_step *program, ps_comm *comm, ps_err *err);
@@ -81,38 +80,40 @@ bool ps_grid_asks(const ps_grid *grid, int site, int direction);
 bool ps_grid_sweeps_tap(const ps_grid *grid, enum ps_tap_kind kind);
 /* Whether that layer is swept. */
 bool ps_grid_sweeps_layer(const ps_grid *grid, int32_t layer);
-/* An axis of the grids that a pair has of a site.  One that the site does not have is of size 1, and its value is -1. */
+/* An axis of the grids of a pair and a site.  An axis that the site does not have has size 1 and the value -1. */
 ps_grid_axis ps_grid_axis_of(const ps_grid *grid, int32_t pair, int site, enum ps_axis axis);
-/* A cell's value on an axis: its layer, head or position, -1 where its site has no such axis. */
+/* The layer, head or position of a cell.  -1: its site has no such axis. */
 int32_t ps_cell_at(const ps_cell *cell, enum ps_axis axis);
-/* Cells of such a grid: all, and those that are swept; and the place of a cell among all, -1 where it does not fit. */
+/* Count the cells of one pair, site and direction: all, and those that are swept. */
 size_t ps_grid_cells(const ps_grid *grid, int32_t pair, int site);
 size_t ps_grid_swept(const ps_grid *grid, int32_t pair, int site);
+/* The index of a cell among all cells of its pair, site and direction: its place in a dataset.  -1: it does not fit. */
 int64_t ps_grid_place(const ps_grid *grid, const ps_cell *cell);
-/* Fill in the layer, head and position of the cell at that place, whose pair and site are there. */
+/* The inverse: set the layer, head and position of `cell`, whose pair and site are set, from its place. */
 void ps_grid_set_place(const ps_grid *grid, ps_cell *cell, int64_t place);
-/* Whether a cell of the grid is free: its score is known without computing it.  *which gets the run that it scores as;
- * `which` may be NULL. */
+/* Whether a cell of the grid is free: it scores as one of the two runs, so it need not be computed.  *which is set to that
+ * run; `which` may be NULL. */
 bool ps_grid_free_cell(const ps_grid *grid, const ps_cell *cell, enum ps_which *which);
 /*
- * Whether another cell of the grid replaces the same state: resid_pre of a layer is resid_post of the one before.  Of
- * such cells one is computed; *twin gets it, and false is returned for it itself.
+ * Whether another cell of the grid stands for this one.  Several cells may replace the same state: X before a layer is X
+ * after the previous layer.  Only one of them is computed.  For the others, return true and set *twin to that one.
  */
 bool ps_grid_twin(const ps_grid *grid, const ps_cell *cell, ps_cell *twin);
-/* The path of a cell that is computed: forced where the cell is a check, or free.  Borrowed; NULL with *err set where there is
- * no memory for it. */
+/* The path of a cell that is computed.  It is forced (ps_path_build) if the cell is a check or free.  Borrowed; NULL with *err
+ * set if memory runs out. */
 const ps_path *ps_grid_path(const ps_grid *grid, const ps_cell *cell, ps_err *err);
-/* Rows of X that such a cell carries, and the layer at which it enters: n_layers where no layer changes it.  `path` is the
- * cell's; without it: its path was made before. */
+/* The layer at which such a cell enters; n_layers if no layer changes it.  `path` is the cell's path. */
 int32_t ps_grid_entry(const ps_grid *grid, const ps_cell *cell, const ps_path *path);
+/* The rows of X that such a cell carries, and the layer at which it enters.  Its path must have been made. */
 int32_t ps_grid_cell_rows(const ps_grid *grid, const ps_cell *cell);
 int32_t ps_grid_cell_entry(const ps_grid *grid, const ps_cell *cell);
 /*
- * The key of a cell, by which journals and snapshots know it: 0 .. n_keys - 1 over every site and direction that is swept, every
- * layer, head and position of the grid's pairs, swept or not, and over the checks (check.h).  -1 where the grid has no such cell.
+ * The key of a cell: the number that names it in journals and snapshots, 0 .. n_keys - 1.  Every cell of the sites and
+ * directions that are swept has a key, whether its layer, head and position are swept or not.  So has every check (check.h).
+ * -1: the grid has no such cell.
  */
 int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell);
-/* The cell that has this key: 0, or -1 where none has. */
+/* Find the cell of a key.  Returns -1 if no cell has it. */
 int ps_grid_cell(const ps_grid *grid, int64_t key, ps_cell *cell);
 /* Call `visit` for each swept cell (of a pair) in order.  A non-zero return of `visit` ends the walk and is returned. */
 int ps_grid_each_of_pair(const ps_grid *grid, int32_t pair,

@@ -12,9 +12,9 @@
  * is looked up among the base runs' values.  (Windows of attention are not looked at: a row out of a window's reach
  * is computed although it would equal the base run's.)
  *
- * What a cell does in a layer depends on how far the layer is behind its first edit, not on which layer that is,
- * and it soon repeats.  So a path holds a few phases: phase i is the i-th layer from the first edit on, the last
- * phase is also every later layer.  The model's last layer needs only what the last row reads.
+ * What a cell computes in a layer depends only on the distance of the layer from the first edit, and after a few layers it
+ * no longer changes.  So a path holds a few phases.  Phase i describes the i-th layer from the first edit on; the last phase
+ * describes every later layer too.  The model's last layer has phases of its own: it needs only what the last row reads.
  */
 #ifndef PATCHSWEEP_PATH_H
 #define PATCHSWEEP_PATH_H
@@ -31,7 +31,7 @@ enum ps_whose { PS_OWN = 0, PS_BASE = 1, PS_SOURCE = 2, PS_BOTH = 3 };
 
 /* Where a value lies when a step reads it. */
 enum ps_place {
-    PS_NOWHERE,     /* nobody reads it */
+    PS_NOWHERE,     /* no step reads it */
     PS_AT_BASE,     /* the base run's row */
     PS_AT_SOURCE,   /* the source run's row */
     PS_AT_X,        /* of value 0: the cell's own row of X, as the layer before left it */
@@ -41,12 +41,12 @@ enum ps_place {
 };
 
 /*
- * One replacement by the source run's value: rows first .. first + n - 1 of `tap`, `offset` layers behind the cell's
- * layer.  An edit of resid_post is one of resid_pre in the next layer.
+ * One replacement by the source run's value: rows first .. first + n - 1 of `tap`, `offset` layers above the cell's
+ * layer.
  *
- * An edit of one head puts that head's columns: copies of the source's; of PS_TAP_OF_WEIGHTS what the head makes of the source
- * run's q and k and of the cell's own v.  A path does not depend on which head it is.  Edits of one layer are of different
- * values.
+ * An edit of one head puts the columns of that head.  They are copied from the source run.  For a tap of PS_TAP_OF_WEIGHTS
+ * they are computed instead: the head attends with q and k of the source run and with v of the cell.  A path does not
+ * depend on which head is edited.  Two edits of one layer must be of different values.
  */
 typedef struct ps_edit {
     uint8_t tap;       /* enum ps_tap */
@@ -57,12 +57,12 @@ typedef struct ps_edit {
 
 #define PS_MAX_EDITS 4
 
-/* The same edit as one of the tap that stands for the others: resid_post is resid_pre of the next layer. */
+/* The same edit, but of X before the next layer if it is one of X behind a layer (ps_tap_next). */
 ps_edit ps_edit_canonical(ps_edit edit);
 
 /* Consecutive rows of a value in the same place. */
 typedef struct ps_stretch {
-    int32_t end;   /* rows from the end of the stretch before to here */
+    int32_t end;   /* rows from the end of the previous stretch to end - 1 */
     uint8_t place; /* enum ps_place */
 } ps_stretch;
 
@@ -71,7 +71,7 @@ typedef struct ps_phase {
     int32_t first[PS_MAX_STEPS + 1];   /* stretch of each value, see ps_path_stretches() */
     int32_t n_step[PS_MAX_STEPS + 1];  /* rows at which its step is computed */
     int32_t n_put[PS_MAX_STEPS + 1];   /* rows at PS_AT_PUT */
-    uint32_t looked_up;                /* bit v: value v of the base or the source run is read */
+    uint32_t looked_up;                /* bit v: some step reads value v of the base or the source run */
 } ps_phase;
 
 typedef struct ps_path ps_path;
@@ -84,9 +84,9 @@ int ps_path_build(ps_path **out, const ps_step *program, int32_t T, int32_t D, c
                   bool forced, ps_err *err);
 void ps_path_free(ps_path *path);
 
-/* Phases after the last of which nothing changes any more. */
+/* The number of phases.  All later layers are as the last one. */
 int32_t ps_path_n_phases(const ps_path *path);
-/* The phase of the layer `offset` layers behind the cell's, which is the model's last where `last`.  Borrowed. */
+/* The phase of the layer `offset` layers above the cell's.  `last`: it is the model's last layer.  Borrowed. */
 const ps_phase *ps_path_phase(const ps_path *path, int32_t offset, bool last);
 /* The stretches of a value of a phase: the last ends at T.  Borrowed. */
 const ps_stretch *ps_path_stretches(const ps_path *path, const ps_phase *phase, size_t value);
@@ -94,13 +94,13 @@ int32_t ps_path_positions(const ps_path *path); /* T */
 const ps_edit *ps_path_edits(const ps_path *path, size_t *n); /* borrowed */
 /* Values of the base or the source run that are read in some phase: bits. */
 uint32_t ps_path_looked_up(const ps_path *path);
-/* Whose the last row is behind the layer `offset`, the model's last: PS_OWN where the cell must be computed. */
+/* The runs that the last row equals after layer `offset`, if that is the model's last.  PS_OWN: the cell must be computed. */
 enum ps_whose ps_path_end(const ps_path *path, int32_t offset);
-/* Where that row lies: PS_AT_X, PS_AT_BASE or PS_AT_SOURCE. */
+/* Where this row lies: PS_AT_X, PS_AT_BASE or PS_AT_SOURCE. */
 enum ps_place ps_path_end_place(const ps_path *path, int32_t offset);
-/* The first row of X that is the cell's own behind any layer, T where there is none. */
+/* The first row of X that is the cell's own after some layer; T if there is none. */
 int32_t ps_path_first_row(const ps_path *path);
-/* The first layer in which the cell computes anything, as an offset; INT32_MAX where there is none. */
+/* The offset of the first layer in which the cell computes anything; INT32_MAX if there is none. */
 int32_t ps_path_entry(const ps_path *path);
 
 #endif

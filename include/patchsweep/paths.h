@@ -1,8 +1,8 @@
 /*
  * paths.h - the paths of a grid's cells, each kind of cell worked out once.
  *
- * A path depends on the edit, on T and in few cases on D, not on the pair, the layer or the head.  So there is one for each
- * site, length of prompts and position, or a few more.
+ * A path depends on the edit and on T, and in a few cases on D.  It does not depend on the pair, the layer or the head.  So
+ * there are little more paths than sites times positions for each length of prompts.
  */
 #ifndef PATCHSWEEP_PATHS_H
 #define PATCHSWEEP_PATHS_H

@@ -5,7 +5,7 @@
  * or two registers and writes one.  The forward pass, the widths of rows, FLOPs, memory, the sites that can be
  * patched and the rows that a cell must compute are all derived from the table.
  *
- * The column `tap` names the value that a step leaves in its register, as interpretability tools do
+ * The column `tap` gives the value that a step leaves in its register the name that interpretability tools use
  * (TransformerLens: hook_q, hook_z, hook_attn_out, hook_resid_mid ...).
  */
 #ifndef PATCHSWEEP_PROGRAM_H
@@ -56,7 +56,7 @@ typedef struct ps_step {
     uint8_t op;           /* enum ps_op */
     uint8_t out, in, in2; /* enum ps_reg; ATTEND reads Q, K and V */
     uint8_t weight, bias; /* enum ps_tensor_role of LINEAR and NORM */
-    uint8_t tap;          /* enum ps_tap: what `out` is called once the step is done */
+    uint8_t tap;          /* enum ps_tap: the name of the step's output */
 } ps_step;
 
 /* The most steps of a program. */
@@ -67,7 +67,7 @@ typedef struct ps_step {
 /* The registers that a step reads.  Returns how many. */
 size_t ps_step_inputs(const ps_step *step, uint8_t in[PS_MAX_INPUTS]);
 
-/* The values that each step reads: 0 is X at the layer's entrance, i + 1 what step i left in its register. */
+/* The values that each step reads.  Value 0 is X at the layer's entrance, value i + 1 is the output of step i. */
 typedef struct ps_program_inputs {
     size_t n_steps, attend; /* attend: the step that is attention */
     size_t n[PS_MAX_STEPS];
@@ -75,26 +75,28 @@ typedef struct ps_program_inputs {
 } ps_program_inputs;
 ps_program_inputs ps_program_resolve(const ps_step *program);
 
-/* Steps in front of PS_OP_END. */
+/* Count the steps before PS_OP_END. */
 size_t ps_program_n(const ps_step *program);
-/* The step that ATTEND is, or the number of steps where there is none. */
+/* The index of attention's step; the number of steps if there is none. */
 size_t ps_program_attend(const ps_step *program);
 /* The step whose output is `tap`, attention for PS_TAP_OF_WEIGHTS.  -1 if no step has the tap. */
 int ps_program_tap(const ps_step *program, enum ps_tap tap);
 /*
- * Check a program: every register is written before it is read, no step overwrites what it or attention still reads, only
- * matrix products change the width of rows, what works on heads has rows of heads, X is the last to be written, there is one
- * attention, each tap stands once, at a value as wide as what it names, resid_post at the last step, and there are no more
- * than PS_MAX_STEPS steps.
- * PS_EINPUT names the step.
+ * Check a program; PS_EINPUT names the step that breaks a rule:
+ *   - A register is written before it is read.  No step overwrites what it, or attention, still reads.
+ *   - Only matrix products change the width of rows.  Head norms and rotations work on rows of heads.
+ *   - There is one attention.  The last step writes X.
+ *   - A tap stands at one step, whose rows have the width of what the tap names.  The tap of X behind the layer
+ *     (ps_tap_next) stands at the last step.
+ *   - There are 1 to PS_MAX_STEPS steps.
  */
 int ps_program_check(const ps_step *program, ps_err *err);
 
 /* Floats of a row of `reg`. */
 size_t ps_program_width(const ps_config *config, enum ps_reg reg);
 /*
- * Floating-point operations of `step` at one row, a multiply-add being two: 2 k n for a matrix [n, k]; of attention
- * for each key that the row sees, see ps_program_key_flops().  Norms, rotations and sums are not counted.
+ * Floating-point operations of `step` at one row: 2 k n for a matrix [n, k], as a multiply-add counts as two.  0 for all
+ * other steps: attention is counted by ps_program_key_flops(); norms, rotations and sums are not counted.
  */
 double ps_program_row_flops(const ps_config *config, const ps_step *step);
 /* Operations of attention for each key that a row sees: q.k and the weighted sum of v. */

@@ -16,7 +16,7 @@ int ps_rate_product(const char *backend, enum ps_dtype operand, int n_threads, b
 /* Measure the bytes per second that `n_threads` threads together read from memory. */
 int ps_rate_memory(int n_threads, double *bytes, ps_err *err);
 /* Measure the bytes per second at which one thread reads file `path`, at most 1 GiB of it, past the page cache.
- * NULL: a file of 256 MiB made in the current folder; it has no name and is gone when it is closed. */
+ * NULL: a file of 256 MiB in the current folder, which has no name and vanishes when it is closed. */
 int ps_rate_file(const char *path, double *bytes, ps_err *err);
 
 #endif

@@ -2,9 +2,9 @@
  * readout.h - what the metrics need of a row's logits, taken a panel of the vocabulary at a time.
  *
  * A row's logits are never held whole: a readout takes them panel by panel and keeps what the metrics
- * need.  KL needs the clean run's probabilities, which are known only up to a
- * factor until the last panel; the reference keeps that factor's running estimate, and every readout
- * against it is rescaled alike (the online softmax of Milakov and Gimelshein, arXiv:1805.02867).
+ * need.  KL needs the clean run's probabilities.  Until the last panel they are known only up to a factor.  The reference
+ * keeps a running estimate of this factor, and every readout that is compared with the reference is rescaled by it
+ * (the online softmax of Milakov and Gimelshein, arXiv:1805.02867).
  */
 #ifndef PATCHSWEEP_READOUT_H
 #define PATCHSWEEP_READOUT_H
@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Readout of one row, as far as it got.  Starts as {.answer = ..., .foil = ..., .largest = -INFINITY}. */
+/* The readout of one row over the panels so far.  Starts as {.answer = ..., .foil = ..., .largest = -INFINITY}. */
 typedef struct ps_readout {
-    double answer, foil; /* logits, known beforehand; foil NaN where there is none */
+    double answer, foil; /* logits, known before the first panel; foil is NaN if there is none */
     double largest, sum; /* sum of exp(z - largest) */
     double cross;        /* sum of w (z_clean - z) with the reference's weights w */
     int64_t greater;     /* logits above the answer's */

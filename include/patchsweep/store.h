@@ -1,5 +1,5 @@
 /*
- * store.h - an object's stores as one table, and host memory through which floats reach stores and leave them.
+ * store.h - the stores of an object as one table, and host memory that mirrors a store.
  *
  * backend.h says what a store is.
  */
@@ -17,8 +17,10 @@ typedef struct ps_store {
     float **to;
     size_t n;
 } ps_store;
-uint64_t ps_stores_bytes(const ps_store *stores, size_t n_stores); /* with what is lost to rounding */
-/* Open all stores.  Where memory runs out, returns -1 with the stores so far open: close the table in either case. */
+/* Bytes that ps_stores_open() allocates, rounding included. */
+uint64_t ps_stores_bytes(const ps_store *stores, size_t n_stores);
+/* Open all stores.  If memory runs out, return -1 and leave the stores before the failure open.  Call ps_stores_close() in
+ * either case. */
 int ps_stores_open(const ps_backend *backend, const ps_store *stores, size_t n_stores, ps_err *err);
 void ps_stores_close(const ps_backend *backend, const ps_store *stores, size_t n_stores);
 
@@ -30,8 +32,8 @@ typedef struct ps_mirror {
     const ps_backend *backend;
     float *host; /* [ps_mirror_floats()], owned by the caller */
 } ps_mirror;
-/* How many floats ps_mirror.host needs for offsets 0 .. n - 1: none if stores lie in host memory.  NULL stands for such a
- * backend. */
+/* The number of floats that ps_mirror.host needs for offsets 0 .. n - 1: 0 if stores lie in host memory, or if `backend` is
+ * NULL. */
 size_t ps_mirror_floats(const ps_backend *backend, size_t n);
 /* The host memory that mirrors the floats of `store` from offset `at` on. */
 float *ps_mirror_at(const ps_mirror *mirror, float *store, size_t at);
