@@ -35,7 +35,7 @@ static void norm(float *out, const float *x, const float *w, float eps, size_t r
     }
 }
 
-/* The mean is summed twice, the second time of what is left, so that rows far from 0 lose nothing. */
+/* Sum the mean twice: the second sum is of the differences from the first mean, so rows far from 0 stay exact. */
 static void layer_norm(float *out, const float *x, const float *w, const float *b, float eps, size_t rows, size_t d)
 {
 #pragma omp parallel for if (rows > FEW_ROWS)
@@ -88,13 +88,13 @@ static inline float dot(const float *restrict a, const float *restrict b, size_t
     return sum;
 }
 
-/* Consecutive keys, or values, of a run: n of them, behind the first `skip` rows of the spans from `span` on. */
+/* n consecutive keys, or values, of a run: those after the first `skip` rows of the spans from `span` on. */
 typedef struct reach {
     const ps_key_span *span;
     int32_t skip, n;
 } reach;
 
-/* What a query sees of the n_keys rows up to its own. */
+/* The keys that a query sees of the n_keys rows up to its own. */
 static reach within(const ps_key_span *span, int32_t n_keys, int32_t window)
 {
     reach r = {span, 0, n_keys};
@@ -219,7 +219,7 @@ static inline float gelu_tanh(float x)
     return 0.5f * x * (1.0f + ps_vtanh((float)(M_2_SQRTPI * M_SQRT1_2) * (x + 0.044715f * (x * x * x))));
 }
 
-/* What a thread takes at once of operations on single numbers. */
+/* Numbers that a thread takes at once in elementwise operations. */
 #define PIECE 4096
 
 static void act_piece(float *x, enum ps_act kind, size_t n)

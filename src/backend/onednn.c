@@ -34,7 +34,7 @@
     X(dnnl_primitive_destroy) X(dnnl_primitive_desc_destroy) X(dnnl_primitive_execute)             \
     OF_VERSION(X)
 
-/* The library's functions by their own names.  One a process, as the library's state is. */
+/* The library's functions by their own names.  There is one table in a process, as there is one library. */
 static struct {
 #define FIELD(name) __typeof__(&(name)) name;
     FUNCTIONS(FIELD)

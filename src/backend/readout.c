@@ -64,7 +64,7 @@ static double sum_cross(const float *clean_z, const float *w, const float *z, si
     return total;
 }
 
-/* Logits above `than`, the answer's own place left out: it was computed another way. */
+/* Count logits above `than`, except the answer's own: `than` was computed in another way. */
 static int64_t count_greater(const float *z, size_t n, float than, int64_t answer_at)
 {
     int64_t count = 0;
@@ -75,7 +75,7 @@ static int64_t count_greater(const float *z, size_t n, float than, int64_t answe
     return count - (answer_at >= 0 && answer_at < (int64_t)n && z[answer_at] > than);
 }
 
-/* The two largest so far; the first of equals. */
+/* Keep the two largest logits so far; of equal ones, the first. */
 static void keep_top(ps_readout *r, const float *z, size_t n, int32_t first)
 {
     for (size_t j = 0; j < n; j++) {

@@ -1,11 +1,11 @@
-/* base_values.c - a block of early values and one of late ones, laid out anew for every wave so that each is sent as one. */
+/* base_values.c - a store of early values and one of late values.  Each wave lays them out anew, to send each in one piece. */
 #include "base_values.h"
 
 #include <string.h>
 
 #include "patchsweep/family.h"
 
-#define WORD_FLOATS 16 /* a cache line, so that the rows behind it begin one */
+#define COMMAND_FLOATS 16 /* a cache line: the rows after it are aligned too */
 
 static size_t width_of(const ps_base_values *k, size_t v)
 {
@@ -21,7 +21,8 @@ static void widths(const ps_base_values *k, size_t *early, size_t *late)
             *(v <= k->attend ? early : late) += width_of(k, v);
 }
 
-/* Values in front of attention that a step from there on reads, but for K and V, which attention reads in their stores. */
+/* Values computed before attention that attention or a later step reads.  Attention's K and V are left out: they have stores of
+ * their own. */
 static uint32_t read_later(const ps_program_inputs *in)
 {
     uint32_t values = 0;
@@ -48,7 +49,7 @@ static void list_stores(ps_base_values *k, ps_store stores[N_STORES])
     size_t early, late;
 
     widths(k, &early, &late);
-    stores[0] = (ps_store){&k->early, WORD_FLOATS + k->most_rows * early};
+    stores[0] = (ps_store){&k->early, COMMAND_FLOATS + k->most_rows * early};
     stores[1] = (ps_store){&k->late, k->most_rows * late};
 }
 
@@ -79,7 +80,7 @@ void ps_base_values_close(ps_base_values *k, const ps_backend *backend)
 
 void ps_base_values_begin(ps_base_values *k, size_t n_rows)
 {
-    float *early = k->early + WORD_FLOATS, *late = k->late;
+    float *early = k->early + COMMAND_FLOATS, *late = k->late;
 
     k->n_rows = n_rows;
     for (size_t v = 0; v <= PS_MAX_STEPS; v++) {
@@ -94,14 +95,14 @@ void ps_base_values_begin(ps_base_values *k, size_t n_rows)
 unsigned ps_base_values_send_early(ps_base_values *k, unsigned command, ps_comm *comm, const ps_mirror *mirror)
 {
     const ps_backend *b = mirror->backend;
-    float line[WORD_FLOATS] = {0};
+    float line[COMMAND_FLOATS] = {0};
     size_t early, late;
 
     widths(k, &early, &late);
     memcpy(line, &command, sizeof command);
-    b->ops.put(b, k->early, line, WORD_FLOATS);
-    ps_broadcast(comm, mirror, k->early, WORD_FLOATS + k->n_rows * early);
-    b->ops.get(b, line, k->early, WORD_FLOATS);
+    b->ops.put(b, k->early, line, COMMAND_FLOATS);
+    ps_broadcast(comm, mirror, k->early, COMMAND_FLOATS + k->n_rows * early);
+    b->ops.get(b, line, k->early, COMMAND_FLOATS);
     memcpy(&command, line, sizeof command);
     return command;
 }

@@ -1,7 +1,7 @@
 /*
- * base_values.h - base rows of a layer's values, kept for the cells that read them, and sent to every rank.
+ * base_values.h - base rows of a layer's values, kept for the cells that read them, and broadcast to every rank.
  *
- * Package-private.  Early values are those up to attention's inputs, late ones those behind it.  Rank 0 sends the early ones
+ * Package-private.  Early values are those up to attention's inputs; late values are computed after them.  Rank 0 sends the early ones
  * before it computes the rest of the layer, and its command with them: go on, save or stop.  K and V have stores of their own
  * (panel.c), whose first rows are the base rows.
  */
@@ -22,16 +22,17 @@ typedef struct ps_base_values {
     const ps_config *config;
     uint32_t values;          /* bit v: value v of a layer is kept: 0 is X at the entrance, i + 1 the output of step i */
     size_t attend;            /* the step that is attention */
-    size_t most_rows, n_rows; /* of any wave; of the wave in hand */
+    size_t most_rows, n_rows; /* base rows of the largest wave; of the current wave */
     float *early, *late;      /* two stores; early begins with the command */
     float *at[PS_MAX_STEPS + 1]; /* [n_rows, width] of each kept value, within early and late */
 } ps_base_values;
 
-/* Plan to keep `values` (X besides), those of attention's inputs that a second half of a layer reads among them. */
+/* Choose the values to keep: `values`, X, and what the steps from attention on read of the steps before. */
 void ps_base_values_init(ps_base_values *kept, const ps_config *config, uint32_t values, size_t most_rows);
 int ps_base_values_open(ps_base_values *kept, const ps_backend *backend, ps_err *err);
 void ps_base_values_close(ps_base_values *kept, const ps_backend *backend);
-uint64_t ps_base_values_bytes(const ps_base_values *kept); /* that ps_base_values_open() allocates */
+/* Bytes that ps_base_values_open() allocates. */
+uint64_t ps_base_values_bytes(const ps_base_values *kept);
 
 /* Begin a wave of n_rows base rows. */
 void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
@@ -39,7 +40,7 @@ void ps_base_values_begin(ps_base_values *kept, size_t n_rows);
 unsigned ps_base_values_send_early(ps_base_values *kept, unsigned command, ps_comm *comm, const ps_mirror *mirror);
 /* Collective.  Send rank 0's X alone. */
 void ps_base_values_send_x(ps_base_values *kept, ps_comm *comm, const ps_mirror *mirror);
-/* Collective.  Send rank 0's late values; nothing where none are kept. */
+/* Collective.  Send rank 0's late values, if any are kept. */
 void ps_base_values_send_late(ps_base_values *kept, ps_comm *comm, const ps_mirror *mirror);
 
 #endif

@@ -108,7 +108,7 @@ static void put_target(ps_lm_head *head, int32_t id, float *to)
     ps_mirror_put(&head->mirror, to, 0, head->d);
 }
 
-/* Every row's readout, begun with the logits that metrics of single tokens need. */
+/* Start the readout of every row with the logits of its answer and its foil. */
 static void begin(ps_lm_head *head, ps_reading *reading)
 {
     for (int32_t i = 0; i < reading->n_references; i++) {
@@ -126,7 +126,7 @@ static void begin(ps_lm_head *head, ps_reading *reading)
     }
 }
 
-/* Read the first n rows of `all` through the acquired panel.  The base runs' rows are in the first chunk, always. */
+/* Read the first n rows of `all` through the acquired panel.  All rows of base runs are in the first chunk. */
 static void read_panel(ps_lm_head *head, const ps_reading *all, size_t n, int32_t first_token, size_t tokens)
 {
     for (size_t at = 0, some; at < n; at += some) {

@@ -1,8 +1,8 @@
 /*
  * lm_head.h - from final rows to every metric, through the LM head in panels.
  *
- * Package-private.  The base runs' last rows go through the head beside the cells', in front of them, so
- * that KL has its reference and each rank computes with the same panel.
+ * Package-private.  The last rows of the base runs go through the LM head with those of the cells, and before them: KL needs
+ * the clean run's logits as its reference.
  */
 #ifndef PATCHSWEEP_ENGINE_LM_HEAD_H
 #define PATCHSWEEP_ENGINE_LM_HEAD_H
@@ -19,7 +19,7 @@
 
 typedef struct ps_lm_head ps_lm_head;
 
-/* Room for `max_rows` final rows of at most `max_pairs` pairs. */
+/* Allocate for `max_rows` final rows of at most `max_pairs` pairs. */
 int ps_lm_head_open(ps_lm_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
                  ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err);
 void ps_lm_head_close(ps_lm_head *head);
@@ -27,8 +27,8 @@ void ps_lm_head_close(ps_lm_head *head);
 uint64_t ps_lm_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs);
 
 /*
- * Final rows of a wave.  The first 2 * n_pairs are base runs': clean and corrupt of pair first_pair, then of the
- * next pair.  The others are cells'.
+ * Final rows of a wave.  The first 2 * n_pairs belong to base runs: clean and corrupt of pair first_pair, then of the
+ * next pair.  The others belong to cells.
  */
 typedef struct ps_lm_head_rows {
     const float *x;         /* [n, d_model] in a store, before the final norm; borrowed, as pair_of is */

@@ -1,13 +1,13 @@
 /*
- * panel.c - a panel's work, carried out: lists of rows into calls of the backend.
+ * panel.c - carry out a panel's work: turn lists of rows into calls of the backend.
  *
- * A register's rows are compact: row i is the i-th row that the step computed.  Where a step reads other rows than those
- * that its register holds, they are gathered first: from the register, from X's store, or from kept base rows.
+ * A register's rows are compact: row i is the i-th row that the step computed.  If a step reads other rows, they are gathered
+ * first: from the register, from X's store, or from kept base rows.
  */
 #include "engine.h"
 #include "patchsweep/program.h"
 
-/* The register whose first base rows are the kept rows of value v: K's and V's as attention reads them; else PS_NO_REG. */
+/* The register whose first rows are the base rows of value v: PS_K or PS_V for what attention reads, else PS_NO_REG. */
 static enum ps_reg store_of(const ps_wave *w, size_t v)
 {
     return v == (size_t)w->in.value[w->in.attend][1] ? PS_K : v == (size_t)w->in.value[w->in.attend][2] ? PS_V : PS_NO_REG;
@@ -28,7 +28,7 @@ static float *rows_of(ps_wave *w, const ps_work *work, uint8_t reg)
     return w->reg[reg] + first * ps_program_width(w->config, (enum ps_reg)reg);
 }
 
-/* Where step i finds its k-th input: in place, or gathered. */
+/* The k-th input of step i: in place, or gathered. */
 static const float *input(ps_wave *w, const ps_work *work, size_t i, size_t k)
 {
     size_t v = (size_t)w->in.value[i][k];
@@ -63,7 +63,7 @@ static void compute(ps_wave *w, const ps_work *work, size_t i, float *out)
     ps_forward_step(w->forward, i, &rows);
 }
 
-/* Base rows of value v that the panel computed, for the cells that read them. */
+/* Keep the base rows of value v that the panel computed, for the cells that read them. */
 static void keep(ps_wave *w, const ps_work *work, size_t v, const float *out, size_t width)
 {
     if (work->n_base && w->kept.values >> v & 1 && store_of(w, v) == PS_NO_REG)
@@ -71,7 +71,7 @@ static void keep(ps_wave *w, const ps_work *work, size_t v, const float *out, si
                              width);
 }
 
-/* Rows that are a base row but for a head's columns, then the columns. */
+/* Copy base rows behind the computed rows, then put heads' columns into rows. */
 static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out, size_t width)
 {
     const ps_backend_ops *op = &w->backend->ops;
@@ -83,7 +83,7 @@ static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out,
     op->put_heads(out, base, step->puts, (size_t)step->n_puts, (size_t)w->config->head_dim, width);
 }
 
-/* Columns of attention's rows that a head makes of the source run's queries and keys, and of these rows' values. */
+/* Compute a head's columns of attention's rows with the source run's queries and keys and the cell's own values. */
 static void lay_patterns(ps_wave *w, const ps_work *work, size_t i, float *out)
 {
     const ps_pattern_work *p = &work->pattern;

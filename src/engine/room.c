@@ -1,4 +1,4 @@
-/* room.c - the blocks of a wave's engine: measured, allocated, freed by one table. */
+/* room.c - the memory of a wave's engine: tables of blocks, by which it is measured, allocated and freed. */
 #include <string.h>
 
 #include "engine.h"
@@ -6,7 +6,7 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
 
-/* Of the stores: a panel's, and those of the rows in flight and of what they end in. */
+/* Stores: those of a panel, and those of rows in flight and final rows. */
 enum { PANEL_STORES = PS_N_REGS + 2, ROWS_STORES = 2, N_STORES = PANEL_STORES + ROWS_STORES, N_BLOCKS = 8 };
 
 static void list_stores(ps_wave *w, ps_store stores[N_STORES])
@@ -26,7 +26,7 @@ static void list_stores(ps_wave *w, ps_store stores[N_STORES])
     stores[PANEL_STORES + 1] = (ps_store){&w->final, w->most.finals * w->d};
 }
 
-/* In host memory: the names of the rows in flight, and what they end in. */
+/* Blocks in host memory: the mirror, the lists of cells and rows in flight, and the metrics. */
 static void list_blocks(ps_wave *w, const ps_backend *backend, ps_block blocks[N_BLOCKS])
 {
     const largest *n = &w->most;
@@ -53,7 +53,8 @@ size_t ps_wave_panel_rows(const ps_grid *grid, const ps_plan *plan, int rank, si
     return rows == 0 ? 1 : rows < most ? rows : most;
 }
 
-/* What a step may gather: X, values that are kept, and values in front of attention, of which the last layer takes parts. */
+/* The widest rows that a step may gather: X, kept values, and values computed before attention, of which the model's last layer
+ * reads only some rows. */
 static size_t gathered_width(const ps_wave *w)
 {
     size_t most = w->d;
@@ -71,7 +72,7 @@ static ps_schedule_needs schedule_needs(ps_wave *w, bool alone)
                                .alone = alone, .patterns = ps_grid_sweeps_tap(w->grid, PS_TAP_OF_WEIGHTS)};
 }
 
-/* The sizes of a wave's blocks; of all blocks only the table of base rows is allocated. */
+/* Set the sizes of a wave's blocks.  Only the table of base rows is allocated. */
 static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const ps_config *config, int rank,
                    size_t panel_rows, ps_err *err)
 {
@@ -83,7 +84,7 @@ static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const p
                    .panel_rows = ps_wave_panel_rows(grid, plan, rank, panel_rows)};
     w->in = ps_program_resolve(w->program);
     ps_base_values_init(&w->kept, config, ps_paths_looked_up(grid->paths), base_rows);
-    w->kept.values &= ~(1u << w->in.value[w->in.attend][1] | 1u << w->in.value[w->in.attend][2]); /* in K's and V's stores */
+    w->kept.values &= ~(1u << w->in.value[w->in.attend][1] | 1u << w->in.value[w->in.attend][2]); /* they lie in K's and V's stores */
     w->scratch_width = gathered_width(w);
     if (ps_base_rows_init(&w->base, grid, err) < 0)
         return -1;

@@ -1,8 +1,8 @@
 /*
  * wave.c - the walk through the layers.
  *
- * What advances is a strand: the own rows of a cell, or the rows of a base run that no run before had.  The schedule says in
- * lists of rows what each step of a layer computes and where it finds its inputs; panel.c carries that out.  A layer goes so:
+ * The schedule lists which rows each step of a layer computes and where their inputs lie; panel.c computes them.  A layer has
+ * three parts:
  *
  *     base rows   rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its command
  *     panels      every rank carries its cells through the layer, rank 0 the rest of the base runs first
@@ -34,7 +34,7 @@ static int carry(ps_wave *w, const ps_cell *cell, ps_err *err)
     return 0;
 }
 
-/* Note the layers in which a cell, of whatever rank, reads base values behind attention. */
+/* Note the layers in which a cell of any rank reads base values that are computed after attention. */
 static int note_late(ps_wave *w, const ps_cell *cell, ps_err *err)
 {
     const ps_path *path = ps_grid_path(w->grid, cell, err);
@@ -45,7 +45,7 @@ static int note_late(ps_wave *w, const ps_cell *cell, ps_err *err)
     return path ? 0 : -1;
 }
 
-/* This rank's cells, and behind them the one that all ranks compute, which enters where the wave starts: nothing saves it. */
+/* List this rank's cells, and after them the cell that every rank computes.  It enters where the wave starts, so it is not saved. */
 static int carry_cells(ps_wave *w, ps_err *err)
 {
     w->n_cells = 0;
@@ -58,7 +58,7 @@ static int carry_cells(ps_wave *w, ps_err *err)
     return w->size > 1 ? carry(w, &w->shared, err) : 0;
 }
 
-/* Strands of the wave on this rank; the base rows of X hold the embeddings. */
+/* Make this rank's strands of the wave, and fill the base rows of X with embeddings. */
 static int begin(ps_wave *w, ps_err *err)
 {
     if (carry_cells(w, err) < 0)
@@ -70,7 +70,7 @@ static int begin(ps_wave *w, ps_err *err)
     for (size_t i = 0; i < ps_schedule_n_strands(w->schedule); i++) {
         ps_strand_rows s = ps_schedule_strand(w->schedule, i);
         size_t at = (size_t)s.row * w->d, n = (size_t)s.n * w->d;
-        if (s.cell) { /* rows that a layer does not write yet are saved as well */
+        if (s.cell) { /* rows that no layer has written are saved too */
             w->backend->ops.zero(w->backend, w->x + at, n);
             continue;
         }
@@ -82,8 +82,8 @@ static int begin(ps_wave *w, ps_err *err)
 }
 
 /*
- * What of the wave is under way before `layer`, and where it stands: base runs, strands that entered in lower layers, and
- * by name alone the cells still to come.  What is saved here is what is restored here.
+ * List what is under way before `layer`, in rows_at[]: base runs, cells that entered in lower layers, and, without rows, cells
+ * that have not entered yet.  Saving and restoring use the same list.  Returns how many there are.
  */
 static size_t under_way(ps_wave *w, int32_t layer)
 {
@@ -102,13 +102,13 @@ static size_t under_way(ps_wave *w, int32_t layer)
     return (size_t)(at - w->rows_at);
 }
 
-/* The offset in x of rows that lie in the mirror. */
+/* The offset in x of rows in the mirror. */
 static size_t offset_of(const ps_wave *w, const ps_rows *r)
 {
     return (size_t)(r->rows - ps_mirror_at(&w->mirror, w->x, 0));
 }
 
-/* Fill in what another run saved before the layer that the wave starts with. */
+/* Restore what another run saved before the layer at which the wave starts. */
 static int resume(ps_wave *w, const ps_wave_sink *sink, ps_err *err)
 {
     if (!w->now->start)
@@ -135,14 +135,14 @@ static int save(ps_wave *w, int32_t layer, const ps_wave_sink *sink, ps_err *err
 
 /* ---- layers ---- */
 
-/* Rank 0: the base rows as they enter a layer; X itself moves on under later panels. */
+/* Rank 0: keep the base rows as they enter a layer, because the layer's panels overwrite X. */
 static void keep_base_rows(ps_wave *w)
 {
     if (w->rank == 0)
         w->backend->ops.move(w->kept.at[0], NULL, w->x, NULL, NULL, (size_t)w->base.n, w->d);
 }
 
-/* Collective.  Send rank 0's base rows of X, of the other early values where they are computed, and its command. */
+/* Collective.  Send rank 0's command, its base rows of X, and the other early values that it has computed. */
 static unsigned send_early(ps_wave *w, unsigned command)
 {
     double start = ps_seconds();
@@ -165,7 +165,7 @@ static void send_late(ps_wave *w)
     w->idle += ps_seconds() - start;
 }
 
-/* One base run's rows of a layer, a piece at a time. */
+/* Report one base run's rows after a layer, a piece at a time. */
 static int report_run(ps_wave *w, int32_t pair, enum ps_which which, int32_t layer,
                       const ps_wave_sink *sink, ps_err *err)
 {
@@ -196,7 +196,7 @@ static int report_activations(ps_wave *w, int32_t layer, const ps_wave_sink *sin
     return 0;
 }
 
-/* The steps [from, to) of panels first .. end. */
+/* Run steps from .. to - 1 of panels first .. end - 1. */
 static void run_panels(ps_wave *w, size_t first, size_t end, size_t from, size_t to, const ps_wave_sink *sink)
 {
     for (size_t i = first; i < end; i++) {
@@ -207,8 +207,8 @@ static void run_panels(ps_wave *w, size_t first, size_t end, size_t from, size_t
     }
 }
 
-/* Collective.  Compute the base runs up to attention's inputs where others wait for them, and hear the command.  What is
- * saved is X as it stood before the layer: nothing has written it since. */
+/* Collective.  Rank 0 computes the base runs up to attention's inputs, if other ranks wait for them, and sends its command.  X is
+ * saved after that: no step has written it yet. */
 static int enter_layer(ps_wave *w, int32_t layer, const ps_panels *panels, const ps_wave_sink *sink, unsigned *command,
                        ps_err *err)
 {
@@ -245,7 +245,7 @@ static int walk_layer(ps_wave *w, int32_t layer, const ps_wave_sink *sink, bool 
 
 /* ---- the end ---- */
 
-/* Last rows of the base runs and of the cells, side by side, the shared cell's behind them.  Returns how many. */
+/* Gather the last rows of the base runs, then of the cells, then of the cell that every rank computes.  Returns how many. */
 static size_t gather_finals(ps_wave *w)
 {
     const ps_plan_wave *wave = w->now;

@@ -1,5 +1,5 @@
 /*
- * config.c - a model's blueprint: which family it is of, what its keys say, and what follows from several of them.
+ * config.c - a model's blueprint: its family, the values of its keys, and what follows from several keys.
  */
 #include "patchsweep/config.h"
 
@@ -100,7 +100,7 @@ static int derive(ps_draft *draft, ps_err *err)
 
 /* ---- the whole ---- */
 
-/* The family first: complaints about keys of another architecture would hide the real problem. */
+/* Read the family first: errors about keys of another architecture would hide the real problem. */
 static int read_object(ps_draft *draft, const ps_node *root, ps_err *err)
 {
     if (!ps_json_is(root, PS_JSON_OBJECT))

@@ -103,7 +103,7 @@ static bool replaces(const ps_config_key *own, const ps_config_key *common)
            (sets_field(own) && sets_field(common) && own->offset == common->offset);
 }
 
-/* Does the common row hold for the family? */
+/* Does the common row apply to the family? */
 static bool holds(const ps_family *family, const ps_config_key *common)
 {
     if (common->rope && !ps_family_rotates(family))
@@ -116,7 +116,7 @@ static bool holds(const ps_family *family, const ps_config_key *common)
 
 #define MAX_KEYS 100
 
-/* The rows that hold for a family, its own first. */
+/* The rows that apply to a family, its own first. */
 typedef struct row_list {
     size_t n;
     const ps_config_key *row[MAX_KEYS];

@@ -1,8 +1,8 @@
 /*
  * config_keys.h - config.json read strictly, by tables of keys.
  *
- * A key sets a field, or is known not to change what a pass computes, or is known to be neutral with one value only.  Any
- * other key or value is refused by name: this is the only way never to compute another model than the file describes.
+ * A key sets a field, or is known not to change what a pass computes, or is known to be neutral with one value.  Any other
+ * key or value is refused by name.  Otherwise a pass could compute another model than the file describes.
  */
 #ifndef PATCHSWEEP_CONFIG_KEYS_H
 #define PATCHSWEEP_CONFIG_KEYS_H
@@ -18,8 +18,8 @@
 /* A config while it is read, and settings from which its fields are derived. */
 typedef struct ps_draft {
     ps_config config;
-    int32_t act;                   /* no number: the place of keys that name the activation */
-    int32_t sliding_window;        /* keys; 0: none */
+    int32_t act;                   /* never set: the offset of keys that name the activation */
+    int32_t sliding_window;        /* in keys; 0: none */
     int32_t max_window_layers;
     bool use_sliding_window;
     double query_pre_attn_scalar;  /* 0: head_dim takes its place */
@@ -34,18 +34,18 @@ enum ps_config_kind {
     PS_CONFIG_EACH,    /* an array, each of whose elements is `text` */
     PS_CONFIG_IGNORED, /* does not change what a pass computes */
     PS_CONFIG_REFUSED, /* for the reason `text` */
-    PS_CONFIG_LATER,   /* read by a function of its own */
+    PS_CONFIG_LATER,   /* a function of its own reads the key */
 };
 
 typedef struct ps_config_key {
-    const char *name;    /* NULL behind the last */
+    const char *name;    /* NULL ends a table */
     enum ps_config_kind kind;
     size_t offset;       /* in ps_draft */
     double low, high;
-    double absent;       /* the value where the key is absent; NAN: it must be there */
+    double absent;       /* the value if the key is absent; NAN: the key is required */
     const char *text;
     bool null_is_none;   /* null sets the field to 0; else null is "not given", as for all other kinds */
-    bool rope;           /* unknown to families whose layers rotate nothing */
+    bool rope;           /* only in families whose layers rotate queries and keys */
 } ps_config_key;
 
 /* Rows that set fields of ps_draft: the beginning of an initializer. */
@@ -65,7 +65,7 @@ int ps_config_keys_read(ps_draft *draft, const ps_node *root, ps_err *err);
 
 /* The row that sets the field at `offset` for `family`, or NULL. */
 const ps_config_key *ps_config_key_of(const ps_family *family, size_t offset);
-/* Its name, of a field that some row sets. */
+/* The name of that row, which must exist. */
 const char *ps_config_key_name(const ps_family *family, size_t offset);
 
 /* ---- single values, for readers of their own ---- */
@@ -80,15 +80,15 @@ int ps_config_number(double *value, const ps_node *node, double low, double high
 /* Refuse `node` unless `value`, itself or an element of it, is `text` (compact JSON). */
 int ps_config_check_neutral(const ps_node *node, const ps_node *value, const char *text, ps_err *err);
 
-/* ---- the parts of a config ---- */
+/* ---- the sections of a config ---- */
 
-/* config_common.c: the rows of all families, and the keys without influence on a pass; NULL behind the last. */
+/* config_common.c: rows that all families share, and keys without influence on a pass.  Both end with NULL. */
 extern const ps_config_key ps_config_common_keys[];
 extern const char *const ps_config_ignored_keys[];
 
 /* Does any layer of the family rotate queries and keys? */
 bool ps_family_rotates(const ps_family *family);
-/* The rope settings of `root` into draft->config.rope; rotary_dim is derived after head_dim. */
+/* Read the rope settings of `root` into draft->config.rope; then, once head_dim is known, derive rotary_dim. */
 int ps_config_rope_read(ps_draft *draft, const ps_node *root, ps_err *err); /* config_rope.c */
 int ps_config_rope_derive(ps_draft *draft, ps_err *err);
 /* Allocate config.layers and set the window of each. */

@@ -40,7 +40,7 @@ static double *field(ps_config *config, const struct rope_key *key)
     return (double *)(void *)((char *)config + key->offset); /* a draft begins with its config */
 }
 
-/* A family without a key of its own for the share that is rotated rotates all. */
+/* Has the family a key for the share of dimensions that is rotated?  Other families rotate all dimensions. */
 static bool rotates_a_part(const ps_config *config)
 {
     return ps_config_key_of(config->family, FIELD(partial)) != NULL;
@@ -133,7 +133,7 @@ static bool same_rope(const ps_config *a, const ps_config *b)
     return same;
 }
 
-/* The length that llama3's bands are relative to has stood in three places: those given must agree. */
+/* llama3's bands are relative to a length that may stand in three places.  The places that are given must agree. */
 static int read_original(ps_config *config, const ps_node *root, ps_err *err)
 {
     const ps_node *outer = ps_json_get(root, "original_max_position_embeddings");
@@ -154,7 +154,7 @@ static int read_original(ps_config *config, const ps_node *root, ps_err *err)
     return 0;
 }
 
-/* A setting that also has a key outside of the object `style` must have the same value in both. */
+/* If a setting also has a key outside of the object `style`, both must have the same value. */
 static int check_outer(const ps_config *outer, ps_config *inner, const ps_node *root, const char *style, ps_err *err)
 {
     for (size_t i = 0; i < N_ROPE_KEYS; i++) {

@@ -1,8 +1,8 @@
 /*
  * config_windows.c - which layers' attention sees only a window of keys.
  *
- * A family's pattern says so, unless config.json lists the layers' types (transformers' masking_utils.py: a window of W
- * leaves a query the last W keys, its own among them).
+ * The family's row decides, unless config.json lists the types of the layers.  With a window of W, a query sees the last W keys,
+ * its own included (transformers' masking_utils.py).
  */
 #include <string.h>
 
@@ -25,7 +25,7 @@ static bool windowed(const ps_draft *draft, int32_t layer)
     return false;
 }
 
-/* The window of layers that have one; 0: there is none. */
+/* The window of the layers that have one; 0: no layer has one. */
 static int32_t window_of(const ps_draft *draft)
 {
     bool off = draft->config.family->windows == PS_WINDOWS_UPPER && !draft->use_sliding_window;
@@ -33,7 +33,7 @@ static int32_t window_of(const ps_draft *draft)
     return off ? 0 : draft->sliding_window;
 }
 
-/* The types of the layers one by one. */
+/* Read the list of the layers' types. */
 static int read_types(ps_draft *draft, const ps_node *list, ps_err *err)
 {
     ps_config *c = &draft->config;

@@ -1,5 +1,5 @@
 /*
- * family.c - the rows, and the tables that they point to.  tests/golden has the numbers that each was checked against.
+ * family.c - the rows of families, and the tables that they point to.  tests/golden has numbers for each family.
  *
  * Names of tensors and keys, and the values of absent keys, are those of transformers' modeling and configuration files.
  */
@@ -143,7 +143,7 @@ static const ps_tensor_source gemma2_tensors[] = {
     {.name = NULL},
 };
 
-/* query_pre_attn_scalar must be there: versions of transformers differ in what they take in its place. */
+/* query_pre_attn_scalar is required: versions of transformers differ in its default. */
 static const ps_config_key gemma2_keys[] = {
     MAX_POSITIONS("max_position_embeddings", 8192), KV_HEADS(4), HEAD_DIM(256), ATTENTION_BIAS(false), TIED, WINDOW, LAYER_TYPES,
     {PS_NUMBER("query_pre_attn_scalar", query_pre_attn_scalar, 1e-6, 1e9, NAN)},

@@ -1,5 +1,5 @@
 /*
- * forward.c - what each kind of step is to the backend.
+ * forward.c - the steps of a layer as calls of the backend.
  *
  * Formulas: transformers' modeling files of the families; norms in float32, rotary embedding on halves.
  */
@@ -20,7 +20,7 @@ struct ps_forward {
     ps_matrix tensor[PS_N_ROLES]; /* its tensors, by role */
     ps_matrix lm_head;          /* the acquired panel, [tokens, d_model] */
     float *cos, *sin;           /* [max_positions, rotary_dim / 2] */
-    float *position;            /* [d_model] of families that have an embedding of it */
+    float *position;            /* [d_model] one position's embedding, in families that have such embeddings */
     size_t d;
 };
 
@@ -163,7 +163,7 @@ static void norm(const ps_forward *f, float *h, const float *x, const float *w, 
         f->backend->ops.norm(h, x, w, eps, rows, width);
 }
 
-/* The rows where the step leaves its output, for operations that work in place. */
+/* Move the input to where the step leaves its output, for operations that work in place. */
 static float *in_place(const ps_forward *f, const ps_step_rows *r, size_t width)
 {
     if (r->out != r->in)

@@ -1,9 +1,9 @@
-/* program.c - what can be said of a layer's steps without running them. */
+/* program.c - what follows from a layer's steps without running them. */
 #include "patchsweep/program.h"
 
 #include "patchsweep/family.h"
 
-/* What a register's rows are as wide as. */
+/* The width of a register's rows. */
 enum width { OF_STREAM, OF_QUERIES, OF_KEYS, OF_MLP, N_WIDTHS };
 
 static const uint8_t width_of[PS_N_REGS] = {
@@ -94,7 +94,8 @@ ps_program_inputs ps_program_resolve(const ps_step *program)
     return inputs;
 }
 
-/* A matrix product reads all of a row for each of its outputs, attention the rows of others; GLU works in its first input. */
+/* Matrix products and attention read their inputs while they write, so they cannot work in place.  GLU works in its first
+ * input. */
 static bool may_overwrite(const ps_step *step)
 {
     switch (step->op) {
@@ -121,7 +122,7 @@ static bool fits(const ps_step *step, const uint8_t in[], size_t n)
            width_of[step->out] == OF_KEYS;
 }
 
-/* What a step calls its output. */
+/* Check the tap of a step. */
 static int check_tap(const ps_step *step, size_t i, bool tapped[PS_N_TAPS], ps_err *err)
 {
     if (!step->tap)
@@ -137,7 +138,7 @@ static int check_tap(const ps_step *step, size_t i, bool tapped[PS_N_TAPS], ps_e
     return 0;
 }
 
-/* `behind`: attention came before. */
+/* `behind`: the step comes after attention. */
 static int check_step(const ps_step *step, size_t i, bool behind, bool written[PS_N_REGS], bool tapped[PS_N_TAPS],
                       ps_err *err)
 {

@@ -49,7 +49,7 @@ const ps_step ps_program_head_norm_glu[] = {
     {PS_OP_END, 0, 0, 0, 0, 0, 0},
 };
 
-/* What a block adds is normed first, and is tapped behind that norm; transformers' modeling_gemma2.py. */
+/* What a block adds is normed first, and the tap is after this norm; transformers' modeling_gemma2.py. */
 const ps_step ps_program_both_norms_glu[] = {
     {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, PS_W_ATTN_NORM, 0, 0},
     {PS_OP_LINEAR, PS_K, PS_H, PS_NO_REG, PS_W_K, PS_B_K, 0},
@@ -89,8 +89,8 @@ const ps_step ps_program_pre_norm_mlp[] = {
 };
 
 /*
- * Both blocks read the layer's entrance: x = (mlp + attn) + x; transformers' modeling_gpt_neox.py.  The MLP stands behind
- * attention, so that the base runs' K and V are sent to the other ranks before it is computed.
+ * Both blocks read the layer's entrance: x = (mlp + attn) + x; transformers' modeling_gpt_neox.py.  The MLP comes after
+ * attention, so that rank 0 can send K and V of the base runs before it computes the MLP.
  */
 const ps_step ps_program_parallel_mlp[] = {
     {PS_OP_NORM, PS_H, PS_X, PS_NO_REG, PS_W_ATTN_NORM, PS_B_ATTN_NORM, 0},

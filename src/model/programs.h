@@ -1,4 +1,4 @@
-/* programs.h - the layers that families have, by name; each ends with PS_OP_END. */
+/* programs.h - the programs of the families' layers; each ends with PS_OP_END. */
 #ifndef PATCHSWEEP_PROGRAMS_H
 #define PATCHSWEEP_PROGRAMS_H
 

@@ -1,5 +1,5 @@
 /*
- * weights.c - the resident source: all tensors in memory, handed out a part at a time.
+ * weights.c - the resident weights: all tensors are in memory.
  */
 #include "patchsweep/weights.h"
 
@@ -25,7 +25,7 @@ ps_weights *ps_weights_new(const ps_config *config, const ps_backend *backend, p
 
 /* ---- how tensors are held ---- */
 
-/* Rows of these are looked up, and no product takes them: they stay as the file has them. */
+/* Embeddings are looked up by rows and never multiplied: they keep the layout of the file. */
 static bool only_looked_up(const ps_tensor_source *source)
 {
     return source->role == PS_W_EMBED || source->role == PS_W_POSITIONS;
@@ -97,11 +97,11 @@ const char *ps_weights_sums(const ps_weights *w)
     return ps_text_str(&w->sums);
 }
 
-/* ---- parts ---- */
+/* ---- acquiring ---- */
 
 int ps_weights_layer(ps_weights *w, int32_t layer, ps_matrix tensors[PS_N_ROLES], ps_err *err)
 {
-    (void)err; /* what is resident cannot fail; a stream can */
+    (void)err; /* a resident layer is always there */
     memcpy(tensors, w->layers[layer], sizeof w->layers[layer]);
     w->acquired++;
     return 0;

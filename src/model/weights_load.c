@@ -389,7 +389,7 @@ static bool may_be_left(const ps_config *config, const char *name)
     return false;
 }
 
-/* A tensor that no row asks for would change results. */
+/* Refuse a tensor that no row names: ignoring it could change results. */
 static int check_unused(const loader *l, ps_err *err)
 {
     for (int i = 0; i < ps_safetensors_n(l->file); i++) {

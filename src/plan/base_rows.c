@@ -1,4 +1,4 @@
-/* base_rows.c - prefixes to rows. */
+/* base_rows.c - from prefixes to base rows. */
 #include "patchsweep/base_rows.h"
 
 #include "patchsweep/mem.h"
@@ -27,7 +27,7 @@ static void forget(ps_base_rows *rows)
                 rows->row_of[rows->grid->pairs[pair].nodes[which][i]] = -1;
 }
 
-/* Number the rows that no run before has.  Returns the first of them, T where there is none. */
+/* Number the rows that no earlier run has.  Returns the first of them; T if there is none. */
 static int32_t number_run(ps_base_rows *rows, int32_t pair, enum ps_which which)
 {
     const int32_t *nodes = rows->grid->pairs[pair].nodes[which];

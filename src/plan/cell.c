@@ -1,4 +1,4 @@
-/* cell.c - the taps of sites, and the runs of a cell. */
+/* cell.c - the tap of each site, and the runs and the edit of a cell. */
 #include "patchsweep/cell.h"
 
 static const uint8_t taps[PS_N_SITES] = {

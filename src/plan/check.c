@@ -5,8 +5,8 @@
 
 #include "patchsweep/metric.h"
 
-/* A site and direction that the grid asks for: each in turn, by the pair's number, and a head likewise.  A check stands at one
- * position: where no swept site has positions, it replaces a row of X. */
+/* Choose a site, a direction and a head that the grid sweeps, by the pair's number.  A check is at one position: if no swept site
+ * has positions, it replaces a row of X. */
 static ps_cell asked(const ps_grid *grid, int32_t pair)
 {
     ps_cell all[PS_N_SITES * PS_N_DIRECTIONS];

@@ -1,4 +1,4 @@
-/* cost.c - operations, row by row, as the paths of the cells have them. */
+/* cost.c - floating-point operations, counted from the paths of the cells. */
 #include "patchsweep/cost.h"
 
 #include "patchsweep/family.h"

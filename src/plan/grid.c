@@ -1,5 +1,5 @@
 /*
- * grid.c - a grid is one block of int32: a head, then a record for each pair.
+ * grid.c - a grid is one block of int32: a header, a record for each pair, the heads.
  *
  * Rank 0 builds the numbers.  Every rank, rank 0 included, builds its grid from them.  What the job and the pairs say comes
  * first, what is known of the model's heads last: an identity (identity.c) is made of the first part alone.
@@ -80,13 +80,13 @@ static const ps_path *path_of(const ps_grid *grid, const ps_cell *cell, bool for
     return ps_paths_get(grid->paths, pair->n_positions, pair->first_difference, cell, forced, err);
 }
 
-/* The cell is at one position, and that is before D. */
+/* Is the cell at one position, before D? */
 static bool is_shared(const ps_grid *grid, const ps_cell *cell)
 {
     return ps_site_shapes[cell->site].axis[PS_AXIS_POSITION] && cell->position < grid->pairs[cell->pair].first_difference;
 }
 
-/* The paths of a pair's cells of a site: they depend neither on the layer nor on the head. */
+/* Make the paths of a pair's cells of a site.  They depend neither on the layer nor on the head. */
 static int make_paths_of(ps_grid *grid, int32_t pair, int site, ps_err *err)
 {
     const ps_grid_axis positions = ps_grid_axis_of(grid, pair, site, PS_AXIS_POSITION);
@@ -99,7 +99,7 @@ static int make_paths_of(ps_grid *grid, int32_t pair, int site, ps_err *err)
     return 0;
 }
 
-/* The paths of all cells that may be live, so that nothing fails where they are asked for.  A cell before D changes nothing. */
+/* Make the paths of all cells that may be computed, so that later look-ups cannot fail.  A cell before D changes nothing. */
 static int make_paths(ps_grid *grid, ps_err *err)
 {
     for (int32_t pair = 0; pair < grid->n_pairs; pair++)
@@ -192,7 +192,7 @@ static int check_sites(const ps_job *job, const ps_step *program, ps_err *err)
     return -1;
 }
 
-/* Put the heads of one kind that are swept: all of them where no site has a use for them. */
+/* Write the heads of one kind that are swept: all of them if no swept site has them. */
 static int put_heads(numbers *to, const ps_job *job, bool kv, int32_t n_heads, ps_err *err)
 {
     const ps_index_list all = {.all = true};

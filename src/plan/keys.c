@@ -1,18 +1,19 @@
 /*
  * keys.c - a cell's axes, its place among the cells of its grid, and its key among those of all grids.
  *
- * Keys of a pair: site, direction, layer, head, position, the last fastest, over what is swept of sites and directions; then
- * its checks: one for each kind, and the one that ranks compare for each layer.  The grids of the sites before a site have
+ * The keys of a pair are ordered by site, direction, layer, head, position, the last fastest; only sites and directions that are
+ * swept count.  Keys of checks follow: one for each kind, and for the check that ranks compare, one for each layer.  The grids of
+ * the sites before a site have
  *
  *     directions * layers * (keys_of_row[site] + keys_of_position[site] * T)
  *
- * cells, in which the first number counts the sites without positions and the second those with them.
+ * cells: keys_of_row[] counts sites without positions, keys_of_position[] sites with positions.
  */
 #include "keys.h"
 
 #include "patchsweep/check.h"
 
-enum { PLAIN_CHECKS = PS_CHECK_RANKS - 1 }; /* checks of which a pair has one each */
+enum { PLAIN_CHECKS = PS_CHECK_RANKS - 1 }; /* kinds of checks of which a pair has one */
 
 /* ---- axes ---- */
 
@@ -119,7 +120,7 @@ static int64_t n_directions(const ps_grid *grid)
     return __builtin_popcount(grid->directions);
 }
 
-/* Keys of a pair in front of its grids of `site`; of all its grids where that is PS_N_SITES. */
+/* Count the keys of a pair before its grids of `site`.  PS_N_SITES: the keys of all its grids. */
 static int64_t before(const ps_grid *grid, const ps_grid_pair *pair, int site)
 {
     return n_directions(grid) * grid->n_layers *
@@ -141,7 +142,7 @@ void ps_keys_number(ps_grid *grid)
     }
 }
 
-/* The check of that kind, of a pair; of PS_CHECK_RANKS the one that enters at `layer`. */
+/* The check of a pair and a kind.  PS_CHECK_RANKS: the check that enters at `layer`. */
 static int check_of(const ps_grid *grid, int32_t pair, uint8_t kind, int32_t layer, ps_cell *check)
 {
     ps_cell all[PS_MAX_CHECKS];
@@ -187,7 +188,7 @@ int64_t ps_grid_key(const ps_grid *grid, const ps_cell *cell)
     return pair->first_key + before(grid, pair, cell->site) + second * of_grid + place;
 }
 
-/* The pair that has the key, which is none of another's. */
+/* The pair to which a key belongs. */
 static int32_t pair_of(const ps_grid *grid, int64_t key)
 {
     int32_t low = 0, high = grid->n_pairs;
@@ -220,9 +221,9 @@ int ps_grid_cell(const ps_grid *grid, int64_t key, ps_cell *cell)
     return 0;
 }
 
-/* ---- cells that replace the same ---- */
+/* ---- cells that replace the same state ---- */
 
-/* The edit without the rows before D, which are the same in both runs. */
+/* The edit of a cell, without rows before D: both runs share them. */
 static ps_edit own_edit(const ps_grid *grid, const ps_cell *cell)
 {
     const ps_grid_pair *pair = &grid->pairs[cell->pair];

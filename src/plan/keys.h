@@ -1,7 +1,7 @@
 /*
  * keys.h - the numbers of a grid's cells.
  *
- * Package-private; what others may ask is in grid.h.
+ * Package-private; grid.h has the public functions.
  */
 #ifndef PATCHSWEEP_PLAN_KEYS_H
 #define PATCHSWEEP_PLAN_KEYS_H

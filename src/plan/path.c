@@ -1,4 +1,4 @@
-/* path.c - the label rule, forward for whose a value is, backward for who reads it. */
+/* path.c - the label rule: forward, which runs a value equals; backward, whether something reads it. */
 #include "patchsweep/path.h"
 
 #include <string.h>
@@ -16,10 +16,10 @@ struct ps_path {
     size_t n_edits;
 };
 
-/* MIXED: a head attends as in the source run, to the cell's own values. */
+/* MIXED: a head attends with the source run's queries and keys, to the cell's own values. */
 enum edited { NOT, WHOLE, COLUMNS, MIXED };
 
-/* A layer's values as they are worked out: [n_values, T] each. */
+/* The values of the layer in hand: [n_values, T] each. */
 typedef struct sheet {
     uint8_t *before; /* labels, edits not done */
     uint8_t *whose;  /* labels, edits done */
@@ -41,7 +41,7 @@ typedef struct builder {
 
 /* ---- labels ---- */
 
-/* Whether that is an edit of what step i leaves; i = -1: of X at the entrance. */
+/* Is this an edit of the output of step i?  i = -1: of X at the entrance? */
 static bool is_edit_of(const builder *b, const ps_edit *e, int i)
 {
     enum ps_tap tap = (enum ps_tap)e->tap;
@@ -117,7 +117,7 @@ static bool computed(const builder *b, size_t v, size_t r)
     return v > 0 && b->s.read[at] && b->s.whose[at] == PS_OWN && b->s.edited[at] != WHOLE && b->s.before[at] == PS_OWN;
 }
 
-/* Whether a head's columns of value v are computed by the source run's pattern. */
+/* Are columns of value v computed with the source run's pattern? */
 static bool mixed(const builder *b, size_t v, size_t r)
 {
     size_t at = v * (size_t)b->T + r;
@@ -184,7 +184,7 @@ static enum ps_place place_of(const builder *b, size_t v, size_t r)
     return v == 0 ? PS_AT_X : b->s.edited[at] ? PS_AT_STEP_PUT : PS_AT_STEP;
 }
 
-/* Keep a value of the sheet as stretches. */
+/* Store a value of the sheet as stretches. */
 static int compress(builder *b, ps_phase *phase, size_t v, ps_err *err)
 {
     ps_path *path = b->path;
@@ -252,7 +252,7 @@ static int add_phase(builder *b, int32_t p, ps_err *err)
     return 0;
 }
 
-/* There are many paths, and each is kept as long as its grid: give back the room to grow. */
+/* There are many paths, and they live as long as the grid: free the unused room at the ends of their arrays. */
 static int fit(builder *b, ps_err *err)
 {
     ps_path *path = b->path;

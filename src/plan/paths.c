@@ -78,8 +78,9 @@ static int grow(ps_paths *paths, ps_err *err)
 const ps_path *ps_paths_get(ps_paths *paths, int32_t T, int32_t D, const ps_cell *cell, bool forced, ps_err *err)
 {
     ps_edit edit = ps_cell_edit(cell, T);
-    /* Where the runs part matters to a row that is the source's throughout, at D: it stays so while it sees what both share; and
-     * to an edit of rows on both sides of D.  Elsewhere rows before D are looked up in the base run, as they would be without D. */
+    /* D matters only to an edit that includes row D.  Row D alone equals the source run while it sees only rows that both runs
+     * share, and an edit of rows on both sides of D has rows of both kinds.  For any other edit, rows before D are looked up in
+     * the base run, as they would be with D = 0. */
     bool matters = !forced && edit.first <= D && D < edit.first + edit.n;
     const key k = {T, matters ? D : 0, cell->site, edit.first, forced};
     slot *at = find(paths->slots, paths->n_slots, &k);
@@ -91,7 +92,7 @@ const ps_path *ps_paths_get(ps_paths *paths, int32_t T, int32_t D, const ps_cell
             return NULL;
         at = find(paths->slots, paths->n_slots, &k);
     }
-    edit.head = edit.head < 0 ? -1 : 0; /* what is computed does not depend on which head it is */
+    edit.head = edit.head < 0 ? -1 : 0; /* a path does not depend on the head */
     if (ps_path_build(&at->path, paths->program, T, k.D, &edit, 1, forced, err) < 0)
         return NULL;
     at->key = k;

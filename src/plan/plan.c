@@ -9,7 +9,7 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/minmax.h"
 
-/* Where a cell enters, and the rows that it carries: looked up once a cell. */
+/* A cell's entry and the rows that it carries: looked up once for each cell. */
 typedef struct weight {
     int32_t entry, rows;
 } weight;
@@ -31,7 +31,7 @@ typedef struct builder {
 
 /* ---- cells ---- */
 
-/* Whether the cell belongs to the waves being made: first those of the snapshot, then all others. */
+/* Does the cell belong to the waves being made?  These are first the waves of the snapshot, then all others. */
 static bool in_turn(const builder *b, const ps_cell *cell)
 {
     const ps_plan_options *o = &b->options;
@@ -127,7 +127,7 @@ static void join_wave(builder *b, int32_t pair)
     b->rows += rows;
 }
 
-/* Place a pair without cells: its base runs are run once. */
+/* Place a pair without cells: only its base runs are computed. */
 static bool in_place(const builder *b, int32_t pair, size_t at)
 {
     bool cells = at < b->plan->n_cells;
@@ -164,7 +164,7 @@ static int place_pair(builder *b, int32_t pair, size_t *at)
 
 /* ---- ranks ---- */
 
-/* Room to sort waves of at most so many cells. */
+/* Memory to sort the cells of a wave. */
 typedef struct sorter {
     uint32_t *order, *next; /* [cells] */
     size_t *count;          /* [bins + 1] of entries or rows */
@@ -202,7 +202,7 @@ static size_t bin_of(const sorter *s, const weight *l, bool by_rows)
     return by_rows ? s->bins - 1 - (size_t)l->rows : (size_t)l->entry;
 }
 
-/* Sort s->order by rows, most first, or by entry; cells that are alike stay as they were. */
+/* Sort s->order by rows, most first, or by entry.  The sort is stable. */
 static void sort_by(sorter *s, const weight *loads, size_t n, bool by_rows)
 {
     memset(s->count, 0, (s->bins + 1) * sizeof *s->count);
@@ -236,7 +236,7 @@ static void sort_wave(sorter *s, builder *b, const ps_plan_wave *wave)
     memcpy(loads, s->loads, n * sizeof *loads);
 }
 
-/* Ranks by their rows at the current layer, the lightest first (the first of those that are as light): a heap. */
+/* A heap of ranks by their rows at the current layer, the lightest first; of equals, the lowest rank. */
 typedef struct dealer {
     ps_plan_share *load; /* [size] */
     int32_t *heap;       /* [size] */
@@ -248,7 +248,7 @@ static bool is_lighter(const dealer *r, int32_t a, int32_t b)
     return r->load[a].rows != r->load[b].rows ? r->load[a].rows < r->load[b].rows : a < b;
 }
 
-/* Move the rank at `at` down to its place. */
+/* Move the rank at `at` down the heap to its place. */
 static void sift(dealer *r, int at)
 {
     int32_t rank = r->heap[at];
@@ -272,7 +272,7 @@ static void begin_dealer(dealer *r, int64_t trunk_rows)
         sift(r, at);
 }
 
-/* Give a cell to the lightest rank, and return that. */
+/* Give a cell to the lightest rank.  Returns the rank. */
 static int32_t give(dealer *r, int32_t rows)
 {
     int32_t rank = r->heap[0];
@@ -283,7 +283,7 @@ static int32_t give(dealer *r, int32_t rows)
     return rank;
 }
 
-/* What each rank has of a wave, once it is dealt; rank 0's load holds the base runs too. */
+/* Note what each rank carries of a wave that is dealt.  Rank 0's load includes the base runs. */
 static void note_shares(ps_plan *plan, const ps_plan_wave *wave, ps_plan_share *load)
 {
     load[0].rows -= wave->trunk_rows;
@@ -439,7 +439,7 @@ int ps_plan_useful_ranks(const ps_grid *grid, int64_t max_rows, int most, int *r
 
 /* ---- sizes ---- */
 
-/* Ranks compute a cell of every wave each, to compare what they make of it (ps_check_of_ranks). */
+/* Cells that every rank computes in each wave, to compare the values (ps_check_of_ranks). */
 static unsigned shared_cells(const ps_plan *plan)
 {
     return plan->size > 1;

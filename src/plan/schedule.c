@@ -1,4 +1,4 @@
-/* schedule.c - cells and base runs into strands, and the live strands of a layer into panels. */
+/* schedule.c - make strands of cells and base runs, and panels of the live strands of a layer. */
 #include "patchsweep/schedule.h"
 
 #include <string.h>
@@ -149,7 +149,7 @@ int32_t ps_schedule_last_row(const ps_schedule *s, size_t i)
 
 /* ---- panels ---- */
 
-/* Rows of the step with most of them. */
+/* The most rows that any step of the layer has for a strand. */
 static int32_t rows_of(const ps_schedule *s, const strand *t)
 {
     int32_t most = t->phase ? 0 : t->n;
@@ -161,7 +161,7 @@ static int32_t rows_of(const ps_schedule *s, const strand *t)
     return most;
 }
 
-/* Group order[first .. end) into panels of about equal rows, none above panel_rows unless one strand is. */
+/* Group order[first .. end - 1] into panels of about equal rows, at most panel_rows each. */
 static void add_panels(ps_schedule *s, size_t first, size_t end)
 {
     int64_t total = 0, limit = s->needs.panel_rows;
@@ -184,7 +184,7 @@ static void add_panels(ps_schedule *s, size_t first, size_t end)
     }
 }
 
-/* Does a strand read base values behind attention in the layer in hand? */
+/* Does a strand read base values of the current layer that are computed after attention? */
 static bool is_late(const ps_schedule *s, const strand *t)
 {
     return t->phase && ps_schedule_is_late(t->phase, s->in.attend);

@@ -1,8 +1,8 @@
 /*
  * work.c - a panel's steps as lists of rows.
  *
- * Where a value lies is read off the stretches of its strand's path (place_of): compact rows are counted along
- * the stretches, so nothing is stored per row.
+ * The stretches of a strand's path tell where a value lies (place_of).  Compact rows are counted along the stretches, so nothing
+ * is stored for each row.
  */
 #include "patchsweep/mem.h"
 #include "strands.h"
@@ -17,7 +17,7 @@ static bool is_step(uint8_t place)
     return place == PS_AT_STEP || place == PS_AT_STEP_PUT;
 }
 
-/* A walk along a strand's value, row by row upwards. */
+/* A walk along the rows of a strand's value, in ascending order. */
 typedef struct cursor {
     const strand *strand;
     size_t value;
@@ -26,7 +26,7 @@ typedef struct cursor {
     ps_stretch whole;             /* all rows are base rows */
 } cursor;
 
-/* `from`: the first step of the panel in hand. What a first part of a base panel computed are base rows by now. */
+/* `from`: the first step of the current call.  Outputs of earlier steps of a base panel are base rows by now. */
 static void begin_at(cursor *c, const strand *t, size_t value, size_t from)
 {
     *c = (cursor){.strand = t, .value = value, .whole = {t->T, PS_AT_BASE}};
@@ -52,7 +52,7 @@ static void move_to(cursor *c, int32_t row)
         next_stretch(c);
 }
 
-/* Where the cursor's value lies at `row`, which is in its stretch: see ps_step_work.in. */
+/* Where the cursor's value lies at `row`, a row of the current stretch: as ps_step_work.in. */
 static int32_t place_of(const ps_schedule *s, const cursor *c, int32_t row)
 {
     const strand *t = c->strand;
@@ -86,7 +86,7 @@ static strand **strands_of(const ps_schedule *s, const panel *p)
     return s->order + p->first;
 }
 
-/* Number the compact rows of step i: computed ones of all strands first, then put ones. */
+/* Number the compact rows of step i: first the computed rows of all strands, then their put rows. */
 static void number_rows(ps_schedule *s, const panel *p, size_t i)
 {
     ps_step_work *step = &s->work.step[i];
@@ -123,7 +123,7 @@ typedef struct listing {
     const ps_schedule *schedule;
     size_t value, from;
     int32_t *to, n;
-    bool plain;  /* so far it is 0, 1, 2 ..., and nothing is written */
+    bool plain;  /* so far the list is 0, 1, 2 ..., and nothing is written */
     cursor at;
 } listing;
 
@@ -140,7 +140,7 @@ static void add_ramp(listing *l, int32_t first, int32_t n)
         l->to[l->n++] = first + i;
 }
 
-/* Where rows begin .. end of the value lie.  Base rows are looked up one by one: a run's are not consecutive. */
+/* List where rows begin .. end - 1 of the value lie.  Base rows are looked up one by one: those of a run are not consecutive. */
 static void list_input(void *context, const strand *t, int32_t begin, int32_t end)
 {
     listing *l = context;
@@ -168,7 +168,7 @@ static void list_positions(void *context, const strand *t, int32_t begin, int32_
         l->to[l->n++] = begin++;
 }
 
-/* Where step i finds its inputs; X's store is not a register, so value 0 is always a list. */
+/* List where step i finds its inputs.  X's store is not a register, so value 0 always has a list. */
 static void list_inputs(ps_schedule *s, const panel *p, size_t i, size_t from)
 {
     ps_step_work *step = &s->work.step[i];
@@ -302,7 +302,8 @@ static void list_queries(ps_schedule *s, const panel *p, size_t from)
     s->work.n_queries = (int32_t)(query - s->queries);
 }
 
-/* Rows first .. end of a pattern, which lie one after the other where attention's rows do.  The first spans are `k` and `v`. */
+/* Add queries for rows first .. end - 1 of a pattern.  Their outputs are consecutive rows of attention's register.  `query` has the
+ * first spans. */
 static void add_pattern(ps_schedule *s, const cursor *c, int32_t first, int32_t end, ps_query query, int32_t head)
 {
     const strand *t = c->strand;
@@ -321,7 +322,7 @@ static void add_pattern(ps_schedule *s, const cursor *c, int32_t first, int32_t 
     p->n += n;
 }
 
-/* The row behind the last that the edit puts columns in. */
+/* One more than the last row in which the edit puts columns. */
 static int32_t end_of_puts(ps_schedule *s, const strand *t, const ps_edit *e)
 {
     int32_t end = 0, limit = e->first + e->n;
@@ -349,7 +350,7 @@ static void list_patterns_of(ps_schedule *s, const strand *t, const ps_edit *e)
     }
 }
 
-/* Rows of attention in which a head attends as in the source run. */
+/* List the queries of edited patterns. */
 static void list_patterns(ps_schedule *s, const panel *p)
 {
     strand **strands = strands_of(s, p);
