@@ -1,9 +1,9 @@
 /*
  * base_values.h - base rows of a layer's values, kept for the cells that read them, and broadcast to every rank.
  *
- * Package-private.  Early values are those up to attention's inputs; late values are computed after them.  Rank 0 sends the early ones
- * before it computes the rest of the layer, and its command with them: go on, save or stop.  K and V have stores of their own
- * (panel.c), whose first rows are the base rows.
+ * Package-private.  Early values are those up to attention's inputs; late values are computed after them.  Rank 0 sends the
+ * early ones before it computes the rest of the layer, and its command with them: go on, save or stop.  K and V have stores of
+ * their own (panel.c), whose first rows are the base rows.
  */
 #ifndef PATCHSWEEP_ENGINE_BASE_VALUES_H
 #define PATCHSWEEP_ENGINE_BASE_VALUES_H

@@ -65,7 +65,7 @@ uint64_t ps_lm_head_bytes(const ps_config *config, const ps_backend *backend, si
 }
 
 int ps_lm_head_open(ps_lm_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
-                 ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
+                    ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err)
 {
     ps_lm_head *head = ps_calloc(1, sizeof *head, err);
     ps_store stores[N_STORES];
@@ -145,7 +145,7 @@ static void read_panel(ps_lm_head *head, const ps_reading *all, size_t n, int32_
 }
 
 int ps_lm_head_read(ps_lm_head *head, const ps_lm_head_rows *rows, double (*values)[PS_N_METRICS],
-                 const ps_readout **readouts, ps_err *err)
+                    const ps_readout **readouts, ps_err *err)
 {
     size_t base = 2 * (size_t)rows->n_pairs;
     size_t through = ps_metrics_need_vocabulary(head->grid->metrics) ? rows->n : rows->baselines ? base : 0;

@@ -21,7 +21,7 @@ typedef struct ps_lm_head ps_lm_head;
 
 /* Allocate for `max_rows` final rows of at most `max_pairs` pairs. */
 int ps_lm_head_open(ps_lm_head **out, const ps_grid *grid, const ps_config *config, ps_weights *weights,
-                 ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err);
+                    ps_forward *forward, size_t max_rows, int32_t max_pairs, ps_err *err);
 void ps_lm_head_close(ps_lm_head *head);
 /* Bytes that ps_lm_head_open() allocates.  `backend` as for ps_wave_measure(). */
 uint64_t ps_lm_head_bytes(const ps_config *config, const ps_backend *backend, size_t max_rows, int32_t max_pairs);
@@ -43,6 +43,6 @@ typedef struct ps_lm_head_rows {
  * *readouts gets n readouts, borrowed from `head` until the next call.
  */
 int ps_lm_head_read(ps_lm_head *head, const ps_lm_head_rows *rows, double (*values)[PS_N_METRICS],
-                 const ps_readout **readouts, ps_err *err);
+                    const ps_readout **readouts, ps_err *err);
 
 #endif

@@ -84,7 +84,8 @@ static int measure(ps_wave *w, const ps_grid *grid, const ps_plan *plan, const p
                    .panel_rows = ps_wave_panel_rows(grid, plan, rank, panel_rows)};
     w->in = ps_program_resolve(w->program);
     ps_base_values_init(&w->kept, config, ps_paths_looked_up(grid->paths), base_rows);
-    w->kept.values &= ~(1u << w->in.value[w->in.attend][1] | 1u << w->in.value[w->in.attend][2]); /* they lie in K's and V's stores */
+    /* these lie in K's and V's stores */
+    w->kept.values &= ~(1u << w->in.value[w->in.attend][1] | 1u << w->in.value[w->in.attend][2]);
     w->scratch_width = gathered_width(w);
     if (ps_base_rows_init(&w->base, grid, err) < 0)
         return -1;

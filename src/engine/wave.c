@@ -4,13 +4,13 @@
  * The schedule lists which rows each step of a layer computes and where their inputs lie; panel.c computes them.  A layer has
  * three parts:
  *
- *     base rows   rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its command
- *     panels      every rank carries its cells through the layer, rank 0 the rest of the base runs first
- *     late        where cells read base values behind attention (an MLP's output), rank 0 sends these as well, and
- *                 those cells follow
+ *     base rows   Rank 0 computes the base runs up to attention's inputs, and sends them to every rank with its command.
+ *     panels      Every rank carries its cells through the layer.  Rank 0 completes the base runs first.
+ *     late        If cells read base values that are computed after attention (an MLP's output), rank 0 sends these too, and
+ *                 those cells follow.
  *
- * Rank 0's command is to go on, to save the wave as it stands before the layer, or to stop.  Another run restores what is saved
- * (under_way); there the strands may be dealt to other ranks and other waves.
+ * Rank 0's command is to go on, to save the wave as it stands before the layer, or to stop.  A later run restores what was saved
+ * (under_way).  It may deal the strands to other ranks and other waves.
  */
 #include "patchsweep/wave.h"
 
@@ -45,7 +45,8 @@ static int note_late(ps_wave *w, const ps_cell *cell, ps_err *err)
     return path ? 0 : -1;
 }
 
-/* List this rank's cells, and after them the cell that every rank computes.  It enters where the wave starts, so it is not saved. */
+/* List this rank's cells, and after them the cell that every rank computes.  The latter enters where the wave starts, so it is
+ * not saved. */
 static int carry_cells(ps_wave *w, ps_err *err)
 {
     w->n_cells = 0;

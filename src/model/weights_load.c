@@ -208,7 +208,8 @@ static char *element(const loader *l, const shared *s, const ps_matrix *out, siz
 {
     size_t row, i = place(l, s, output, &row);
 
-    return (char *)(uintptr_t)out[s->source[i].role].data + (row * s->inputs + input) * ps_dtype_bytes(out[s->source[i].role].dtype);
+    const ps_matrix *m = &out[s->source[i].role];
+    return (char *)(uintptr_t)m->data + (row * s->inputs + input) * ps_dtype_bytes(m->dtype);
 }
 
 /* raw holds rows at .. at + n of an [outputs, inputs] tensor. */
