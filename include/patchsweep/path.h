@@ -57,7 +57,7 @@ typedef struct ps_edit {
 
 #define PS_MAX_EDITS 4
 
-/* The same edit, but of X before the next layer if it is one of X behind a layer (ps_tap_next). */
+/* The same edit, but of X before the next layer if it is one of X after a layer (ps_tap_next). */
 ps_edit ps_edit_canonical(ps_edit edit);
 
 /* Consecutive rows of a value in the same place. */

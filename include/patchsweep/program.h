@@ -48,7 +48,7 @@ enum ps_tap_kind {
                            attention's output */
 };
 enum ps_tap_kind ps_tap_kind(enum ps_tap tap);
-/* The tap that names the same value in the next layer: X behind a layer is X at the entrance of the next.  PS_NO_TAP: the
+/* The tap that names the same value in the next layer: X after a layer is X at the entrance of the next.  PS_NO_TAP: the
  * value belongs to one layer. */
 enum ps_tap ps_tap_next(enum ps_tap tap);
 
@@ -86,7 +86,7 @@ int ps_program_tap(const ps_step *program, enum ps_tap tap);
  *   - A register is written before it is read.  No step overwrites what it, or attention, still reads.
  *   - Only matrix products change the width of rows.  Head norms and rotations work on rows of heads.
  *   - There is one attention.  The last step writes X.
- *   - A tap stands at one step, whose rows have the width of what the tap names.  The tap of X behind the layer
+ *   - A tap stands at one step, whose rows have the width of what the tap names.  The tap of X after the layer
  *     (ps_tap_next) stands at the last step.
  *   - There are 1 to PS_MAX_STEPS steps.
  */

@@ -51,7 +51,7 @@ typedef struct ps_reading {
     int32_t first_reference, n_references;
     size_t n;
     /* pick: the logits of answer and foil, summed in double in the order of the columns */
-    const float *h;              /* [n, d] rows behind the final norm */
+    const float *h;              /* [n, d] rows after the final norm */
     const float *target;         /* [n_references, 2, d] the LM head's rows of answer and foil */
     size_t d;
     /* refer and read: a panel of logits */

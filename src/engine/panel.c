@@ -71,7 +71,7 @@ static void keep(ps_wave *w, const ps_work *work, size_t v, const float *out, si
                              width);
 }
 
-/* Copy base rows behind the computed rows, then put heads' columns into rows. */
+/* Copy base rows to after the computed rows, then put heads' columns into rows. */
 static void lay_puts(ps_wave *w, const ps_step_work *step, size_t v, float *out, size_t width)
 {
     const ps_backend_ops *op = &w->backend->ops;

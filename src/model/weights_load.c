@@ -1,10 +1,9 @@
 /*
- * weights_load.c - read every tensor of the files once, into the form in which products take it.
+ * weights_load.c - read every tensor of the files once, into the layout of the backend's products.
  *
- * Tensors are read, checksummed, brought to the type that the backend holds and laid out a block of rows at a time, so that
- * loading needs no second copy of anything large.  Rows that the file has in another order (transposed, or slices that
- * alternate head by head) go to their places in the matrix first, one behind the other, and then each block of strips is
- * laid out where it lies.
+ * A block of rows at a time is read, checksummed, converted to the type that the backend holds, and laid out.  So loading needs
+ * no second copy of anything large.  If the file has rows in another order (transposed, or slices that alternate head by head),
+ * they are first written to their places in the matrix, as plain rows.  Then each block of strips is laid out in place.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,9 +20,9 @@ typedef struct loader {
     const ps_safetensors *file;
     bool *used;        /* [tensors in file] */
     bool measuring;    /* add up bytes, allocate and read nothing */
-    char *raw, *typed; /* some rows of a matrix, as the file has them and in the type held: one allocation, raw's */
+    char *raw, *typed; /* rows of a matrix, as in the file and in the type held: one allocation, which raw owns */
     size_t room;       /* bytes of raw, whole cache lines; typed has twice as many */
-    uint32_t crc;      /* of the tensor that is being read, as the file has it */
+    uint32_t crc;      /* of the current tensor's bytes in the file */
 } loader;
 
 /* A tensor of a file, and the rows of the family's table whose tensors it holds. */
@@ -31,7 +30,7 @@ typedef struct shared {
     const ps_tensor_source *source; /* [n] */
     size_t n;
     const ps_tensor *tensor;
-    size_t outputs, inputs; /* of all of them together; a vector has one input */
+    size_t outputs, inputs; /* of the whole tensor; a vector has one input */
 } shared;
 
 /* ---- finding ---- */
@@ -203,12 +202,12 @@ static size_t place(const loader *l, const shared *s, size_t output, size_t *row
     return i;
 }
 
-/* Element `input` of row `output` in its matrix, while rows lie there one behind the other. */
+/* Element `input` of row `output` in its matrix, while the matrix holds plain rows. */
 static char *element(const loader *l, const shared *s, const ps_matrix *out, size_t output, size_t input)
 {
     size_t row, i = place(l, s, output, &row);
-
     const ps_matrix *m = &out[s->source[i].role];
+
     return (char *)(uintptr_t)m->data + (row * s->inputs + input) * ps_dtype_bytes(m->dtype);
 }
 
@@ -250,7 +249,7 @@ static void spread_columns(const loader *l, const shared *s, const ps_matrix *ou
                 spread_column(l, s, out, o, i, at + i, n - i < TILE ? n - i : TILE);
 }
 
-/* Lay out a matrix whose rows lie one behind the other in its memory. */
+/* Lay out, in place, a matrix that holds plain rows. */
 static int lay_out_in_place(loader *l, const ps_backend_ops *ops, const ps_matrix *m, size_t raw_bytes, ps_err *err)
 {
     size_t rows = block_rows(l, m->n, m->k * raw_bytes, err), row = m->k * ps_dtype_bytes(m->dtype);

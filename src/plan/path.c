@@ -19,12 +19,12 @@ struct ps_path {
 /* MIXED: a head attends with the source run's queries and keys, to the cell's own values. */
 enum edited { NOT, WHOLE, COLUMNS, MIXED };
 
-/* The values of the layer in hand: [n_values, T] each. */
+/* The values of the current layer: [n_values, T] each. */
 typedef struct sheet {
-    uint8_t *before; /* labels, edits not done */
-    uint8_t *whose;  /* labels, edits done */
+    uint8_t *before; /* labels before edits */
+    uint8_t *whose;  /* labels after edits */
     uint8_t *edited; /* enum edited */
-    uint8_t *read;   /* somebody reads it */
+    uint8_t *read;   /* 1: something reads the value */
 } sheet;
 
 typedef struct builder {
@@ -35,7 +35,7 @@ typedef struct builder {
     bool forced;
     sheet s;
     ps_program_inputs in;
-    uint8_t *entrance;                   /* [T] labels of X before the layer in hand, its edits not done */
+    uint8_t *entrance;                   /* [T] labels of X at the entrance of the current layer, before its edits */
     size_t n_stretches, stretches_cap, phases_cap, ends_cap;
 } builder;
 
@@ -145,8 +145,8 @@ static void trace_step(builder *b, size_t v)
         memset(b->s.read + (size_t)b->in.value[i][k] * T, 1, seen[k]);
 }
 
-/* From the rows of X that are read behind the layer, back to its entrance.  Behind the model's last layer that is
- * the last row, elsewhere every row; but not what edits of the next entrance replace. */
+/* Mark the values that are read in a layer, from its end back to its entrance.  After the model's last layer only the last row of
+ * X is read.  After any other layer every row is read, except rows that an edit of the next entrance replaces. */
 static void trace(builder *b, int32_t offset, bool last)
 {
     size_t T = (size_t)b->T, n = b->n_values;
@@ -197,7 +197,7 @@ static int compress(builder *b, ps_phase *phase, size_t v, ps_err *err)
         ps_stretch *open = b->n_stretches > first ? &path->stretches[b->n_stretches - 1] : NULL;
         phase->n_step[v] += s.place == PS_AT_STEP || s.place == PS_AT_STEP_PUT;
         phase->n_put[v] += s.place == PS_AT_PUT;
-        /* what is behind the layer is read by the next one, as its value 0 */
+        /* the last value is read by the next layer, as its value 0 */
         if (v + 1 < b->n_values && s.place != PS_NOWHERE && s.place != PS_AT_X && s.place != PS_AT_STEP)
             phase->looked_up |= 1u << v;
         if (v > 0 && b->program[v - 1].op == PS_OP_ATTEND && mixed(b, v, r))
@@ -265,7 +265,7 @@ static int fit(builder *b, ps_err *err)
     return phases && ends && stretches ? 0 : -1;
 }
 
-/* Work phases out until one repeats: behind the last edit, where X comes out as it went in. */
+/* Work out phases until one repeats: after the last edit, when X leaves a layer with the labels that it entered with. */
 static int find_phases(builder *b, ps_err *err)
 {
     ps_path *path = b->path;

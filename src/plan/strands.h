@@ -14,11 +14,11 @@ typedef struct strand {
     const ps_carried *cell;     /* NULL: of a base run */
     int32_t pair, T;
     enum ps_which base, source; /* of a base run's strand: the run itself */
-    int32_t first, n, row;      /* own rows of X: positions first .., in X's store from `row` on */
-    int32_t entry;              /* layer */
-    const ps_phase *phase;      /* of the layer in hand; NULL of a base run */
-    ps_stretch of_x[2], of_step[2]; /* of a base run: rows before `first` are base rows, the others its own */
-    struct places *places;      /* in the panel in hand */
+    int32_t first, n, row;      /* own rows of X: positions first .. first + n - 1 are rows row ... of X's store */
+    int32_t entry;              /* the layer at which it enters */
+    const ps_phase *phase;      /* of the current layer; NULL for a base run */
+    ps_stretch of_x[2], of_step[2]; /* for a base run: rows before `first` are base rows, the others its own */
+    struct places *places;      /* in the current panel */
 } strand;
 
 /* The first compact row of each value's computed rows, and of its put rows. */
@@ -28,23 +28,23 @@ typedef struct places {
 
 typedef struct panel {
     size_t first, n; /* of `order` */
-    int32_t rows;    /* of the step with most */
+    int32_t rows;    /* of the step that has most */
 } panel;
 
 struct ps_schedule {
     ps_schedule_needs needs;
     ps_program_inputs in;
-    strand *strands;  /* base runs' (where this rank leads), then the cells */
+    strand *strands;  /* of base runs (if this rank leads), then of cells */
     size_t n_base, n_strands;
     int32_t n_x_rows;
-    strand **order;   /* the live ones, as panels take them */
+    strand **order;   /* the live strands, in the order of panels */
     panel *panels;
     size_t n_panels;
     int32_t layer;
-    /* the panel in hand */
+    /* the current panel */
     ps_work work;
     places *places;
-    int32_t *ints;    /* its lists */
+    int32_t *ints;    /* storage of its lists */
     size_t n_ints;
     ps_put *puts;
     size_t n_puts;
