@@ -37,17 +37,17 @@ typedef struct ps_journal_report {
 /* Whether the file at `path` begins as a journal. */
 bool ps_journal_is(const char *path);
 /*
- * Visit the frames of `path` up to the first bad one, and report the state of the file.  PS_EINPUT where it is no
- * journal.  A negative return of `visit` ends the scan with -1; `visit` may be NULL.
+ * Visit the frames of `path` up to the first bad one, and report the state of the file.  PS_EINPUT if it is no
+ * journal.  If `visit` returns a negative number, the scan ends with -1.  `visit` may be NULL.
  */
 int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps_journal_report *report,
                     ps_err *err);
-/* What stands at a journal's name, by its first bytes. */
+/* What is at a journal's name, by its first bytes. */
 enum ps_journal_sight {
-    PS_JOURNAL_FAILED = -1, /* *err is set: no regular file (PS_EINPUT), or it cannot be read */
+    PS_JOURNAL_FAILED = -1, /* *err is set: it is no regular file (PS_EINPUT), or cannot be read */
     PS_JOURNAL_NONE,        /* nothing */
     PS_JOURNAL_BEGUN,       /* a journal, or the beginning of one: an empty file too */
-    PS_JOURNAL_STUB,        /* no journal, and not longer than a journal's first write: a power cut may leave that */
+    PS_JOURNAL_STUB,        /* no journal, but no longer than a journal's first write: a power cut may leave that */
     PS_JOURNAL_FOREIGN,     /* some other file */
 };
 enum ps_journal_sight ps_journal_look(const char *path, ps_err *err);
@@ -60,7 +60,7 @@ int ps_journal_cut(const char *path, uint64_t bytes, ps_err *err);
 
 typedef struct ps_journal ps_journal;
 
-/* Create an empty journal, replacing a regular file that is there; PS_EINPUT where something else is. */
+/* Create an empty journal, replacing a regular file.  PS_EINPUT if something else has that name. */
 int ps_journal_create(ps_journal **out, const char *path, ps_err *err);
 /* Open a scanned journal to append to it.  It is cut to its first `good` bytes. */
 int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *err);
@@ -73,14 +73,14 @@ typedef struct ps_span {
 
 /* Append a frame whose payload is spans[n], one after the other.  It is safe after the next sync. */
 int ps_journal_append(ps_journal *journal, uint32_t type, const ps_span *spans, size_t n, ps_err *err);
-/* Flush all frames to the disk.  PS_EFAIL too where the journal's name was removed or leads to another file by now.
+/* Flush all frames to the disk.  PS_EFAIL also if the journal's name was removed, or leads to another file by now.
  * After a failure every later append and sync fails. */
 int ps_journal_sync(ps_journal *journal, ps_err *err);
 /* Visit all frames written so far. */
 int ps_journal_read(ps_journal *journal, ps_journal_visit *visit, void *context, ps_err *err);
 /* While ps_journal_read() visits a frame: the byte of the file where the frame's payload begins. */
 uint64_t ps_journal_payload_at(const ps_journal *journal);
-/* Visit the frame whose payload begins there, and those behind it, until `visit` returns 1. */
+/* Visit the frame whose payload begins at that byte, and those behind it, until `visit` returns 1. */
 int ps_journal_read_from(ps_journal *journal, uint64_t payload_at, ps_journal_visit *visit, void *context, ps_err *err);
 /* Read n bytes of a frame that ps_journal_read() has visited. */
 int ps_journal_pread(ps_journal *journal, void *bytes, size_t n, uint64_t at, ps_err *err);

@@ -1,10 +1,10 @@
 /*
  * safetensors.h - the tensors of a model directory, found by name.
  *
- * Reads `model.safetensors`, or the shards that `model.safetensors.index.json` names.
- * The headers are read and checked whole at open, by every rule of the format and some the
- * reference implementation does not enforce (duplicate keys); data is read when asked for.
- * A file that breaks a rule is refused with its name, the tensor's, and what is wrong.
+ * Reads `model.safetensors`, or the shards that `model.safetensors.index.json` names.  Opening reads the headers
+ * whole, and checks every rule of the format and some that the reference implementation does not enforce (duplicate
+ * keys).  Data is read when asked for.  A file that breaks a rule is refused; the message names the file, the tensor,
+ * and what is wrong.
  */
 #ifndef PATCHSWEEP_SAFETENSORS_H
 #define PATCHSWEEP_SAFETENSORS_H
@@ -28,8 +28,8 @@ typedef struct ps_tensor {
     int shard;              /* index of its file */
 } ps_tensor;
 
-/* Open the weights of model directory `dir`.  PS_EINPUT for anything wrong with them;
- * a directory with only .bin files is told how to convert them. */
+/* Open the weights of model directory `dir`.  PS_EINPUT for anything wrong with them.  For a directory with only
+ * .bin files, the message tells how to convert them. */
 int ps_safetensors_open(ps_safetensors **out, const char *dir, ps_err *err);
 void ps_safetensors_close(ps_safetensors *st);
 
@@ -40,14 +40,15 @@ int ps_safetensors_n(const ps_safetensors *st);
 const ps_tensor *ps_safetensors_at(const ps_safetensors *st, int i);              /* by shard, then offset */
 const ps_tensor *ps_safetensors_find(const ps_safetensors *st, const char *name); /* NULL when absent; by hash */
 
-/* Describe a shard: its size, the CRC32C of its header, and the CRC32C of its data.  Of more than 64 MiB of data only
- * samples are read: every tensor up to 16 KiB whole, of a larger one four blocks of 4 KiB, the first and the last among
- * them.  A tensor that was replaced shows; a few changed numbers in a large one may not (ps_weights_sums). */
+/* Describe a shard: its size, the CRC32C of its header, and the CRC32C of its data.  If the data are more than 64
+ * MiB, only samples are read: every tensor up to 16 KiB whole, and four blocks of 4 KiB of a larger one, the first
+ * and the last among them.  A replaced tensor shows; a few changed numbers in a large tensor may not
+ * (ps_weights_sums). */
 int ps_safetensors_fingerprint(const ps_safetensors *st, int shard, char print[64], ps_err *err);
 
-/* Read a tensor's bytes as they stand in the file: buf[tensor->bytes]. */
+/* Read a tensor's bytes, as they are in the file, to buf[tensor->bytes]. */
 int ps_safetensors_read(const ps_safetensors *st, const ps_tensor *tensor, void *buf, ps_err *err);
-/* Those from byte `first` on, `bytes` of them. */
+/* Read `bytes` bytes of a tensor, from its byte `first` on. */
 int ps_safetensors_read_part(const ps_safetensors *st, const ps_tensor *tensor, uint64_t first,
                              size_t bytes, void *buf, ps_err *err);
 

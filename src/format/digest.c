@@ -1,4 +1,4 @@
-/* digest.c - a walk over a group, object by object. */
+/* digest.c - walk over a group and compare object by object. */
 #include "digest.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "patchsweep/text.h"
 
-/* Compare an object of the open group `at`; `path` is for the message. */
+/* Compare an object of the open group `at`.  `path` is for messages. */
 static int check_object(ps_h5 at, const char *name, enum ps_h5_kind kind, const ps_h5_list *siblings, const char *path,
                         ps_digests *digests, ps_err *err)
 {

@@ -21,15 +21,15 @@
 
 #include "h5.h"
 
-/* What was compared so far. */
+/* The outcome so far. */
 typedef struct ps_digests {
-    size_t datasets; /* whose sums are good */
-    bool attributes; /* set by the caller: attributes have sums; false of a file of an older patchsweep */
+    size_t datasets; /* number whose checksums match */
+    bool attributes; /* set by the caller: attributes have checksums; files of older versions have none */
 } ps_digests;
 
 /*
- * Read group `path` and all below it, and compare.  PS_EINPUT names the first
- * object that is not as it was written, and says whether it is its values or its attributes.
+ * Read group `path` and all below it, and compare.  PS_EINPUT names the first object that differs from what was
+ * written, and says whether its values or its attributes differ.
  */
 int ps_digests_check(ps_h5 file, const char *path, ps_digests *digests, ps_err *err);
 

@@ -1,4 +1,4 @@
-/* dtype.c - widening and narrowing, bit by bit where C has no type for it. */
+/* dtype.c - widen and narrow, bit by bit where C has no type for it. */
 #include "patchsweep/dtype.h"
 
 #include <string.h>
@@ -64,7 +64,7 @@ static inline uint16_t float_to_bf16(float f)
     return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : rounded);
 }
 
-/* One loop a type, so that the compiler makes vectors of each. */
+/* A loop for each type, so that the compiler can vectorize it. */
 void ps_widen(float *out, const void *in, enum ps_dtype dtype, size_t n)
 {
     const unsigned char *p = in;

@@ -8,7 +8,7 @@
 
 #include "patchsweep/mem.h"
 
-/* A chunk holds one layer, or as much of a layer as fits in so many bytes. */
+/* Most bytes of a chunk.  A chunk holds one layer, or as much of a layer as fits. */
 #define MOST_CHUNK_BYTES ((int64_t)16 << 20)
 
 int ps_group_attrs(ps_h5_object *object, const ps_attr *attrs, size_t n, ps_err *err)
@@ -57,7 +57,8 @@ int ps_group_row(ps_group *group, const char *name, const char *long_name, enum 
     return ps_h5_finish(&row, rc, err);
 }
 
-/* Lay out a dataset along all axes of the group: set layout's sizes and axes[] to their scales.  Returns the number of axes. */
+/* Lay out a dataset along all axes of the group: set layout's sizes, and axes[] to their scales.  Returns the number
+ * of axes. */
 static int lay_axes(ps_group *group, ps_h5_layout *layout, ps_h5_scale **axes)
 {
     int n = 0;
@@ -71,7 +72,7 @@ static int lay_axes(ps_group *group, ps_h5_layout *layout, ps_h5_scale **axes)
     return n;
 }
 
-/* The elements of one index of the first axis. */
+/* Count the elements at one index of the first axis. */
 static size_t slab_elements(const ps_h5_layout *layout)
 {
     size_t n = 1;
@@ -81,7 +82,8 @@ static size_t slab_elements(const ps_h5_layout *layout)
     return n;
 }
 
-/* Set chunks of one index of the first axis.  If that is more than `most` elements, cut the other axes, the leading ones first. */
+/* Make a chunk hold one index of the first axis.  If that is more than `most` elements, cut the other axes, the
+ * leading ones first. */
 static void chunk_by_slab(ps_h5_layout *layout, int64_t most)
 {
     int64_t n = 1;
@@ -130,7 +132,7 @@ static int put_column_attrs(ps_h5_object *id, const ps_column *column, enum colu
                                : ps_h5_attr_values(id, "_FillValue", PS_H5_F64, &nothing, 1, err);
 }
 
-/* Doubles as a dataset's integers: NaN is -1, or 0 of a flag.  Owned by the caller. */
+/* Convert doubles to a dataset's integers.  NaN becomes -1, or 0 in a flag.  The caller owns the result. */
 static void *as_integers(const double *values, size_t n, enum column_kind kind, ps_err *err)
 {
     int32_t *whole = ps_malloc(n, sizeof *whole, err);
@@ -217,7 +219,7 @@ static ps_h5_layout layout_of_states(ps_group *group, int32_t d_model, enum ps_d
     return layout;
 }
 
-/* Ask for the rows of each layer and write them; `narrow` is room for a layer of a 16-bit type, or NULL. */
+/* Ask for the rows of each layer, and write them.  `narrow` has room for a layer of a 16-bit type, or is NULL. */
 static int write_layers(ps_h5_object *id, const ps_h5_layout *layout, enum ps_dtype dtype, const ps_row_source *source,
                         float *rows, void *narrow, ps_err *err)
 {
@@ -253,7 +255,7 @@ int ps_group_put_states(ps_group *group, const ps_group_states *states, int32_t 
         ps_h5_dataset_create(&id, group->object.id, states->name, &layout, axes, err) == 0 &&
         ps_h5_attr_string(&id, "long_name", states->long_name, err) == 0 && ps_h5_attr_string(&id, "units", "1", err) == 0 &&
         ps_h5_attr_string(&id, "coordinates", states->coordinates, err) == 0 &&
-        /* netCDF has no 16-bit floats to give a fill value of. */
+        /* netCDF has no 16-bit floats, and so no fill value of that type */
         (narrow || ps_h5_attr_values(&id, "_FillValue", PS_H5_F32, &nothing, 1, err) == 0))
         rc = write_layers(&id, &layout, states->dtype, source, rows, narrow, err);
     ps_free(narrow);

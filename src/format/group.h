@@ -12,7 +12,7 @@
 #include "patchsweep/results.h"
 #include "patchsweep/terms.h"
 
-/* Starts as PS_GROUP_NONE; ps_h5_group_create() opens `object`. */
+/* Must start as PS_GROUP_NONE.  ps_h5_group_create() opens `object`. */
 typedef struct ps_group {
     ps_h5_object object;
     ps_h5_scale axis[PS_N_AXES];
@@ -25,7 +25,8 @@ typedef struct ps_group {
 /* Write attributes to an object. */
 int ps_group_attrs(ps_h5_object *object, const ps_attr *attrs, size_t n, ps_err *err);
 
-/* Create the coordinate `axis` with the values 0, 1 ... n-1.  Columns and states are written along all axes created before. */
+/* Create the coordinate `axis` with the values 0, 1 ... n-1.  Columns and states are written along all axes that
+ * exist by then. */
 int ps_group_axis(ps_group *group, enum ps_axis axis, const char *long_name, int32_t n, ps_err *err);
 /* Write a dataset along `position`: values[size of position], strings or ids. */
 int ps_group_row(ps_group *group, const char *name, const char *long_name, enum ps_h5_type type, const void *values,
@@ -45,7 +46,7 @@ int ps_group_put_states(ps_group *group, const ps_group_states *states, int32_t 
 /* Write the scales' lists and the checksums, and close the group.  rc as in ps_h5_finish(). */
 int ps_group_finish(ps_group *group, int rc, ps_err *err);
 
-/* The most bytes that ps_group_put_states() allocates for layers of n_rows rows, and ps_group_column() for such a grid. */
+/* Most bytes that ps_group_put_states() allocates for layers of n_rows rows, and ps_group_column() for such a grid. */
 size_t ps_group_states_bytes(int64_t n_rows, int32_t d_model);
 size_t ps_group_column_bytes(const int32_t size[PS_N_AXES]);
 

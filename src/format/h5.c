@@ -1,12 +1,11 @@
 /*
- * h5.c - HDF5 for writing: files, groups, datasets; what the other h5*.c files share.
+ * h5.c - HDF5 for writing: files, groups, datasets, and what the other h5*.c files share.
  *
- * The library prints nothing: the deepest line of its error stack becomes ours.  Files are kept
- * to what HDF5 1.8 can read, so that older tools open them.  They are not locked: they are
- * written under a name of their own and never changed once they have their final one, and
- * some parallel file systems cannot lock.
+ * The library prints nothing.  The deepest line of its error stack becomes our message.  Files use only what HDF5 1.8
+ * can read, so that older tools open them.  Files are not locked, because some parallel file systems cannot lock.
+ * They are written under a name of their own, and never changed once they have their final name.
  *
- * Making a property list or a type costs HDF5 as much as writing a small dataset, so they are made once and kept.
+ * HDF5 takes as long to make a property list or a type as to write a small dataset.  So these are made once and kept.
  */
 #include "h5_library.h"
 
@@ -25,13 +24,13 @@
 
 #define ORDER (H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED)
 #define MOST_COMPACT_BYTES 4096   /* smaller datasets lie in their object's header */
-#define MOST_COMPACT_PARTS 64     /* as do the links and attributes of objects that have fewer */
+#define MOST_COMPACT_PARTS 64     /* objects with fewer links or attributes keep these in their header */
 #define CHUNK_TREE 4              /* half the entries of a node in a tree of chunks: a grid has one chunk, rows have hundreds */
-#define FREE_BYTES (2 << 20)      /* that the library keeps of each kind of block it has freed */
+#define FREE_BYTES (2 << 20)      /* most bytes of freed blocks that the library keeps, for each kind of block */
 #define TEXT_BUFFER ((size_t)16 << 10)
 #define META_BLOCK ((hsize_t)64 << 10)
 #define FREE_SPACE "; free some space, or write to another disk with -o"
-#define CACHE_BYTES ((size_t)256 << 10) /* of metadata as in the file; in memory it takes some 20 times that */
+#define CACHE_BYTES ((size_t)256 << 10) /* of metadata, in the file's form; in memory it takes some 20 times as much */
 
 /* ---- errors ---- */
 
@@ -56,7 +55,7 @@ int ps_h5_fail(ps_err *err, int code, const char *fmt, ...)
         int no = 0;
         sscanf(number, "errno = %d", &no);
         words += strlen("error message = '");
-        if (ps_file_open_code(no) == PS_EFAIL) /* the machine's failure, not the file's */
+        if (ps_file_open_code(no) == PS_EFAIL) /* the machine has failed, not the file */
             code = PS_EFAIL;
         if (ps_file_full(no))
             hint = FREE_SPACE;
@@ -130,7 +129,7 @@ static size_t bytes_of(enum ps_h5_type type)
 {
     static const size_t bytes[PS_H5_N_TYPES] = {
         [PS_H5_F32] = 4, [PS_H5_F16] = 2, [PS_H5_BF16] = 2, [PS_H5_F64] = 8,
-        [PS_H5_U8] = 1,  [PS_H5_I32] = 4, [PS_H5_I64] = 8,  [PS_H5_TEXT] = 16, /* in a file: an address of the heap */
+        [PS_H5_U8] = 1,  [PS_H5_I32] = 4, [PS_H5_I64] = 8,  [PS_H5_TEXT] = 16, /* in a file: the address of a string */
     };
 
     return bytes[type];
@@ -155,8 +154,8 @@ char *ps_h5_clean(const char *s, size_t n, ps_err *err)
 /* ---- files ---- */
 
 /*
- * The library as we want it: silent, and without its clean-up at exit, which crashes (1.10.8)
- * where a file could not be written for want of space.  All that is opened in a file is closed with it.
+ * Set up the library: make it silent, and skip its clean-up at exit, which crashes (1.10.8) after a file could not be
+ * written for lack of space.  Closing a file closes all that was opened in it.
  */
 static void start(void)
 {
@@ -171,7 +170,7 @@ static hid_t file_access(void)
     H5AC_cache_config_t cache = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
 
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    H5Pset_cache(access, 0, 13, (size_t)1 << 20, 1); /* of a dataset's chunks: few, and each written once */
+    H5Pset_cache(access, 0, 13, (size_t)1 << 20, 1); /* chunk cache: a dataset has few chunks, and each is written once */
     H5Pset_meta_block_size(access, META_BLOCK);
     if (H5Pget_mdc_config(access, &cache) >= 0) {
         cache.set_initial_size = true;
@@ -180,7 +179,7 @@ static hid_t file_access(void)
         H5Pset_mdc_config(access, &cache);
     }
 #ifdef H5F_LIBVER_V18
-    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18); /* whose headers have checksums */
+    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18); /* object headers of this version have checksums */
 #endif
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7)
     H5Pset_file_locking(access, 0, 1);
@@ -197,10 +196,11 @@ static void track_order(hid_t create)
 {
     H5Pset_attr_creation_order(create, ORDER);
     H5Pset_attr_phase_change(create, MOST_COMPACT_PARTS, MOST_COMPACT_PARTS - 2);
-    H5Pset_obj_track_times(create, false); /* equal results are equal bytes */
+    H5Pset_obj_track_times(create, false); /* so that equal results are equal bytes */
 }
 
-/* Take a name that is free.  (HDF5 would first open what stands there, as a FIFO, and not say whether a file is its own.) */
+/* Create the file, which must not exist. (HDF5 would first open an existing file, even a FIFO, and would not tell
+ * whether it created the file.) */
 static int reserve(const char *path, ps_err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -321,7 +321,7 @@ static hid_t make_creation(const ps_h5_layout *layout)
     return create;
 }
 
-/* Borrowed: the datasets of a group come in a few layouts, over and over. */
+/* Return a property list, borrowed.  A group's datasets have few different layouts, so the lists are kept. */
 static hid_t creation_of(const ps_h5_layout *layout)
 {
     enum { KEPT = 8 };
@@ -436,7 +436,7 @@ int ps_h5_finish(ps_h5_object *object, int rc, ps_err *err)
         rc = write_sum(object, PS_H5_VALUES_SUM, object->values, err);
     if (rc == 0)
         rc = write_sum(object, PS_H5_ATTRIBUTES_SUM, object->attributes, err);
-    /* Chunks are written now: the library reports a failure here and nowhere else. */
+    /* closing writes the chunks: the library reports a failure of that here and nowhere else */
     if (H5Oclose(object->id) < 0 && rc == 0)
         rc = ps_h5_fail(err, PS_EFAIL, "cannot write all of a dataset");
     object->id = PS_H5_NONE;

@@ -1,4 +1,4 @@
-/* h5_attr.c - attributes: written once each, summed as they are written, read as text. */
+/* h5_attr.c - attributes: each is written once, added to the checksum as it is written, and read as text. */
 #include "h5_library.h"
 
 #include <stdio.h>
@@ -92,7 +92,7 @@ int ps_h5_attr_remove(ps_h5 id, const char *name, ps_err *err)
 
 /* ---- reading ---- */
 
-/* Text of an open attribute; `type` is the file's. */
+/* Read an open attribute as text.  `type` is the file's. */
 static char *attr_as_text(hid_t attr, hid_t type)
 {
     char *raw = NULL, *text = NULL, number[32];

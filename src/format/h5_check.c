@@ -1,7 +1,8 @@
 /*
- * h5_check.c - whether a file has the shape of a result, and the checksums of what is in it.
+ * h5_check.c - check that a file has the shape of a result, and compute the checksums of its objects.
  *
- * Links of HDF5 may form any graph.  A result is a tree of few levels: what is not is refused before anything walks it.
+ * Links of HDF5 may form any graph.  A result is a tree of few levels.  Anything else is refused before the program
+ * walks it.
  */
 #include "h5_library.h"
 
@@ -15,7 +16,8 @@
 
 /* ---- the tree ---- */
 
-/* Addresses of objects: open addressing, at most half full; 0 is free (the superblock's place). */
+/* A set of objects' addresses: a hash table with open addressing, at most half full. 0 is a free slot, because the
+ * superblock lies at 0. */
 typedef struct seen {
     uint64_t *at;
     size_t n, room;
@@ -45,7 +47,7 @@ static int widen(seen *s, ps_err *err)
     return 0;
 }
 
-/* 1: it was there.  0: it is now.  -1: no memory. */
+/* Add an address.  Returns 1 if it was there already, 0 if not, -1 if memory ran out. */
 static int note(seen *s, uint64_t address, ps_err *err)
 {
     if (2 * s->n >= s->room && widen(s, err) < 0)
@@ -100,13 +102,13 @@ int ps_h5_check_tree(ps_h5 file, int depth, ps_err *err)
 
 /* ---- checksums of values ---- */
 
-/* Along the first axis, a slab at a time. */
+/* Sum the values slab by slab along the first axis. */
 static int sum_numbers(hid_t id, const ps_h5_info *info, uint32_t *sum, ps_err *err)
 {
     hsize_t from[PS_H5_MAX_AXES] = {0}, count[PS_H5_MAX_AXES];
     hid_t type = H5Dget_type(id);
     size_t slab = H5Tget_size(type);
-    int64_t step = info->n_axes < 3 ? info->size[0] : 1; /* grids and rows at once */
+    int64_t step = info->n_axes < 3 ? info->size[0] : 1; /* read a grid or a list of rows in one piece */
     int rc = 0;
 
     for (int i = 1; i < info->n_axes; i++)
@@ -160,11 +162,11 @@ static int sum_values(hid_t id, uint32_t *sum, ps_err *err)
 
 /* ---- checksums of attributes ---- */
 
-/* An attribute in hand, and where its links may lead. */
+/* The attribute being summed, and where its links may lead. */
 typedef struct attribute {
     hid_t id, type;
     const char *name;
-    size_t n; /* of a row; 0: a scalar */
+    size_t n; /* number of values; 0: a scalar */
     const ps_h5_list *siblings;
 } attribute;
 
@@ -192,7 +194,7 @@ static int sum_attr_texts(const attribute *a, uint32_t *sum, char kept[12], ps_e
     return rc;
 }
 
-/* Texts of fixed length, which HDF5's scales have; one only. */
+/* Sum a text of fixed length, as HDF5's dimension scales have it.  There is only one. */
 static int sum_fixed_text(const attribute *a, uint32_t *sum)
 {
     char text[256] = "";
@@ -219,7 +221,7 @@ static int sum_attr_numbers(const attribute *a, uint32_t *sum, ps_err *err)
     return rc;
 }
 
-/* Addresses differ from copy to copy of a file: what counts is the name that a link leads to. */
+/* Sum links by the name that each leads to, because addresses differ from copy to copy of a file. */
 static uint32_t sum_link(uint32_t sum, const attribute *a, uint64_t address)
 {
     for (size_t i = 0; i < a->siblings->n; i++)
@@ -260,7 +262,8 @@ static int sum_user_links(const attribute *a, uint32_t *sum, ps_err *err)
     return rc;
 }
 
-/* What none of ours is counts by its name: it makes the sum another one. */
+/* Sum an attribute of a type that we never write by its name alone.  That changes the sum, so the object counts as
+ * changed. */
 static int sum_attribute(const attribute *a, uint32_t *sum, char kept[12], ps_err *err)
 {
     switch (H5Tget_class(a->type)) {
@@ -278,7 +281,7 @@ static int sum_attribute(const attribute *a, uint32_t *sum, char kept[12], ps_er
     return 0;
 }
 
-/* The object whose attributes are summed up. */
+/* The object whose attributes are being summed. */
 typedef struct summing {
     ps_h5_sums *sums;
     const ps_h5_list *siblings;

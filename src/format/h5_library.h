@@ -18,12 +18,13 @@ typedef H5O_info1_t ps_h5_object_info;
 typedef H5O_info_t ps_h5_object_info;
 #endif
 
-/* The message, then HDF5's own deepest one; of a failed system call, only strerror's words.  Returns -1. */
+/* Set *err to the message and HDF5's own deepest one, or to strerror's words for a failed system call.  Returns -1. */
 int ps_h5_fail(ps_err *err, int code, const char *fmt, ...) PS_PRINTF(3, 4);
 
-/* Borrowed, and kept for the process's life.  In files all is little-endian, in memory as the machine has it. */
+/* Types, borrowed, and kept while the process lives.  In files all is little-endian, in memory as the machine has
+ * it. */
 hid_t ps_h5_type_of(enum ps_h5_type type, bool in_memory);
-hid_t ps_h5_text_transfer(void); /* how rows of texts are read and written: without HDF5's buffers of 1 MiB, zeroed each time */
+hid_t ps_h5_text_transfer(void); /* for rows of texts: without HDF5's buffers of 1 MiB, which it zeroes each time */
 hid_t ps_h5_references_type(void); /* of DIMENSION_LIST: rows of object references */
 
 /* One user of a scale, as REFERENCE_LIST keeps it. */
@@ -33,22 +34,23 @@ typedef struct ps_h5_reference {
 } ps_h5_reference;
 hid_t ps_h5_reference_type(bool in_memory);
 
-/* A copy of s[n] that is UTF-8 and holds no NUL, as HDF5's strings and JSON want it.  Owned by the caller. */
+/* Copy s[n] as UTF-8 without NULs, as HDF5's strings and JSON need it.  The caller owns the copy. */
 char *ps_h5_clean(const char *s, size_t n, ps_err *err);
 
-/* Open a dataset whose bytes are in this very file; below 0 with *err set where there is none. */
+/* Open a dataset whose bytes are in this very file.  Returns an id below 0, with *err set, if there is none. */
 ps_h5 ps_h5_open_inside(ps_h5 at, const char *path, ps_err *err);
 void ps_h5_info_of(ps_h5 dataset, ps_h5_info *info);
 
-/* Where an object is in its file. */
+/* Return an object's address in its file. */
 int ps_h5_address_of(ps_h5 id, uint64_t *address, ps_err *err);
 
-/* Write a new attribute; `sum` is what it adds to the object's attributes. */
+/* Write a new attribute.  `sum` is added to the checksum of the object's attributes. */
 int ps_h5_attr_create(ps_h5_object *object, const char *name, hid_t in_file, hid_t in_memory, const void *values,
                       size_t n, uint32_t sum, ps_err *err);
-/* Count `slabs` indices of the first axis, left at the fill value, into the checksum of the values. */
+/* Add `slabs` indices of the first axis, left at the fill value, to the checksum of the values. */
 void ps_h5_sum_fill(ps_h5_object *dataset, const ps_h5_layout *layout, int64_t slabs);
-/* The checksum of an attribute, before its value's bytes go in: name, type and count, as digest.h has them. */
+/* Begin the checksum of an attribute with its name, type and count, as digest.h describes.  The bytes of the value
+ * follow. */
 uint32_t ps_h5_attr_begin(const char *name, const char *type, size_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* h5_read.c - HDF5 for reading: what is in a group, and the values of datasets. */
+/* h5_read.c - HDF5 for reading: list a group, read the values of datasets. */
 #include "h5_library.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ bool ps_h5_has(ps_h5 at, const char *path)
     char part[512];
 
     ps_child_progress();
-    /* H5Lexists wants every link before the last one to exist. */
+    /* Check the links of a path one by one: H5Lexists needs all links before the last to exist. */
     for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
         snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
         if (H5Lexists(at, part, H5P_DEFAULT) <= 0)
@@ -141,7 +141,7 @@ int ps_h5_info_read(ps_h5 file, const char *path, ps_h5_info *info, ps_err *err)
     return 0;
 }
 
-/* NaN where an integer says "none". */
+/* Replace integers that mean "none" by NaN. */
 static void mask_integers(hid_t dataset, double *values)
 {
     double none;

@@ -1,8 +1,9 @@
 /*
- * h5_scale.c - dimension scales, as H5DS makes them, each written once.
+ * h5_scale.c - write dimension scales as H5DS does, each once.
  *
- * The library's own H5DSattach_scale() rewrites a scale's list of users for every dataset that is attached.  Here
- * a scale gathers them and writes the list when its group is done: the same attributes, of the same types.
+ * The library's own H5DSattach_scale() rewrites a scale's list of users for every dataset that is attached.  Here, a
+ * scale gathers its users and writes the list when its group is finished.  The attributes and their types are the
+ * same.
  */
 #include "h5_library.h"
 
@@ -12,7 +13,7 @@
 #include "patchsweep/crc.h"
 #include "patchsweep/mem.h"
 
-/* A text of fixed length, as HDF5's dimension scales have it. */
+/* Write a text of fixed length, as HDF5's dimension scales have it. */
 static int put_fixed(ps_h5_object *object, const char *name, const char *text, ps_err *err)
 {
     hid_t type = H5Tcopy(H5T_C_S1);

@@ -4,10 +4,9 @@
  *     <cache>/models--org--model/refs/main                    a commit
  *     <cache>/models--org--model/snapshots/<commit>/<file>    a link into blobs/, or the file itself
  *
- * A revision is a name under refs/ (which may be nested: refs/pr/1) or a commit; like
- * huggingface_hub we never fall back to some other revision that happens to be there.
- * A snapshot is accepted only if its weights are complete and no needed link is broken: a
- * message now is better than a job that fails on a missing shard after an hour in a queue.
+ * A revision is a commit, or a name under refs/ (which may be nested: refs/pr/1).  Like huggingface_hub, we never fall
+ * back to another revision in the cache.  A snapshot is accepted only if its weights are complete and no needed link
+ * is broken.  An error now is better than a job that waits an hour in a queue and then fails on a missing shard.
  */
 #include "patchsweep/hub.h"
 
@@ -40,7 +39,7 @@ typedef struct wanted {
 
 /* ---- where the cache is ---- */
 
-/* ~ and ~user in front, as Python's expanduser. */
+/* Expand a leading ~ or ~user, as Python's expanduser does. */
 static void add_home(ps_text *out, const char **path)
 {
     char user[64];
@@ -61,7 +60,7 @@ static void add_home(ps_text *out, const char **path)
     }
 }
 
-/* $NAME and ${NAME}, as Python's expandvars: unknown ones stay as they are. */
+/* Expand $NAME and ${NAME}, as Python's expandvars does: unknown names stay as they are. */
 static void add_variable(ps_text *out, const char **at)
 {
     char name[MAX_NAME];
@@ -100,7 +99,7 @@ static void add_expanded(ps_text *out, const char *path)
     ps_text_release(&at_home);
 }
 
-/* A variable that is set to nothing counts as not set. */
+/* Read a variable.  An empty value counts as not set. */
 static const char *variable(const char *name)
 {
     const char *value = getenv(name);
@@ -113,7 +112,7 @@ static void add_cache(ps_text *out)
     const char *hub = variable("HF_HUB_CACHE"), *home = variable("HF_HOME"), *xdg = variable("XDG_CACHE_HOME");
 
     if (!hub)
-        hub = variable("HUGGINGFACE_HUB_CACHE"); /* the older name of the same */
+        hub = variable("HUGGINGFACE_HUB_CACHE"); /* the older name of HF_HUB_CACHE */
     if (hub) {
         add_expanded(out, hub);
         return;
@@ -144,8 +143,8 @@ static bool good_id(const char *id)
     return good_part(id, n) && (!id[n] || (!strchr(id + n + 1, '/') && good_part(id + n + 1, strlen(id + n + 1))));
 }
 
-/* A revision is a path below refs/ and must not lead out of it.  A message puts it into a command to be run, so it
- * must have no character that a shell interprets. */
+/* Whether the text is a revision: a path below refs/ that does not lead out of it.  Messages put it into a command
+ * to run, so no character may mean anything to a shell. */
 static bool good_revision(const char *s)
 {
     for (const char *c = s; *c; c++)
@@ -154,7 +153,7 @@ static bool good_revision(const char *s)
     return *s && *s != '/' && *s != '-' && strcmp(s, ".") && !strstr(s, "..");
 }
 
-/* false where `name` cannot be a hub name. */
+/* Take a hub name apart.  False if `name` cannot be one. */
 static bool take_apart(wanted *w, const char *name)
 {
     const char *at = strchr(name, '@');
@@ -194,7 +193,7 @@ static int miss(const wanted *w, ps_err *err, const char *what, const char *wher
                       w->named_revision ? w->revision : "", note);
 }
 
-/* The rest of a download is not worth asking for where config.json names an architecture that is refused. */
+/* Refuse the model if its config.json names an unsupported architecture: do not ask for the rest of its download. */
 static int refuse_architecture(const char *dir, const wanted *w, ps_err *err)
 {
     char *path = ps_path_join(dir, "config.json", err), list[300];
@@ -218,7 +217,7 @@ static int refuse_architecture(const char *dir, const wanted *w, ps_err *err)
     return -1;
 }
 
-/* The commit that refs/<revision> holds, or the revision itself where it is no ref. */
+/* Find the commit that refs/<revision> has.  If there is no such ref, the revision itself is the commit. */
 static int read_commit(char **commit, const char *folder, const wanted *w, ps_err *err)
 {
     char *bytes = NULL;
@@ -245,8 +244,8 @@ static int read_commit(char **commit, const char *folder, const wanted *w, ps_er
     return rc;
 }
 
-/* 1 where <dir>/<name> is a regular file, 0 where there is no such name, -1 where it is a
- * link to nothing: the cache lost a blob, or never had it. */
+/* Return 1 if <dir>/<name> is a regular file, 0 if there is no such name, -1 if it is a broken link: the cache lost
+ * the blob, or never had it. */
 static int has(const char *dir, const char *name, const wanted *w, ps_err *err)
 {
     struct stat info;
@@ -275,7 +274,7 @@ static int check_shards(const char *dir, const wanted *w, ps_err *err)
     const ps_node *map = ps_json_get(ps_json_root(json), "weight_map");
     for (const ps_node *m = ps_json_first(map); m && rc == 0; m = ps_json_next(m)) {
         const char *file = ps_json_string(m);
-        if (last && !strcmp(file, last)) /* neighbours mostly share a shard */
+        if (last && !strcmp(file, last)) /* neighbouring tensors are mostly in one shard */
             continue;
         last = file;
         if (!ps_file_is_name(file)) {
@@ -359,7 +358,7 @@ out:
 
 /* ---- folders ---- */
 
-/* The commit of a folder that is itself a snapshot of a cache, else "". */
+/* Return the commit of a folder that is a snapshot in a cache, else "". */
 static char *folder_commit(const char *path, ps_err *err)
 {
     size_t n = strlen(path);
@@ -371,7 +370,7 @@ static char *folder_commit(const char *path, ps_err *err)
     return ps_strndup(snapshot ? path + n - 40 : "", snapshot ? 40 : 0, err);
 }
 
-/* A file is no model; a GGUF file can be made one. */
+/* Refuse a file.  For a GGUF file, say how to make a model folder of it. */
 static int refuse_file(const char *path, ps_err *err)
 {
     char magic[4] = "";
@@ -386,7 +385,7 @@ static int refuse_file(const char *path, ps_err *err)
     return ps_err_set(err, PS_EINPUT, "'%s' is a file; name the model's folder", path);
 }
 
-/* A model that is not beside the job file and is in the current folder was meant otherwise: say where it was looked for. */
+/* Refuse a model that is in the current folder but not beside the job file.  Say where it was looked for. */
 static bool is_elsewhere(const char *name, const char *path, ps_err *err)
 {
     char *config = ps_path_join(name, "config.json", err), *whole = NULL;

@@ -3,8 +3,8 @@
  *
  *     file + --set  --a row of job_keys.c at a time-->  ps_job  --pairs-->  job_pairs.c
  *
- * A value is read in the same way from the file, from the command line, and from the row's default.
- * The job is then printed again, complete: that text is the job as it runs.
+ * A value is read in the same way from the file, from the command line, and from the row's default.  The job is then
+ * printed again with all keys: that text is the job as it runs.
  */
 #include "patchsweep/job.h"
 
@@ -25,7 +25,7 @@ typedef struct override {
     ps_json *value;
 } override;
 
-/* The source of values: the last override of a key, else the file. */
+/* Where values come from: the last override of a key, else the file. */
 typedef struct source {
     ps_json *file;
     override *overrides; /* [n] */
@@ -52,8 +52,8 @@ static const ps_node *value_named(const source *from, const char *name)
     return value_of(from, ps_job_key_find(ps_job_keys, name), &overridden);
 }
 
-/* The value of a string may be bare, whatever it looks like; other bare words are
- * allowed where values are names.  A value that begins like JSON and is not valid is a mistake. */
+/* Read an override's value.  A string may be written without quotes, whatever it looks like.  Where values are
+ * names, other words may be too.  A value that begins like JSON and is not valid JSON is an error. */
 static int parse_override(const ps_job_key *key, const char *text, ps_json **out, ps_err *err)
 {
     ps_err not_json = PS_ERR_INIT;
@@ -121,7 +121,7 @@ static int check_keys(const ps_node *root, ps_err *err)
     return 0;
 }
 
-/* Does the first line hold an object with a pair's keys? */
+/* Whether the first line is an object with a pair's keys. */
 static bool looks_like_pairs(const char *text, size_t n)
 {
     const char *end = memchr(text, '\n', n);
@@ -198,8 +198,8 @@ static int set_values(ps_job *job, const source *from, ps_err *err)
     return 0;
 }
 
-/* The score's metric is always kept.  "all" keeps the metrics that every pair can have; a metric of the
- * foil that is asked for by name needs a foil in every pair. */
+/* Choose the metrics to keep.  The score's metric is always kept.  "all" keeps the metrics that every pair can have.
+ * A metric of the foil that is asked for by name needs a foil in every pair. */
 static int settle_metrics(ps_job *job, bool all, ps_err *err)
 {
     const ps_job_pair *bare = NULL;
@@ -233,7 +233,7 @@ static bool all_metrics(const source *from)
     return !metrics || ps_json_is(metrics, PS_JSON_STRING);
 }
 
-/* Print a key and its value as the job runs; nothing for a key that was not given. */
+/* Print a key and its value as the job runs.  A key that was not given and has no default is left out. */
 static void print_value(const ps_job *job, const source *from, const ps_job_key *key,
                         const ps_text *pairs, ps_text *out)
 {
@@ -244,7 +244,7 @@ static void print_value(const ps_job *job, const source *from, const ps_job_key 
         ps_job_value_print(key, job, out);
     else if (key->type == PS_KEY_PAIRS)
         ps_text_add(out, ps_text_str(pairs), pairs->n);
-    else if (given && strcmp(key->name, "pairs_file")) { /* its pairs stand among the others */
+    else if (given && strcmp(key->name, "pairs_file")) { /* its pairs are printed under `pairs` */
         char *json = ps_json_print(given, &ignored);
         if (json)
             ps_text_puts(out, json);
@@ -254,8 +254,8 @@ static void print_value(const ps_job *job, const source *from, const ps_job_key 
     }
 }
 
-/* The job as it runs: keys in the table's order, defaults filled in, pairs from the file among
- * the others, no comments. */
+/* Print the job as it runs: keys in the table's order with defaults filled in, the file's pairs under `pairs`, no
+ * comments. */
 static int print_job(ps_job *job, const source *from, const ps_text *pairs, ps_err *err)
 {
     ps_text out = {0};

@@ -1,8 +1,8 @@
 /*
  * job_keys.c - the two key tables, and the functions that need nothing else.
  *
- * Adding a key is adding a row here, to jobs/job.schema.json and to jobs/README.md;
- * tests/unit/test_job_docs.c reports what is missing.
+ * To add a key, add a row here, to jobs/job.schema.json and to jobs/README.md.  tests/unit/test_job_docs.c reports
+ * what is missing.
  */
 #include "job_keys.h"
 
@@ -166,7 +166,7 @@ void ps_job_key_kind(const ps_job_key *key, ps_text *out)
         ps_text_printf(out, "%s%s", i == 0 ? "" : i == n - 1 ? " or " : ", ", key->terms[i].name);
 }
 
-/* Words up to column 78, further lines behind an indent */
+/* Append words up to column 78.  Further lines begin behind an indent. */
 static void fold(const char *words, size_t column, ps_text *out)
 {
     while (*words) {

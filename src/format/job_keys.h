@@ -1,9 +1,8 @@
 /*
  * job_keys.h - the keys of a job and of a pair: one table each, one row a key.
  *
- * A row defines a key: the values allowed, where the value is stored, its default, and its
- * help.  Reading, `--set`, the help, and the tests of the schema and of jobs/README.md
- * all use these rows.  job_value.c reads values by their type.
+ * A row defines a key: its allowed values, where its value is stored, its default, and its help.  Reading, `--set`,
+ * the help, and the tests of the schema and of jobs/README.md all use these rows.  job_value.c reads values by type.
  */
 #ifndef PATCHSWEEP_FORMAT_JOB_KEYS_H
 #define PATCHSWEEP_FORMAT_JOB_KEYS_H
@@ -29,7 +28,7 @@ enum ps_key_type {
     PS_KEY_PAIRS,   /* an array; no target */
 };
 
-#define PS_NO_TARGET ((size_t)-1) /* checked with the others, used by job_pairs.c */
+#define PS_NO_TARGET ((size_t)-1) /* no field: checked here, used by job_pairs.c */
 
 typedef struct ps_job_key {
     const char *name;
@@ -39,11 +38,11 @@ typedef struct ps_job_key {
     const char *example; /* JSON */
     const char *help;    /* one sentence */
     bool required;
-    const ps_term *terms; /* the words a value may be */
+    const ps_term *terms; /* the allowed words */
     int n_terms;
     const int *numbers; /* [n_terms] the value of each word; NULL: its index */
     bool all;           /* "all" may stand for the whole array */
-    bool may_be_empty;  /* [] is an answer */
+    bool may_be_empty;  /* [] is allowed */
 } ps_job_key;
 
 extern const ps_job_key ps_job_keys[];  /* ends with a row without a name */
@@ -51,7 +50,7 @@ extern const ps_job_key ps_pair_keys[]; /* likewise */
 
 /* The row of `name`, or NULL. */
 const ps_job_key *ps_job_key_find(const ps_job_key *keys, const char *name);
-/* "//...", "_comment..." and, for a job, "$schema": accepted and ignored. */
+/* Whether `name` is accepted and ignored: "//...", "_comment..." and, for a job, "$schema". */
 bool ps_job_key_ignored(const ps_job_key *keys, const char *name);
 /* Fail with PS_EINPUT: `name` is unknown; suggest the nearest key. */
 int ps_job_key_unknown(const ps_job_key *keys, const char *name, ps_err *err);
@@ -65,7 +64,7 @@ void ps_job_key_kind(const ps_job_key *key, ps_text *out);
  * old value is freed.  A message starts with the key: "sites[1]: unknown ...".
  */
 int ps_job_value_set(const ps_job_key *key, void *base, const ps_node *value, ps_err *err);
-/* The target's value as JSON; nothing where it is not set. */
+/* Append the target's value as JSON, or nothing if it is not set. */
 void ps_job_value_print(const ps_job_key *key, const void *base, ps_text *out);
 
 #endif

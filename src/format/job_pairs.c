@@ -1,9 +1,8 @@
 /*
  * job_pairs.c - from JSON objects to prompts with names.
  *
- * A pair gives its two prompts in one of three ways: by the texts that fill the template, by whole
- * texts, or by token ids.  Pairs come from an array in the job and from the lines of a file; each
- * records its place, for later messages.
+ * A pair gives its two prompts in one of three ways: texts for the template's placeholders, whole texts, or token ids.
+ * Pairs come from an array in the job and from the lines of a file.  Each records its place, for later messages.
  */
 #include "job_pairs.h"
 
@@ -37,7 +36,7 @@ static const char *const forms[N_FORMS][PS_N_WHICH] = {
     [BY_IDS] = {"clean_ids", "corrupt_ids"},
 };
 
-/* Which form `object` has, or -1 with *err set where it has none, half of one or several. */
+/* Find which form `object` has.  Returns -1 with *err set if it has none, half of one, or several. */
 static int form_of(const ps_node *object, ps_err *err)
 {
     const char *seen = NULL;
@@ -72,7 +71,7 @@ static int copy_ids(ps_prompt *prompt, const ps_node *ids, ps_err *err)
         return -1;
     for (const ps_node *v = ps_json_first(ids); v; v = ps_json_next(v)) {
         int64_t id = 0;
-        ps_json_int(v, &id); /* checked by its row */
+        ps_json_int(v, &id); /* cannot fail: the key's row has checked it */
         prompt->ids[prompt->n_ids++] = (int32_t)id;
     }
     return 0;
@@ -115,7 +114,7 @@ static int read_prompts(const reader *r, ps_job_pair *pair, const ps_node *objec
     return 0;
 }
 
-/* The result file's own names at the level of pairs. */
+/* Whether the result file uses this name for a group of its own. */
 static bool is_reserved(const char *id)
 {
     return !strcmp(id, "run");
@@ -140,7 +139,7 @@ static int check_id(const char *id, ps_err *err)
                       shown);
 }
 
-/* Answer and foil are each a text or an id; the answer must be there. */
+/* Check that there is an answer, and that answer and foil are each a text or an id, not both. */
 static int check_targets(const ps_job_pair *pair, ps_err *err)
 {
     if (pair->answer && pair->answer_id >= 0)
@@ -167,7 +166,7 @@ static int read_keys(ps_job_pair *pair, const ps_node *object, ps_err *err)
     return pair->id ? check_id(pair->id, err) : 0;
 }
 
-/* The pair's keys, in the table's order and without comments, behind those before it. */
+/* Append the pair's keys, in the table's order and without comments, after the earlier pairs. */
 static int print_pair(const reader *r, const ps_node *object, ps_err *err)
 {
     const char *comma = "";
@@ -312,8 +311,8 @@ static int id_is(const void *id, const void *pair)
     return strcmp(id, (*(ps_job_pair *const *)pair)->id);
 }
 
-/* pair0007 for the eighth.  Where an explicit id has taken that name, 7 + n_pairs, and so on: numbers
- * that no other pair uses. */
+/* Name pairs without an id: pair0007 for the eighth.  If an explicit id has taken that name, try 7 + n_pairs, and so
+ * on: no other pair uses these numbers. */
 static char *default_id(size_t i, size_t n_pairs, ps_job_pair **named, size_t n_named, ps_err *err)
 {
     char id[40];

@@ -1,8 +1,8 @@
 /*
- * job_value.c - a key's value: checked, stored, and printed again.
+ * job_value.c - check a key's value, store it, and print it again.
  *
- * One function for each type of row; none knows which key it serves.  Every message starts with
- * the key's name and the place within the value; callers add file and pair only.
+ * There is one function for each type of row.  None knows which key it serves.  Every message starts with the key's
+ * name and the place within the value.  Callers add only the file and the pair.
  */
 #include "job_keys.h"
 
@@ -57,7 +57,7 @@ static bool is_all(const ps_job_key *key, const ps_node *value)
 
 /* ---- words ---- */
 
-/* Names of the terms that other tools call `word`: "'z' or 'z_by_pos'".  Nothing where there is none, or where they are many. */
+/* List the terms that other tools call `word`: "'z' or 'z_by_pos'".  Appends nothing if there is none, or too many. */
 static void called(const ps_job_key *key, const char *word, ps_text *out)
 {
     enum { MOST = 3 };
@@ -231,7 +231,7 @@ static int check(const ps_job_key *key, const ps_node *value, ps_err *err)
     if (ps_json_is(value, PS_JSON_STRING) && !ps_json_string(value)[0])
         return empty(key, err);
     if (ps_json_is(value, PS_JSON_ARRAY) && !ps_json_first(value) && !key->may_be_empty &&
-        key->type != PS_KEY_PAIRS) /* an empty `pairs` may stand beside a pairs_file */
+        key->type != PS_KEY_PAIRS) /* `pairs` may be empty if there is a pairs_file */
         return empty(key, err);
     if (key->type == PS_KEY_IDS)
         return check_ids(key, value, err);

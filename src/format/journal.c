@@ -1,4 +1,4 @@
-/* journal.c - frames: written whole in one call, read one at a time. */
+/* journal.c - frames are written whole in one call, and read one at a time. */
 #include "patchsweep/journal.h"
 
 #include <fcntl.h>
@@ -29,8 +29,8 @@ struct ps_journal {
     uint64_t size, synced;
     char *frame; /* buffer for the frame being written */
     size_t room;
-    bool failed; /* a sync has failed: the file's state on the disk is unknown */
-    ps_journal_report reading; /* by ps_journal_read() */
+    bool failed; /* a sync has failed: the file's contents on the disk are unknown */
+    ps_journal_report reading; /* the state of ps_journal_read() */
 };
 
 static size_t padded(size_t bytes)
@@ -45,7 +45,7 @@ static uint32_t head_crc(const head *h)
 
 /* ---- reading ---- */
 
-/* A file being read, and the frame read last. */
+/* A file being read, and its latest frame. */
 typedef struct reader {
     int fd;
     const char *path;
@@ -62,7 +62,8 @@ static bool sound(const head *h, uint64_t at, uint64_t size)
            h->bytes <= size - at - sizeof *h && padded(h->bytes) <= size - at - sizeof *h;
 }
 
-/* Read the frame at r->at and move r->at past it.  1: done.  0: there is no good frame there.  -1: failure. */
+/* Read the frame at r->at, and move r->at past it.  Returns 1, or 0 if there is no good frame there, or -1 on
+ * failure. */
 static int next_frame(reader *r, ps_err *err)
 {
     head *h = &r->head;
@@ -90,7 +91,7 @@ static int next_frame(reader *r, ps_err *err)
     return 1;
 }
 
-/* Whether a later frame proves that the bad frame at r->at was synced: 1, 0, or -1 on failure. */
+/* Find out whether a later frame proves that the bad frame at r->at was synced: 1 or 0; -1 on failure. */
 static int known_synced(reader *r, ps_err *err)
 {
     enum { BLOCK = 1 << 16 };
@@ -154,7 +155,7 @@ int ps_journal_scan(const char *path, ps_journal_visit *visit, void *context, ps
         ps_err_errno(err, "cannot open '%s'", path);
     else if (S_ISREG(st.st_mode) && (size_t)st.st_size <= sizeof file_magic && !begins_well(r.fd)) {
         *report = (ps_journal_report){.state = PS_JOURNAL_TORN, .size = (uint64_t)st.st_size};
-        rc = 0; /* the run ended while it was being created */
+        rc = 0; /* the run ended while it was creating the file */
     } else if (!S_ISREG(st.st_mode) || !begins_well(r.fd))
         ps_err_set(err, PS_EINPUT, "'%s' is not a patchsweep journal", path);
     else {
@@ -244,7 +245,7 @@ int ps_journal_create(ps_journal **out, const char *path, ps_err *err)
     if (open_at(&j, path, O_CREAT, err) < 0)
         return -1;
     j->size = sizeof file_magic;
-    /* Not O_TRUNC: only what was seen to be a regular file is emptied. */
+    /* Open without O_TRUNC: empty only what was seen to be a regular file. */
     if (fstat(j->fd, &st) < 0 || (st.st_size > 0 && ftruncate(j->fd, 0) < 0)) {
         ps_err_errno(err, "cannot empty '%s'", path);
         ps_journal_close(j);
@@ -272,7 +273,7 @@ int ps_journal_open(ps_journal **out, const char *path, uint64_t good, ps_err *e
         return -1;
     }
     j->size = good;
-    /* Frames that were read may be in the page cache only: make them safe before anything builds on them. */
+    /* Sync the frames that were read: they may be in the page cache only, and new frames build on them. */
     if (ps_journal_sync(j, err) < 0) {
         ps_journal_close(j);
         return -1;
@@ -313,7 +314,7 @@ int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t
     size_t bytes = 0;
 
     if (j->failed)
-        return ps_err_set(err, PS_EFAIL, "'%s' could not be flushed; nothing more goes into it", j->path);
+        return ps_err_set(err, PS_EFAIL, "'%s' could not be flushed; nothing more is written to it", j->path);
     for (size_t i = 0; i < n; i++)
         bytes += spans[i].bytes;
     if (make_room(j, bytes, err) < 0)
@@ -328,12 +329,12 @@ int ps_journal_append(ps_journal *j, uint32_t type, const ps_span *spans, size_t
     h.head_crc = head_crc(&h);
     memcpy(j->frame, &h, sizeof h);
     if (ps_file_pwrite(j->fd, j->frame, sizeof h + padded(bytes), j->size, j->path, err) < 0)
-        return -1; /* the next frame overwrites what was written of this one */
+        return -1; /* the next frame overwrites the part that was written */
     j->size += sizeof h + padded(bytes);
     return 0;
 }
 
-/* What is synced is of use while its name leads to it. */
+/* Check that the journal's name still leads to the open file.  Otherwise syncing saves nothing. */
 static int check_name(const ps_journal *j, ps_err *err)
 {
     enum ps_leads leads = ps_place_leads(j->path, j->fd, err);

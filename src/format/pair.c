@@ -3,10 +3,9 @@
  *
  *     prompt --tokenizer--> tokens --check--> ids, first difference --spans--> roles
  *
- * A sweep patches position t of one prompt with position t of the other, so both must be equally
- * long and differ somewhere.  Prompts given as token ids are used as they are; they
- * have no placeholders.  The strings of a row (token, piece, role, span) live in one block after
- * their pointers.
+ * A sweep patches position t of one prompt with position t of the other, so both must have as many tokens, and differ
+ * somewhere.  Prompts given as token ids are used as they are, and have no placeholders.  The strings of a row (token,
+ * piece, role, span) are in one block, after their pointers.
  */
 #include "patchsweep/pair.h"
 
@@ -52,7 +51,7 @@ static int check_range(const row *r, int64_t vocab, ps_err *err)
     return 0;
 }
 
-/* Bytes that a token and a span have in common. */
+/* Count the bytes that a token and a span have in common. */
 static size_t overlap(const ps_token *token, const ps_job_span *span)
 {
     size_t start = token->start > span->start ? token->start : span->start;
@@ -61,8 +60,8 @@ static size_t overlap(const ps_token *token, const ps_job_span *span)
     return end > start ? end - start : 0;
 }
 
-/* A token belongs to the span with which it shares most bytes: " Albert" belongs to the subject, although
- * its space comes from the template. */
+/* Give each token to the span with which it shares most bytes: " Albert" belongs to the subject, although its space
+ * comes from the template. */
 static int find_owners(row *r, const ps_prompt *prompt, ps_err *err)
 {
     r->owner = ps_malloc(r->tokens.n, sizeof *r->owner, err);
@@ -119,7 +118,7 @@ static size_t first_difference(const row rows[PS_N_WHICH])
     return i;
 }
 
-/* What `id` decodes to, a NUL shown as U+2400; its number without a tokenizer. */
+/* Append what `id` decodes to, made printable, or its number without a tokenizer. */
 static void show_token(const ps_tokenizer *tokenizer, int32_t id, ps_text *out)
 {
     ps_text raw = {0};
@@ -134,7 +133,7 @@ static void show_token(const ps_tokenizer *tokenizer, int32_t id, ps_text *out)
     ps_text_release(&raw);
 }
 
-/* A few tokens around position `at`: "...| with| Albert| Einstein|?|..." */
+/* Append a few tokens around position `at`: "...| with| Albert| Einstein|?|..." */
 static void show_around(const row *r, size_t at, const ps_tokenizer *tokenizer, ps_text *out)
 {
     size_t first = at > 3 ? at - 3 : 0, end = first + 9 < r->tokens.n ? first + 9 : r->tokens.n;
@@ -191,7 +190,7 @@ static int align(ps_pair *pair, const row rows[PS_N_WHICH], const ps_tokenizer *
 
 /* ---- strings ---- */
 
-/* Make an array of the n strings in `text`, each ended by a NUL; the strings are in the same block. */
+/* Make an array of the n strings in `text`, each of which ends with a NUL.  The strings are in the array's block. */
 static char **pack(const ps_text *text, size_t n, ps_err *err)
 {
     if (ps_text_ok(text, err) < 0)
@@ -210,7 +209,7 @@ static void add_string(ps_text *text, const char *s)
     ps_text_add(text, s, strlen(s) + 1);
 }
 
-/* What `id` decodes to, with NULs made visible. */
+/* Append what `id` decodes to, with NULs made visible. */
 static void add_decoded(const ps_tokenizer *tokenizer, int32_t id, ps_text *out)
 {
     ps_text raw = {0};
@@ -262,7 +261,7 @@ static const char *role_of(const row *r, const ps_prompt *prompt, size_t i,
     return "text";
 }
 
-/* The place of token i within its placeholder. */
+/* Name the place of token i within its placeholder. */
 static const char *span_of(const row *r, size_t i)
 {
     ptrdiff_t own = r->owner[i];
@@ -336,7 +335,8 @@ out:
     return rc;
 }
 
-/* Is a space missing between a prompt and a text behind it?  Where a word, or what ends a phrase, meets a word. */
+/* Whether a space seems to be missing between a prompt and a text behind it: a word, or a mark that ends a phrase,
+ * meets a word. */
 static bool lacks_space(const ps_prompt *prompt, const char *text)
 {
     unsigned char last = prompt->text && prompt->n_bytes ? (unsigned char)prompt->text[prompt->n_bytes - 1] : ' ';
@@ -344,7 +344,8 @@ static bool lacks_space(const ps_prompt *prompt, const char *text)
     return (isalnum(last) || strchr(".,;:?!)", last)) && isalnum((unsigned char)*text);
 }
 
-/* Where the text lacks a space in front, and with it would begin with another token that holds a word: keep that token. */
+/* If the text seems to lack a space in front, encode it with a space too.  If it then begins with another token, and
+ * that token has a word, keep that token. */
 static int set_spaced(const target *to, const ps_prompt *prompt, const ps_tokenizer *tokenizer, ps_err *err)
 {
     ps_tokens tokens = {0};

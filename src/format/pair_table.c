@@ -1,11 +1,10 @@
 /*
- * pair_table.c - the pairs as a table for people, shown before any work is done.
+ * pair_table.c - the pairs as a table for people, shown before the sweep starts.
  *
  *     pair            tokens  differ at  placeholders       answer           foil
  *     einstein-swift      28         14  subject 14-15      ' Isaac' 31006   ' Michael' 8096
  *
- * The reader sees whether the tokens are the intended ones.  A note after the line points out what
- * may not be intended.
+ * The reader sees whether the tokens are the intended ones.  A note behind a line points out what may not be intended.
  */
 #include "patchsweep/pair.h"
 
@@ -20,7 +19,7 @@ typedef struct cells {
     char text[N_COLUMNS][200];
 } cells;
 
-/* "subject 14-15, entities 17-25": the runs of positions that spans begin and end. */
+/* Append the runs of positions that spans cover: "subject 14-15, entities 17-25". */
 static void list_placeholders(const ps_pair *pair, char *out, size_t bytes)
 {
     size_t used = 0;
@@ -67,7 +66,7 @@ static void fill_cells(const ps_pair *pair, cells *out)
     show_target(pair->foil_id, pair->foil_token, out->text[FOIL], bytes);
 }
 
-/* Columns on a terminal, approximately: code points. */
+/* Count the columns on a terminal, approximately: code points. */
 static size_t width_of(const char *s)
 {
     size_t n = 0;
@@ -96,7 +95,7 @@ static bool is_blank(const char *s)
     return !s[strspn(s, " \t\r\n")];
 }
 
-/* Note for a cut answer or foil: a name of several tokens, or a space as a token of its own. */
+/* Append a note if an answer or foil has several tokens: a long word, or a space as a token of its own. */
 static void note_cut(const char *what, bool cut, const char *token, ps_text *out)
 {
     if (cut && is_blank(token))
@@ -108,7 +107,8 @@ static void note_cut(const char *what, bool cut, const char *token, ps_text *out
         ps_text_printf(out, "; %s: several tokens, of which the first counts", what);
 }
 
-/* A word in mid-sentence is another token than the same at the beginning of a text. */
+/* Append a note if a text seems to lack a space in front.  A word in mid-sentence has another token than at the
+ * beginning of a text. */
 static void note_space(const char *what, const char *token, int32_t id, ps_text *out)
 {
     char shown[64];

@@ -1,8 +1,8 @@
 /*
- * result_file.c - reading result files back, whoever wrote them.
+ * result_file.c - read result files, whoever wrote them.
  *
- * Opening lists the grids; a grid's data is read when asked for.  What is found is
- * checked before it is believed: shapes, types, sizes, and that text is UTF-8.
+ * Opening a file lists its grids.  A grid's data is read when asked for.  Shapes, types, sizes and UTF-8 are checked
+ * before anything is used.
  */
 #include "patchsweep/results.h"
 
@@ -44,7 +44,7 @@ static int add_grid(ps_result_file *file, const char *pair, const char *site, co
     return grid->pair && grid->site && grid->direction ? 0 : -1;
 }
 
-/* Every /<pair>/<site>/<direction> that has a score. */
+/* List every /<pair>/<site>/<direction> that has a score. */
 static int list_site(ps_result_file *file, const char *pair, const char *site, ps_err *err)
 {
     char path[1024];
@@ -96,7 +96,7 @@ bool ps_result_is(const char *path)
     char begin[sizeof signature] = "";
     bool is = false;
 
-    /* At byte 0, or behind a block of the user's: at 512, 1024, 2048, ... */
+    /* Look for HDF5's first bytes at byte 0, or behind a block of the user's: at 512, 1024, 2048, ... */
     for (off_t at = 0; fd >= 0 && !is && pread(fd, begin, sizeof begin, at) == sizeof begin; at = at ? 2 * at : 512)
         is = !memcmp(begin, signature, sizeof begin);
     if (fd >= 0)
@@ -116,7 +116,7 @@ static int check_format(ps_h5 file, const char *path, ps_err *err)
                         "'patchsweep-results'", path);
     else if (!version || strncmp(version, "1.", 2))
         rc = ps_err_set(err, PS_EINPUT, "'%s' has format_version '%s', this patchsweep reads 1.x; "
-                        "take a newer patchsweep", path, version ? version : "");
+                        "use a newer patchsweep", path, version ? version : "");
     ps_free(format);
     ps_free(version);
     return rc;
@@ -219,7 +219,7 @@ static int no_grid(const char *group, ps_err *err)
     return ps_err_set(err, PS_EINPUT, "dataset '%s/score' is no grid of numbers", group);
 }
 
-/* A grid has the axes whose coordinates are in its group.  Their number must be that of the score's dimensions. */
+/* Find the grid's axes: those whose coordinates are in its group.  The score must have as many dimensions. */
 static int read_axes(ps_h5 file, const char *group, ps_axes *axes, ps_err *err)
 {
     char path[1024];
@@ -303,7 +303,7 @@ static int read_length(ps_h5 file, ps_result_grid *grid, ps_err *err)
     return 0;
 }
 
-/* Dataset `name` in the pair's group: a text for each position. */
+/* Read dataset `name` of the pair's group: a text for each position. */
 static int read_row(ps_h5 file, const char *name, const ps_result_grid *grid, char ***texts, ps_err *err)
 {
     char path[1024];
@@ -326,7 +326,7 @@ static int read_row(ps_h5 file, const char *name, const ps_result_grid *grid, ch
     return 0;
 }
 
-/* Append dataset `name` as a column where it has the grid's shape. */
+/* Append dataset `name` as a column if it has the grid's shape. */
 static int read_column(ps_h5 file, const char *group, const char *name, ps_result_grid *grid, ps_err *err)
 {
     char path[1024];
@@ -374,7 +374,7 @@ static int32_t first_difference(ps_h5 file, const ps_result_grid *grid)
     return d < 0 ? 0 : d > grid->n_positions ? grid->n_positions : (int32_t)d;
 }
 
-/* Whether the heads of site `name` are key/value heads.  False for a site of a newer patchsweep. */
+/* Whether the heads of site `name` are key/value heads.  False for a site that a newer patchsweep added. */
 static bool has_kv_heads(const char *name)
 {
     int site = ps_term_find(ps_sites, PS_N_SITES, name);

@@ -1,10 +1,12 @@
 /*
- * results.c - writing the result file: what is in which group, and what is said about it.
+ * results.c - write the result file: which groups it has, and which attributes.
  *
- * The groups of the current pair stay open until the pair is finished, so nothing is looked up, opened or written twice.
+ * The groups of the current pair stay open until the pair is finished, so nothing is looked up, opened or written
+ * twice.
  */
 #include "patchsweep/results.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,9 +16,9 @@
 struct ps_results {
     ps_h5 file;
     ps_results_shape shape;
-    /* the pair in hand */
+    /* the current pair */
     const ps_pair *pair;
-    ps_group top, grid; /* its own group, and the one below that is being written */
+    ps_group top, grid; /* the pair's group, and the group within it that is being written */
     ps_h5_object sites[PS_N_SITES];
 };
 
@@ -148,7 +150,7 @@ int ps_results_end_pair(ps_results *results, ps_err *err)
     return rc < 0 ? ps_err_prefix(err, "results of '%s'", results->pair->job->id) : 0;
 }
 
-/* What the group of a grid says: the site by other tools' names, and a picture for NeXus viewers. */
+/* Write the attributes of a grid's group: other tools' names of the site, and a picture for NeXus viewers. */
 static int put_grid_attrs(ps_h5_object *group, enum ps_site site, enum ps_direction direction, ps_err *err)
 {
     const char *axes[PS_N_AXES];
@@ -171,7 +173,7 @@ static int put_grid_attrs(ps_h5_object *group, enum ps_site site, enum ps_direct
     return ps_h5_attr_texts(group, "axes", axes, n_axes, err);
 }
 
-/* /<pair>/<site>/<direction>, with its coordinates. */
+/* Create /<pair>/<site>/<direction> with its coordinates. */
 static int begin_grid(ps_results *results, enum ps_site site, enum ps_direction direction, ps_err *err)
 {
     ps_h5_object *above = &results->sites[site];
@@ -205,13 +207,25 @@ int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_directio
                   : 0;
 }
 
+/* What a base run's activations are called. */
+typedef struct stream_names {
+    char name[64], long_name[64], tokens[64];
+} stream_names;
+
+static ps_group_states describe_stream(stream_names *names, enum ps_which which, enum ps_dtype dtype)
+{
+    const char *run = ps_whiches[which].name;
+
+    snprintf(names->name, sizeof names->name, "%s_%s", run, ps_sites[PS_SITE_STREAM].name);
+    snprintf(names->long_name, sizeof names->long_name, "residual stream behind each layer, %s run", run);
+    snprintf(names->tokens, sizeof names->tokens, "token_%s", run);
+    return (ps_group_states){names->name, names->long_name, names->tokens, dtype};
+}
+
 int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const ps_row_source *const runs[PS_N_WHICH],
                                ps_err *err)
 {
-    const ps_group_states of[PS_N_WHICH] = {
-        {"clean_resid_post", "residual stream behind each layer, clean run", "token_clean", dtype},
-        {"corrupt_resid_post", "residual stream behind each layer, corrupt run", "token_corrupt", dtype},
-    };
+    stream_names names[PS_N_WHICH]; /* borrowed by the group until it is finished */
     const ps_pair *pair = results->pair;
     ps_group *in = &results->grid;
     int rc = -1;
@@ -220,9 +234,11 @@ int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const p
         put_layer_and_position(in, results, err) == 0 &&
         ps_group_row(in, "token_clean", "token of the clean prompt, decoded", PS_H5_TEXT, pair->token[PS_CLEAN], err) == 0)
         rc = ps_group_row(in, "token_corrupt", "token of the corrupt prompt, decoded", PS_H5_TEXT, pair->token[PS_CORRUPT], err);
-    for (int which = 0; rc == 0 && which < PS_N_WHICH; which++)
+    for (int which = 0; rc == 0 && which < PS_N_WHICH; which++) {
+        const ps_group_states states = describe_stream(&names[which], (enum ps_which)which, dtype);
         if (runs[which])
-            rc = ps_group_put_states(in, &of[which], results->shape.d_model, runs[which], err);
+            rc = ps_group_put_states(in, &states, results->shape.d_model, runs[which], err);
+    }
     rc = ps_group_finish(in, rc, err);
     return rc < 0 ? ps_err_prefix(err, "activations of '%s'", pair->job->id) : 0;
 }
@@ -230,7 +246,7 @@ int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const p
 size_t ps_results_bytes(const ps_results_shape *shape, unsigned sites, bool finals, int32_t n_positions)
 {
     size_t columns = 0;
-    int64_t rows = n_positions; /* of a layer's activations */
+    int64_t rows = n_positions; /* in a layer of activations */
 
     for (int site = 0; site < PS_N_SITES; site++) {
         int32_t size[PS_N_AXES];
@@ -343,7 +359,7 @@ int ps_results_close(ps_results *results, int rc, ps_err *err)
 {
     if (!results)
         return rc;
-    ps_group_finish(&results->grid, -1, err); /* of a pair that was not ended */
+    ps_group_finish(&results->grid, -1, err); /* if a pair was not ended */
     ps_group_finish(&results->top, -1, err);
     rc = ps_h5_file_close(results->file, rc, err);
     ps_free(results);

@@ -10,7 +10,7 @@
 #include "patchsweep/text.h"
 
 typedef struct part {
-    char *text; /* literal text, braces undoubled; or a placeholder's name */
+    char *text; /* literal text with single braces; or a placeholder's name */
     bool placeholder;
 } part;
 
@@ -21,7 +21,7 @@ struct ps_template {
 
 /* ---- parsing ---- */
 
-/* A copy of text[n] as the next part. */
+/* Append a copy of text[n] as the next part. */
 static int add_part(ps_template *template, const char *text, size_t n, bool placeholder,
                     ps_err *err)
 {
@@ -55,7 +55,7 @@ static bool is_name(const char *s, size_t n)
     return n > 0 && n < 64;
 }
 
-/* Words that a position's role has when it belongs to no placeholder. */
+/* Roles of positions that belong to no placeholder. */
 static bool is_role(const char *s, size_t n)
 {
     static const char *const roles[] = {"bos", "last", "text"};
@@ -66,7 +66,7 @@ static bool is_role(const char *s, size_t n)
     return false;
 }
 
-/* text[at] is '{'; returns the length of "{name}", or 0 with *err set. */
+/* Read the placeholder at text[at], which is '{'. Returns the length of "{name}", or 0 with *err set. */
 static size_t placeholder(ps_template *template, const char *text, size_t at, ps_err *err)
 {
     const char *name = text + at + 1, *end = strchr(name, '}');

@@ -3,7 +3,7 @@
  *
  *     "Q: Who is like {subject}?\nA:"      {{ and }} are single braces
  *
- * Parsed once, filled for every prompt; the bytes that came from each placeholder are recorded.
+ * A template is parsed once and filled for every prompt.  Filling records which bytes came from each placeholder.
  */
 #ifndef PATCHSWEEP_FORMAT_TEMPLATE_H
 #define PATCHSWEEP_FORMAT_TEMPLATE_H

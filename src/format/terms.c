@@ -90,7 +90,7 @@ int ps_term_find(const ps_term *terms, int n, const char *name)
     return -1;
 }
 
-/* Whether `name` equals alias[n].  {layer} matches any number, and itself. */
+/* Whether `name` equals alias[n], where {layer} matches any number, or itself. */
 static bool matches(const char *alias, size_t n, const char *name)
 {
     static const char layer[] = "{layer}";
