@@ -1,5 +1,5 @@
 /*
- * summary.h - a run summed up from its journal alone, for `inspect`.
+ * summary.h - sum up a run from its journal alone, for `inspect`.
  */
 #ifndef PATCHSWEEP_SUMMARY_H
 #define PATCHSWEEP_SUMMARY_H
@@ -19,7 +19,7 @@ typedef struct ps_summary {
     bool replaces;                /* begun with --force */
 } ps_summary;
 
-/* Read journal `path` up to its first bad frame.  PS_EINPUT where it is no journal, or has a record of unknown type. */
+/* Read journal `path` up to its first bad frame.  PS_EINPUT if it is no journal, or has a record of unknown type. */
 int ps_summary_read(ps_summary *summary, const char *path, ps_err *err);
 void ps_summary_release(ps_summary *summary);
 

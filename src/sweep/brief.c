@@ -17,9 +17,9 @@
 #include "patchsweep/results.h"
 #include "patchsweep/summary.h"
 
-#define LOCK_PATIENCE 15 /* seconds: a killed mpirun's ranks are gone by then */
+#define LOCK_PATIENCE 15 /* seconds: by then the ranks of a killed mpirun have ended */
 
-/* -o, or the job's output, or its name with .h5, in the current folder. */
+/* Find the output's name: -o, else the job's `output`, else the job file's name with .h5, in the current folder. */
 static char *output_name(const ps_brief *b, const ps_run_options *o, ps_err *err)
 {
     const char *base = strrchr(o->job, '/'), *dot;
@@ -35,7 +35,8 @@ static char *output_name(const ps_brief *b, const ps_run_options *o, ps_err *err
     return name;
 }
 
-/* Whether a result can be read, tried by a process of its own, which a damaged file may crash; else *why may say more. */
+/* Check in a child process whether a result can be read: a damaged file may crash the process.  If not, *why may
+ * have the reason. */
 static bool readable(const char *path, ps_err *why)
 {
     const char *const argv[] = {"patchsweep", "inspect", "--identity", "--", path, NULL};
@@ -43,7 +44,7 @@ static bool readable(const char *path, ps_err *why)
 
     int rc = ps_result_is(path) ? ps_child_run(argv, path, PS_CHILD_SECONDS, &identity, why) : 1;
     ps_text_release(&identity);
-    return rc == 0 || rc == -2; /* -2: no process is to be had */
+    return rc == 0 || rc == -2; /* -2: no child process could be started */
 }
 
 static bool same_job(const ps_brief *b, const char *identity, ps_err *why)
@@ -51,7 +52,7 @@ static bool same_job(const ps_brief *b, const char *identity, ps_err *why)
     return ps_identity_compare(ps_identity_of_job(identity), ps_identity_of_job(ps_text_str(&b->identity)), why) == 0;
 }
 
-/* The journal beside an output that is there: another job's, or of a run of this job that was begun with --force. */
+/* Read whose journal lies beside an existing output: another job's, or that of a run of this job begun with --force. */
 static void look_at_journal(ps_brief *b)
 {
     ps_err why = PS_ERR_INIT;
@@ -68,7 +69,7 @@ static void look_at_journal(ps_brief *b)
     ps_summary_release(&s);
 }
 
-/* A file that stands where the output goes: this job's result, or another's. */
+/* Examine a file at the output's name: is it the result of this job, or of another? */
 static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
     ps_result_file *file = NULL;
@@ -90,7 +91,7 @@ static int check_output(ps_brief *b, const ps_run_options *o, ps_err *err)
         return 0;
     if (why.code == PS_ESTOPPED)
         ps_info("%s", why.text);
-    if (why.code == PS_ESTOPPED || why.code == PS_EFAIL) { /* nothing is known of the file */
+    if (why.code == PS_ESTOPPED || why.code == PS_EFAIL) { /* the check itself failed, so nothing is known of the file */
         *err = why;
         return -1;
     }
@@ -106,7 +107,7 @@ static bool needs_tokenizer(const ps_job *job)
     return false;
 }
 
-/* Needed where the job has text; welcome for labels where it has ids. */
+/* Open the tokenizer.  A job with text needs one.  For a job of ids it only gives tokens their labels. */
 static int open_tokenizer(ps_brief *b, ps_err *err)
 {
     char *path = ps_path_join(b->model_dir, "tokenizer.json", err);
@@ -136,7 +137,7 @@ static void show_pairs(const ps_brief *b)
     ps_text_release(&table);
 }
 
-/* The names of what a run keeps beside its output, which is then this run's alone. */
+/* Make the names of the files that a run keeps beside its output, and take the output's lock. */
 static int take_output(ps_brief *b, const ps_run_options *o, ps_err *err)
 {
     b->replace = o->force;

@@ -1,8 +1,8 @@
 /*
  * brief.h - what a run is asked for, checked before anything is computed.
  *
- * Package-private.  Rank 0 reads all of it; the others are told what they need (rows_dir, model_dir,
- * backend_name, grid), and read the config.
+ * Package-private.  Rank 0 reads all of it.  The other ranks get rows_dir, model_dir, backend_name and grid by
+ * broadcast, and read the config themselves.
  */
 #ifndef PATCHSWEEP_SWEEP_BRIEF_H
 #define PATCHSWEEP_SWEEP_BRIEF_H
@@ -29,17 +29,18 @@ typedef struct ps_brief {
     char *model_dir, *revision, *backend_name;
     ps_text identity;        /* identity.h */
     char *output;
-    char *part, *journal, *rows_dir; /* what stands beside the output until it is done */
-    ps_lock *lock;           /* the output is this run's alone */
-    bool complete;           /* it holds this job's result already */
-    ps_verdict verdict;      /* what that result says of itself */
-    bool replace;            /* what stands at the output's name may be replaced */
-    bool other_journal;      /* the journal beside it is another job's, or cannot be read */
+    char *part, *journal, *rows_dir; /* beside the output while the run lasts */
+    ps_lock *lock;           /* no other run has this output */
+    bool complete;           /* the output is already this job's result */
+    ps_verdict verdict;      /* of that result */
+    bool replace;            /* the file at the output's name may be replaced */
+    bool other_journal;      /* the journal belongs to another job, or cannot be read */
 } ps_brief;
 
-/* Rank 0.  *brief is zero; what was read of it stays there on failure too. */
+/* Rank 0.  Read the brief.  *brief must be zero.  After a failure it keeps what was read until then, and must be
+ * released. */
 int ps_brief_read(ps_brief *brief, const ps_run_options *options, ps_err *err);
-/* Let go of the output: another run may take it. */
+/* Release the lock of the output, so that another run may take it. */
 void ps_brief_let_go(ps_brief *brief);
 void ps_brief_release(ps_brief *brief);
 

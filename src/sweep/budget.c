@@ -18,13 +18,13 @@
 
 #define MiB ((uint64_t)1 << 20)
 
-/* A rank grows by this much that no code of ours allocates, mostly MPI's message buffers and the stacks of threads.  Measured
- * with Open MPI 4.1 and glibc 2.36. */
+/* Memory of a rank that none of our code allocates, mostly MPI's message buffers and the stacks of threads.
+ * Measured with Open MPI 4.1 and glibc 2.36. */
 #define OTHERS_BYTES (6 * MiB)
 /* The share of the available memory that a run takes without --memory. */
 #define DEFAULT_SHARE 0.8
-/* The least rows of a wave, in prompts of the longest pair: its two base runs, and as many rows of cells.  Smaller waves would
- * carry more base rows than cells. */
+/* The fewest rows of a wave, in prompts of the longest pair: the two base runs and as many rows of cells.  Smaller
+ * waves would carry more base rows than cells. */
 #define LEAST_PROMPTS 4
 /* The search ends when this share of the memory is left, or after this many plans. */
 #define CLOSE (1.0 / 32)
@@ -33,7 +33,7 @@
 
 /* ---- what a plan needs ---- */
 
-/* Phases of a run.  A rank's memory must be enough for the one that needs most. */
+/* Phases of a run.  A rank must have memory for the phase that needs most. */
 enum phase { READ = 1, LOAD = 2, SWEEP = 4, PUBLISH = 8, ALWAYS = READ | LOAD | SWEEP | PUBLISH };
 
 enum owner { HELD, SCORES, READING, OTHERS, PLAN, LOADING, WEIGHTS, PRODUCTS, PANEL, BASE, ROWS, HEAD, COLLECT, WRITING, N_OWNERS };
@@ -58,26 +58,26 @@ static const struct {
     [WRITING] = {"writing the result", PUBLISH},
 };
 
-/* A search for the largest waves: what is known before any plan, and the plan in hand with its needs. */
+/* A search for the largest waves: what is known before any plan, then the latest plan and its needs. */
 typedef struct search {
     const ps_budget *budget;
     uint64_t held, weights, loading; /* of this rank */
     double limit;                    /* of this node */
     double close;                    /* bytes that may be left unused */
     ps_plan *plan;
-    int64_t rows;             /* that a wave of it may have */
+    int64_t rows;             /* most rows of a wave of that plan */
     uint64_t needs[N_OWNERS]; /* of this node, at the ranks' peaks */
     uint64_t peak;            /* their sum */
-    double left;              /* of the tightest node's limit; negative: it lacks so much */
+    double left;              /* bytes unused on the node with the least left; negative: bytes missing there */
 } search;
 
-/* What rank 0 needs to write the result: the writer's own, and a record of the journal. */
+/* Bytes that rank 0 needs to write the result: those of the writer, and a record of the journal. */
 static uint64_t writing_bytes(const ps_grid *grid, const ps_config *config)
 {
     return ps_publish_bytes(grid, config) + ps_records_bytes(grid, 1, (size_t)config->d_model);
 }
 
-/* What the plan in hand needs of this rank, by owner. */
+/* Compute what the latest plan needs of this rank, by owner. */
 static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
 {
     const ps_budget *b = s->budget;
@@ -90,7 +90,7 @@ static int own_needs(const search *s, uint64_t of[N_OWNERS], ps_err *err)
 
     if (ps_wave_measure(&wave, b->grid, s->plan, b->config, b->backend, rank, b->panel_rows, err) < 0)
         return -1;
-    of[SCORES] = rank == 0 ? ps_min(ps_scores_bytes(b->grid), s->held) : 0; /* rank 0's ledger has them already */
+    of[SCORES] = rank == 0 ? ps_min(ps_scores_bytes(b->grid), s->held) : 0; /* rank 0 has allocated them with the ledger */
     of[HELD] = s->held - of[SCORES];
     of[READING] = ps_host_peak() - ps_min(s->held, ps_host_peak());
     of[OTHERS] = OTHERS_BYTES;
@@ -130,10 +130,10 @@ static uint64_t keep_peak(uint64_t of[N_OWNERS])
 
 /* ---- searching ---- */
 
-/* Collective.  Find out what does not depend on the plan. */
+/* Collective.  Measure what does not depend on the plan. */
 static int begin(search *s, const ps_budget *b, ps_err *err)
 {
-    ps_mem_trim(); /* of what reading the job has freed */
+    ps_mem_trim(); /* return memory that was freed after reading the job */
     uint64_t held = ps_host_resident();
 
     *s = (search){.budget = b, .held = held};
@@ -178,7 +178,7 @@ static const char *size_text(char text[32], double bytes, bool at_least)
     return text;
 }
 
-/* Collective.  Refuse, with a list of what the smallest waves need on a node that has too little. */
+/* Collective.  Fail, with a list of what the smallest waves need on a node that has too little memory. */
 static int refuse(const search *s, ps_err *err)
 {
     int ranks = ps_comm_node_size(s->budget->comm);
@@ -198,8 +198,8 @@ static int refuse(const search *s, ps_err *err)
 }
 
 /*
- * Collective.  Find the largest waves that fit.  Waves of `low` rows fit, and leave s->left bytes; waves of `high` rows lack
- * `lack` bytes.
+ * Collective.  Find the largest waves that fit.  Waves of `low` rows fit, and leave s->left bytes.  Waves of `high`
+ * rows do not: `lack` bytes are missing.
  */
 static int narrow(search *s, int64_t low, int64_t high, double lack, ps_err *err)
 {

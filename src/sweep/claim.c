@@ -1,4 +1,4 @@
-/* claim.c - look at each name while the lock is held, before the lock says that they are ours. */
+/* claim.c - check every name under the lock, before the lock file names this run as the holder. */
 #include "patchsweep/claim.h"
 
 #include <stdint.h>
@@ -22,7 +22,7 @@ static int settle_part(const char *path, bool dead, ps_err *err)
 
     if (there <= 0)
         return there;
-    bool empty = lstat(path, &st) == 0 && st.st_size == 0; /* then nothing is lost */
+    bool empty = lstat(path, &st) == 0 && st.st_size == 0; /* then removing it loses nothing */
     return dead || empty ? remove_file(path, err) : ps_place_foreign(path, "unfinished result", err);
 }
 
@@ -46,7 +46,7 @@ static int settle_journal(const char *path, bool dead, ps_err *err)
 
 static int settle_rows(const char *path, bool dead, ps_err *err)
 {
-    (void)dead; /* it is known by its marker */
+    (void)dead; /* the folder is known by its marker, whoever held the lock */
     return ps_rows_dir_look(path, err) < 0 ? -1 : 0;
 }
 

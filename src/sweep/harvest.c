@@ -1,4 +1,4 @@
-/* harvest.c - one block a rank: the values of its cells, then their final rows where those are kept. */
+/* harvest.c - each rank sends one block: the values of its cells, then their final rows if the grid keeps them. */
 #include "harvest.h"
 
 #include <string.h>
@@ -11,14 +11,14 @@ typedef struct gathering {
     const ps_plan_wave *wave;
 } gathering;
 
-/* Bytes of n cells' block; those of the values alone in *values. */
+/* Bytes of the block of n cells; *values gets the bytes of the values alone. */
 static size_t block_bytes(const ps_grid *grid, size_t d, size_t n, size_t *values)
 {
     *values = n * PS_N_METRICS * sizeof(double);
     return *values + (grid->patched_final ? n * d * sizeof(float) : 0);
 }
 
-/* The cells that `rank` has of the wave, in the plan's order.  Returns how many. */
+/* List the cells that `rank` has of the wave, in the plan's order.  Returns how many. */
 static size_t list_cells(const gathering *g, int rank, ps_cell *cells)
 {
     const ps_plan *plan = g->harvest->plan;
@@ -72,7 +72,7 @@ uint64_t ps_harvest_bytes(const ps_grid *grid, const ps_plan *plan, size_t d_mod
 
     if (rank != 0)
         return own;
-    for (int other = 1; other < plan->size; other++) /* one at a time */
+    for (int other = 1; other < plan->size; other++) /* blocks arrive one at a time */
         most = ps_plan_max_cells(plan, other) > most ? ps_plan_max_cells(plan, other) : most;
     uint64_t received = block_bytes(grid, d_model, most, &values);
     most = ps_plan_max_cells(plan, 0) > most ? ps_plan_max_cells(plan, 0) : most;

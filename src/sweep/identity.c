@@ -1,4 +1,4 @@
-/* identity.c - fields, one after the other, and where two differ. */
+/* identity.c - write the fields one after the other; find the first that differs. */
 #include "identity.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "patchsweep/safetensors.h"
 #include "patchsweep/utf8.h"
 
-/* The tokens, and the pairs' names. */
+/* Checksum the pairs' tokens and names. */
 static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
 {
     uint32_t crc = ps_crc32c(0, grid->numbers, grid->n_identity * sizeof *grid->numbers);
@@ -21,7 +21,7 @@ static uint32_t crc_of_pairs(const ps_job *job, const ps_grid *grid)
     return crc;
 }
 
-/* A file of the model as size and checksum; "none" where there is none. */
+/* Describe a file of the model by size and checksum; "none" where there is none. */
 static int add_file(ps_text *out, const char *field, const char *dir, const char *name, ps_err *err)
 {
     uint32_t crc;
@@ -79,7 +79,7 @@ typedef struct line {
     size_t n, colon;
 } line;
 
-/* The line at *at, which moves behind it. */
+/* Split off the line at *at, and move *at past it. */
 static line next_line(const char **at)
 {
     line l = {*at, strcspn(*at, "\n"), strcspn(*at, ":\n")};
@@ -88,13 +88,13 @@ static line next_line(const char **at)
     return l;
 }
 
-/* Is the field of this line the job? */
+/* Whether the line's field is the job. */
 static bool is_job(const line *l)
 {
     return l->colon == 3 && !strncmp(l->at, "job", 3) && l->n > 5;
 }
 
-/* A line's value, about byte `from` of the line, for a message. */
+/* Cut the part of a line's value around byte `from`, for a message. */
 static void value_excerpt(char out[PS_EXCERPT], const line *l, size_t from)
 {
     size_t begin = l->colon + 2 < l->n ? l->colon + 2 : l->n;
@@ -117,13 +117,13 @@ int ps_identity_compare(const char *theirs, const char *ours, ps_err *err)
         if (diff == 0)
             continue;
         if (diff < 0)
-            return ps_err_prefix(err, "it is of another run");
+            return ps_err_prefix(err, "it belongs to another run");
         if (same <= a.colon || same <= b.colon)
-            return ps_err_set(err, PS_EINPUT, "it is of another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
+            return ps_err_set(err, PS_EINPUT, "it belongs to another run: it has '%.*s' where this one has '%.*s'", (int)a.colon,
                               a.at, (int)b.colon, b.at);
         value_excerpt(was, &a, same);
         value_excerpt(is, &b, same);
-        return ps_err_set(err, PS_EINPUT, "it is of another run: its %.*s has '%s', and this one's '%s'", (int)a.colon, a.at,
+        return ps_err_set(err, PS_EINPUT, "it belongs to another run: its %.*s has '%s', and this one's '%s'", (int)a.colon, a.at,
                           was, is);
     }
     return 0;

@@ -1,4 +1,4 @@
-/* job_diff.c - two objects side by side; in `pairs`, two arrays of them. */
+/* job_diff.c - compare two objects key by key, and their `pairs` pair by pair. */
 #include "job_diff.h"
 
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include "patchsweep/mem.h"
 #include "patchsweep/utf8.h"
 
-/* A value as text.  NULL is a key that is not there: a version that did not know the key ran the job with what is the default
- * now.  "none" where there is no default. */
+/* Print a value.  NULL is a missing key: a version that did not know the key ran the job with the present default.
+ * Prints "none" where there is no default. */
 static char *value_text(const ps_node *value, const char *deflt, ps_err *err)
 {
     return value ? ps_json_print(value, err) : ps_strdup(deflt ? deflt : "none", err);
@@ -61,7 +61,7 @@ static int diff_objects(const ps_node *theirs, const ps_node *ours, const char *
             const char *key = ps_json_key(v);
             const ps_node *a = ps_json_get(theirs, key), *b = ps_json_get(ours, key);
             bool in_pair = *where != '\0';
-            if ((side == 1 && b) || (!in_pair && !strcmp(key, "output"))) /* compared by now, or of no account */
+            if ((side == 1 && b) || (!in_pair && !strcmp(key, "output"))) /* already compared, or not part of the sweep */
                 continue;
             if ((!in_pair && !strcmp(key, "pairs") ? diff_pairs(a, b, err) : diff_values(key, where, a, b, err)) < 0)
                 return -1;

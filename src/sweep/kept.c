@@ -1,4 +1,4 @@
-/* kept.c - places in the journal: a number for every cell, and one for every layer of a base run. */
+/* kept.c - the places of rows in the journal: a number for every cell, and one for every layer of a base run. */
 #include "kept.h"
 
 #include <string.h>
@@ -9,11 +9,11 @@ struct ps_kept {
     ps_ledger *ledger;
     const ps_grid *grid;
     size_t d;
-    /* bytes of the journal; 0: nothing there */
+    /* offsets in the journal; 0: not there */
     uint64_t *finals;      /* [n_keys] a cell's row */
     uint64_t *base_finals; /* [n_pairs] two rows */
     uint64_t *activations; /* [n_pairs, PS_N_WHICH, n_layers] the first record of that layer */
-    /* the pair in hand */
+    /* the current pair */
     int32_t pair;
     float *base; /* [2, d]: its base runs' final rows */
 };
@@ -48,7 +48,8 @@ static uint64_t place_of(const ps_record_view *v, const void *inside)
     return v->at + (uint64_t)((const char *)inside - (const char *)v->payload);
 }
 
-/* A layer of a run is recorded from position 0 on in one go; where that was cut short, it was begun anew. */
+/* The rows of a layer are recorded in one go, from position 0 on.  After an interruption they are recorded anew from
+ * 0. */
 static int note(void *context, const ps_record_view *v, ps_err *err)
 {
     const noting *n = context;
@@ -108,7 +109,7 @@ void ps_kept_close(ps_kept *k)
 
 /* ---- reading ---- */
 
-/* Have the final rows of the pair's base runs at hand. */
+/* Load the final rows of the pair's base runs, unless they are loaded already. */
 static int take_pair(ps_kept *k, int32_t pair, ps_err *err)
 {
     if (k->pair == pair)
@@ -121,7 +122,8 @@ static int take_pair(ps_kept *k, int32_t pair, ps_err *err)
     return 0;
 }
 
-/* The final row of a cell, which is a base run's where it was not computed: 1, 0 where there is none, -1 with *err set. */
+/* Read the final row of a cell.  A cell that was not computed has the final row of a base run.  Returns 1, or 0 if
+ * there is none, or -1 with *err set. */
 static int take_final(ps_kept *k, const ps_cell *cell, float *row, ps_err *err)
 {
     enum ps_which which;
@@ -153,10 +155,10 @@ int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_directio
         return -1;
     for (int32_t h = 0; h < heads.n_swept; h++)
         for (int32_t t = 0; t < positions.n_swept; t++) {
-            cell.layer = 0;
+            cell.layer = 0; /* the row's place within a layer */
             cell.head = heads.swept[h];
             cell.position = positions.swept[t];
-            float *row = rows + (size_t)ps_grid_place(k->grid, &cell) * k->d; /* of a layer: all are alike */
+            float *row = rows + (size_t)ps_grid_place(k->grid, &cell) * k->d;
             cell.layer = layer;
             int rc = take_final(k, &cell, row, err);
             if (rc < 0)
@@ -166,7 +168,7 @@ int ps_kept_finals(ps_kept *k, int32_t pair, enum ps_site site, enum ps_directio
     return some;
 }
 
-/* One layer of a base run on its way into rows. */
+/* Reads one layer of a base run into rows. */
 typedef struct taking {
     const ps_kept *kept;
     int32_t pair, layer, next, n_positions;

@@ -17,11 +17,11 @@ struct ps_ledger {
     const ps_grid *grid;
     size_t d;
     enum ps_dtype activation_dtype;
-    bool replaces;       /* it starts over, and may replace what stands at the output's name */
-    ps_journal *journal; /* once begun */
-    uint64_t good;       /* bytes of the one that was there; 0: none */
-    char *identity;      /* its */
-    char *weights;       /* its checksums of tensors */
+    bool replaces;       /* the run was begun with --force, and may replace the file at the output's name */
+    ps_journal *journal; /* NULL before ps_ledger_begin() */
+    uint64_t good;       /* bytes of good frames in the journal that was read; 0: there was none */
+    char *identity;      /* of that journal */
+    char *weights;       /* likewise: checksums of tensors */
     ps_text sessions;
     ps_scores scores;
     ps_cellset *done;
@@ -31,7 +31,7 @@ struct ps_ledger {
     struct snapshot {
         ps_snapshot_id id;
         ps_snapshot_part *parts;
-        int32_t since; /* cells that came in after it */
+        int32_t since; /* cells that were added after it */
     } snapshots[PS_GENERATIONS]; /* by generation */
     int newest;
     ps_unfinished unfinished;
@@ -57,10 +57,11 @@ static void count_not_finite(ps_ledger *l, const ps_cell *cell, const double val
     }
 }
 
-/* The baselines of a check's pair are there before its cells: in the journal as in a wave. */
+/* The baselines of a check's pair always come before its cells, in the journal as in a wave. */
 static void take_cell(ps_ledger *l, const ps_cell *cell, const double values[PS_N_METRICS])
 {
-    /* A wave's cells are the next to come in behind its snapshots: when all have, these are of no use any more. */
+    /* The cells that follow a snapshot are those of its wave.  Once all of them are there, the snapshots are of no
+     * use. */
     for (struct snapshot *s = l->snapshots; s < l->snapshots + PS_GENERATIONS; s++)
         if (s->id.n_parts && ++s->since >= s->id.n_cells)
             s->id.n_parts = 0;
@@ -82,7 +83,7 @@ static int take_snapshot(ps_ledger *l, const ps_snapshot_id *id, const ps_snapsh
     if (!copy)
         return -1;
     memcpy(copy, parts, bytes);
-    ps_free(l->snapshots[id->generation].parts); /* its files are written over */
+    ps_free(l->snapshots[id->generation].parts); /* the new snapshot has overwritten its files */
     l->snapshots[id->generation] = (struct snapshot){*id, copy, 0};
     l->newest = id->generation;
     return 0;
@@ -96,7 +97,7 @@ static int take_session(ps_ledger *l, const char *text, size_t bytes, ps_err *er
     return ps_text_ok(&l->sessions, err);
 }
 
-/* Of another run: then what follows need not fit this one's grid. */
+/* The journal of another run: its records need not fit this grid. */
 static int check_identity(const ps_ledger *l, ps_err *err)
 {
     ps_err why = PS_ERR_INIT;
@@ -107,7 +108,7 @@ static int check_identity(const ps_ledger *l, ps_err *err)
                       "--force", why.text);
 }
 
-/* Keep the last record of a text that a journal has once. */
+/* Keep the last text of a kind that a journal has once. */
 static int keep_text(char **to, const char *text, size_t bytes, ps_err *err)
 {
     ps_free(*to);
@@ -154,10 +155,10 @@ static int read_journal(ps_ledger *l, ps_err *err)
         return ps_err_prefix(err, "journal '%s'", l->path);
     if (report.state == PS_JOURNAL_DAMAGED)
         return ps_err_set(err, PS_EINPUT, "journal '%s' is damaged at byte %llu, before its end; 'patchsweep inspect --repair' "
-                          "cuts it there, and what was behind is computed again", l->path,
+                          "cuts it there, and the next run computes the rest again", l->path,
                           (unsigned long long)report.good);
     if (report.state == PS_JOURNAL_TORN)
-        ps_warn("the journal '%s' has a torn tail, %llu bytes of a write that was cut short: they are cut off", l->path,
+        ps_warn("the journal '%s' has a torn tail: %llu bytes of an interrupted write are cut off", l->path,
                 (unsigned long long)(report.size - report.good));
     l->good = l->identity ? report.good : 0;
     return 0;
@@ -192,7 +193,7 @@ static int note(ps_ledger *l, enum ps_record type, const char *text, ps_err *err
     return ps_journal_append(l->journal, type, &span, 1, err);
 }
 
-/* The weights that were loaded must be those that the journal's cells were computed with. */
+/* Compare the loaded weights with those that the journal's cells were computed with. */
 static int check_weights(const ps_ledger *l, const char *weights, ps_err *err)
 {
     ps_sum now, then;
@@ -234,7 +235,7 @@ void ps_ledger_close(ps_ledger *l)
     ps_free(l);
 }
 
-/* ---- what there is ---- */
+/* ---- what has been computed ---- */
 
 ps_cellset *ps_ledger_done(const ps_ledger *l)
 {
@@ -275,7 +276,7 @@ const ps_snapshot_id *ps_ledger_snapshot(const ps_ledger *l, int i, const ps_sna
     return &s->id;
 }
 
-/* ---- what comes in ---- */
+/* ---- adding ---- */
 
 int ps_ledger_add_baseline(ps_ledger *l, int32_t pair, const ps_baseline base[PS_N_WHICH], const float *finals,
                            ps_err *err)

@@ -1,10 +1,10 @@
 /*
- * publish.c - the result file as a row of steps, so that it can be stopped between any two.
+ * publish.c - write the result file in steps, so that writing can stop between any two.
  *
- *     step 0 .. P-1      write pair i: what it is, its grids, its activations
- *     step P             write how it was made, and close the file
+ *     step 0 .. P-1      write pair i: its prompts, grids and activations
+ *     step P             write /run, and close the file
  *     step P+1 .. 2P     read pair i back, and compare it with its checksums
- *     step 2P+1          the same of how it was made; add the times; give the file its name
+ *     step 2P+1          read /run back, add the times, and give the file its name
  */
 #include "publish.h"
 
@@ -28,28 +28,29 @@
 #include "report.h"
 #include "rows_dir.h"
 
-#define LAYOUT 1                  /* of the steps and of what they write: an unfinished file of another is not resumed */
-#define DISK_BYTES_PER_SECOND 5e7 /* to close and sync an unfinished file before the deadline: a slow disk's */
+#define LAYOUT 1                  /* number of this sequence of steps; no other sequence's file is resumed */
+#define DISK_BYTES_PER_SECOND 5e7 /* assumed speed of a slow disk, to close and sync an unfinished file before the deadline */
 
-/* A publication on its way. */
+/* A publication in progress. */
 typedef struct draft {
     const ps_publication *p;
     int32_t n_pairs, step;
-    bool moved;           /* at least one step was made in this session */
-    bool ours;            /* the part file: nothing stood there */
+    bool moved;           /* this session has done at least one step */
+    bool ours;            /* this run created the part file */
     double began;
-    ps_unfinished sealed; /* the part file as it was taken up, while nothing has been written into it; bytes 0 otherwise */
+    ps_unfinished sealed; /* the part file that is resumed, until this session writes to it; then bytes 0 */
     int64_t begun_at;     /* bytes of the part file when it was opened for writing */
-    double takes_to_read; /* seconds that reading all of a file took which was taken up */
-    ps_results *results;  /* being written, or NULL */
-    ps_result_file *back; /* being read back, or NULL */
+    double takes_to_read; /* seconds that reading the resumed file took */
+    ps_results *results;  /* open for writing, or NULL */
+    ps_result_file *back; /* open for reading back, or NULL */
     ps_kept *kept;
     ps_progress progress;
 } draft;
 
 /* ---- stopping ---- */
 
-/* Seconds to close a file that is being written: this session's bytes go to the disk, and all are read for the checksum. */
+/* Estimate the seconds to close a file that is being written: to write this session's bytes to the disk, and to read
+ * the whole file for the checksum. */
 static double closing_seconds(const draft *d)
 {
     struct stat st;
@@ -59,7 +60,8 @@ static double closing_seconds(const draft *d)
     return (double)(st.st_size - d->begun_at) / DISK_BYTES_PER_SECOND + d->takes_to_read;
 }
 
-/* -1 with PS_ESTOPPED when it is time; a deadline leaves time for one step in every session, so that all end some day. */
+/* Return -1 with PS_ESTOPPED if it is time to stop.  A deadline still leaves each session one step, so that repeated
+ * sessions finish. */
 static int check_stop(void *context, ps_err *err)
 {
     const draft *d = context;
@@ -72,8 +74,9 @@ static int check_stop(void *context, ps_err *err)
 }
 
 /*
- * Sync a file, and find its size and checksum; `what` is the name that progress has.  With `may_stop`, -1 with PS_ESTOPPED
- * when it is time to stop.  A GiB takes about 0.3 s from the page cache, and as long as the disk takes otherwise.
+ * Sync a file, and compute its size and checksum.  `what` is the name in the progress line.  With `may_stop`, return
+ * -1 with PS_ESTOPPED if it is time to stop.  A GiB takes about 0.3 s from the page cache; otherwise the speed is the
+ * disk's.
  */
 static int seal_file(draft *d, const char *path, const char *what, bool may_stop, ps_unfinished *u, ps_err *err)
 {
@@ -122,7 +125,7 @@ static int close_all(draft *d, int rc, ps_err *err)
     return rc;
 }
 
-/* The file as it is, where the next session finds it. */
+/* Move the unfinished file to where the next session finds it. */
 static int set_aside(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
@@ -133,7 +136,7 @@ static int set_aside(draft *d, ps_err *err)
     if (place && ps_rows_dir_make(b->rows_dir, err) == 0 && close_all(d, 0, err) == 0 &&
         (u.bytes || seal_file(d, b->part, "keep the unfinished result", false, &u, err) == 0) &&
         move(b->part, place, rename, err) == 0) {
-        d->ours = false; /* nothing is there any more */
+        d->ours = false; /* the part file has been renamed */
         rc = ps_ledger_add_unfinished(d->p->ledger, &u, err);
     }
     ps_free(place);
@@ -150,13 +153,13 @@ static int stop(draft *d)
             writing ? "writing the result" : "reading the result back", (int)(writing ? step : step - n - 1), (int)n,
             writing ? "written" : "checked", d->p->brief->replace ? " without --force" : "");
     if (d->ours && set_aside(d, &why) < 0)
-        ps_warn("the unfinished result is not kept, and will be begun anew: %s", why.text);
+        ps_warn("the unfinished result is not kept, and the next run writes it anew: %s", why.text);
     return -1;
 }
 
 /* ---- beginning ---- */
 
-/* Is the file at `place` as the journal knows it?  If not, *why says why. */
+/* Whether the file at `place` is as the journal records it.  If not, *why has the reason. */
 static bool is_as_left(draft *d, const char *place, const ps_unfinished *u, ps_err *why)
 {
     ps_unfinished seen = {.bytes = 0};
@@ -177,8 +180,8 @@ static bool is_as_left(draft *d, const char *place, const ps_unfinished *u, ps_e
 }
 
 /*
- * An unfinished file that is as it was left is put into its place: 1.  0: there is none that can be used, which is no
- * failure.  -1 where it is time to stop: it stays where it is.
+ * Move an unfinished file into place if it is as it was left: return 1.  Return 0 if none can be used, which is no
+ * failure.  Return -1 if it is time to stop; the file then stays where it is.
  */
 static int take_up(draft *d, ps_err *err)
 {
@@ -228,7 +231,7 @@ static int create(draft *d, ps_err *err)
     return ps_results_create(&d->results, b->part, &shape, attrs, sizeof attrs / sizeof *attrs, err);
 }
 
-/* Open the part file to write on.  From here it is not what was sealed. */
+/* Open the part file for writing.  From here on it differs from what the journal records. */
 static int reopen(draft *d, ps_err *err)
 {
     const ps_brief *b = d->p->brief;
@@ -262,7 +265,7 @@ static int begin(draft *d, ps_err *err)
 
 /* ---- a pair ---- */
 
-/* Rows of the pair in hand. */
+/* A source of rows of the current pair. */
 typedef struct source {
     ps_kept *kept;
     int32_t pair;
@@ -353,7 +356,7 @@ static int check_group(draft *d, const char *group, ps_err *err)
     return ps_result_verify_group(d->back, group, err);
 }
 
-/* The times are those of this session: up to now, but for syncing the file and giving it its name. */
+/* Add the times of this session.  They do not include syncing and renaming the file. */
 static int finish(draft *d, ps_err *err)
 {
     const ps_publication *p = d->p;
@@ -417,8 +420,9 @@ int ps_publish(const ps_publication *publication, ps_err *err)
     rc = close_all(&d, rc, err);
     if (rc < 0 && d.ours) {
         ps_err ignored = PS_ERR_INIT;
+        /* sync the removal before the lock is released: without the lock the file would count as the user's */
         unlink(publication->brief->part);
-        ps_file_sync_entry(publication->brief->part, &ignored); /* it must be gone before the lock that made it ours */
+        ps_file_sync_entry(publication->brief->part, &ignored);
     }
     ps_kept_close(d.kept);
     return rc == 0 || err->code == PS_ESTOPPED ? rc : ps_err_prefix(err, "result '%s'", publication->brief->output);

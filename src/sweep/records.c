@@ -1,4 +1,4 @@
-/* records.c - each kind of record: its head, its contents, its checks. */
+/* records.c - write, size and check each kind of record. */
 #include "records.h"
 
 #include <string.h>
@@ -106,7 +106,7 @@ int ps_record_snapshot(ps_journal *journal, const ps_snapshot_id *id, const ps_s
     return ps_journal_append(journal, PS_RECORD_SNAPSHOT, spans, 2, err);
 }
 
-/* What of an agreement is behind its cell, of which the key is recorded. */
+/* The part of an agreement that follows its cell.  The cell is recorded as its key. */
 enum { AGREEMENT_AT = offsetof(ps_agreement, n_ranks), AGREEMENT_BYTES = sizeof(ps_agreement) - AGREEMENT_AT };
 
 int ps_record_agreement(ps_journal *journal, const ps_grid *grid, const ps_agreement *agreement, ps_err *err)
@@ -186,7 +186,7 @@ static bool view_baseline(ps_record_view *v, const source *s)
     return true;
 }
 
-/* Whether the keys are those of cells of the grid, of which as many are checks as the record says. */
+/* Whether all keys are cells of the grid, and as many of these are checks as the record says. */
 static bool keys_fit(const ps_record_view *v, const ps_grid *grid)
 {
     size_t n_checks = 0;

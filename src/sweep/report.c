@@ -11,7 +11,7 @@
 /* Below this difference of the baselines a score is mostly noise. */
 #define SMALL_DIFFERENCE 0.1
 
-/* A token as people read it: quoted text, or #id without a tokenizer. */
+/* Format a token for people: quoted text, or #id without a tokenizer. */
 static void token_text(char *out, size_t bytes, const ps_tokenizer *tokenizer, int32_t id)
 {
     ps_text raw = {0};
@@ -58,7 +58,7 @@ void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enu
                 pair->job->id, to - from, ps_metrics[score].name);
 }
 
-/* The token at the position of the largest score, in quotes; "" where the site has no positions. */
+/* Format the token at the position of the largest score, in quotes; "" if the site has no positions. */
 static void token_at(char *out, size_t bytes, const ps_pair *pair, int32_t position)
 {
     const char *text = position < 0 ? "" : pair->token[PS_CLEAN][position];

@@ -12,11 +12,11 @@
 #include "patchsweep/tokenizer.h"
 #include "scores.h"
 
-/* One line on stdout: what each base run predicts; warnings on stderr where the pair is a poor one:
- * the clean run does not predict the answer, or the baselines hardly differ. */
+/* Print one line on stdout: what each base run predicts.  Warn on stderr if the pair is a poor one: the clean run
+ * does not predict the answer, or the baselines hardly differ. */
 void ps_report_pair(const ps_pair *pair, const ps_baseline base[PS_N_WHICH], enum ps_metric score,
                     const ps_tokenizer *tokenizer);
-/* One line on stdout: shape and range of the scores of a grid of `pair`. */
+/* Print one line on stdout: shape and range of the scores of a grid of `pair`. */
 void ps_report_scores(const ps_grid *grid, const ps_pair *pair, const ps_score_range *range);
 
 /* Begin a pair of the result, with the baselines and predictions as attributes of its group. */

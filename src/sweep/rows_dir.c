@@ -1,4 +1,4 @@
-/* rows_dir.c - the marker comes before all other files, and goes after them: synced in between. */
+/* rows_dir.c - the marker is written before all other files and removed after them, with a sync in between. */
 #include "rows_dir.h"
 
 #include <dirent.h>
@@ -26,7 +26,7 @@ static bool is_regular(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Does the name belong to a part, or to an unfinished result? */
+/* Whether the name is that of a part or of an unfinished result. */
 static bool is_ours(const char *name)
 {
     char part[PS_ROWS_NAME];
@@ -47,7 +47,7 @@ static int open_folder(const char *path, ps_err *err)
     return dir < 0 ? ps_err_errno(err, "cannot open '%s'", path) : dir;
 }
 
-/* Has the folder no file in it?  If it cannot be read, it counts as one that has. */
+/* Whether the folder has no file in it.  A folder that cannot be read counts as not empty. */
 static bool is_empty(const char *path)
 {
     DIR *dir = opendir(path);
@@ -89,7 +89,7 @@ int ps_rows_dir_open(const char *path, ps_err *err)
     return refuse(path, err);
 }
 
-/* Put the marker into a folder of ours, and sync both of their entries. */
+/* Put the marker into a folder of ours, and sync the folder's entry and the marker's. */
 static int mark(const char *path, const char *marker, ps_err *err)
 {
     int fd = ps_place_open(AT_FDCWD, marker, O_WRONLY | O_CREAT, marker, err);
@@ -130,7 +130,7 @@ static void empty(DIR *list)
     while ((d = readdir(list)))
         if (is_ours(d->d_name) && is_regular(dir, d->d_name) && unlinkat(dir, d->d_name, 0) < 0)
             gone = false;
-    if (gone && (fsync(dir) == 0 || errno == EINVAL || errno == ENOTSUP)) /* some file systems sync no folders */
+    if (gone && (fsync(dir) == 0 || errno == EINVAL || errno == ENOTSUP)) /* some file systems cannot sync folders */
         unlinkat(dir, PS_ROWS_MARKER, 0);
 }
 
@@ -146,5 +146,5 @@ void ps_rows_dir_remove(const char *path)
     } else if (dir >= 0) {
         close(dir);
     }
-    rmdir(path); /* an empty one without a marker too: what a power cut may leave of ours */
+    rmdir(path); /* an empty folder without a marker may be ours too, after a power cut */
 }

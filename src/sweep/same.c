@@ -1,4 +1,4 @@
-/* same.c - tables of checksums and of values, gathered on rank 0 and compared with its own. */
+/* same.c - gather checksums and values on rank 0, and compare them with rank 0's. */
 #include "same.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static const char *behind(const char *line)
     return line + (*line == '\n');
 }
 
-/* Bytes of a line's checksum and name. */
+/* The length of a line's checksum and name. */
 static size_t compared(const char *line)
 {
     size_t n = strcspn(line, " \n");
@@ -54,7 +54,7 @@ size_t ps_sums_compare(const char *ours, const char *theirs, ps_sum *a, ps_sum *
 
 #define MISSING "missing"
 
-/* Rank 0's view of what the others have sent: a host's name, a new line, the table. */
+/* What rank 0 has received: a host's name, a newline, the table. */
 typedef struct comparison {
     const char *model_dir, *host, *ours;
 } comparison;
@@ -87,14 +87,14 @@ static int take_table(void *context, int rank, const void *block, size_t bytes, 
     ps_sum ours, theirs;
     char name[64];
 
-    if (rank == 0 || !bytes || err->code) /* a rank that could not make its table says so itself */
+    if (rank == 0 || !bytes || err->code) /* a rank that could not make its table reports that itself */
         return 0;
     size_t n = ps_sums_compare(c->ours, table, &ours, &theirs);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(host, "\n"), host);
     return n ? tell(c, rank, name, &ours, &theirs, n, err) : 0;
 }
 
-/* Collective.  A rank whose *err is set has no table. */
+/* Collective.  Gather and compare the tables.  A rank whose *err is set has no table. */
 static int compare_tables(ps_comm *comm, const char *model_dir, const char *table, ps_err *err)
 {
     comparison c = {model_dir, ps_comm_host(comm), table};
@@ -179,7 +179,7 @@ static int take_outcome(void *context, int rank, const void *block, size_t bytes
     return 0;
 }
 
-/* Compare all with rank 0's. */
+/* Compare all ranks' values with rank 0's. */
 static void judge(ps_agreement *a, const outcome *all, int size, const ps_grid *grid, int32_t pair, double limit)
 {
     int first = -1, n = 0;
@@ -206,7 +206,8 @@ int ps_same_values(ps_comm *comm, const ps_grid *grid, const ps_cell *cell, cons
     snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, ps_comm_host(comm));
     if (ps_comm_rank(comm) == 0)
         all = ps_malloc((size_t)size, sizeof *all, err);
-    int rc = ps_comm_gather(comm, &mine, sizeof mine, take_outcome, all, err); /* without memory too: the others send */
+    /* gather without memory too: the other ranks send */
+    int rc = ps_comm_gather(comm, &mine, sizeof mine, take_outcome, all, err);
     *agreement = (ps_agreement){.odd = -1};
     if (all && rc == 0) {
         agreement->cell = *cell;

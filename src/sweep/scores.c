@@ -12,31 +12,31 @@ static size_t table_of(int32_t pair, int site, int direction)
     return ((size_t)pair * PS_N_SITES + (size_t)site) * PS_N_DIRECTIONS + (size_t)direction;
 }
 
-/* The metrics that are kept: those asked for, and one that every computed cell has. */
+/* Choose the metrics that are kept: those asked for, and one that every computed cell has. */
 static unsigned kept(const ps_grid *grid)
 {
     return grid->metrics | 1u << PS_LOGIT_ANSWER;
 }
 
-/* How many kept metrics come before `metric` in a table. */
+/* Count the kept metrics before `metric` in a table. */
 static size_t kept_before(const ps_grid *grid, int metric)
 {
     return (size_t)__builtin_popcount(kept(grid) & ((1u << metric) - 1));
 }
 
-/* Values of `metric`, which is kept, over the axes of the site. */
+/* Return the values of `metric`, a kept one, over the axes of the site. */
 static double *metric_table(const ps_scores *s, int32_t pair, int site, int direction, int metric)
 {
     return s->tables[table_of(pair, site, direction)] + kept_before(s->grid, metric) * ps_grid_cells(s->grid, pair, site);
 }
 
-/* Values of a table; 0 where there is none. */
+/* Count the values of a table; 0 if there is none. */
 static size_t table_values(const ps_grid *grid, int32_t pair, int site, int direction)
 {
     return ps_grid_asks(grid, site, direction) ? ps_grid_cells(grid, pair, site) * kept_before(grid, PS_N_METRICS) : 0;
 }
 
-/* Values of all tables; *most gets the cells of the largest. */
+/* Count the values of all tables.  *most gets the number of cells of the largest table. */
 static size_t all_values(const ps_grid *grid, size_t *most)
 {
     size_t n = 0;
@@ -119,7 +119,7 @@ void ps_scores_put(ps_scores *s, const ps_cell *cell, const double values[PS_N_M
             metric_table(s, cell->pair, cell->site, cell->direction, m)[place] = values[m];
 }
 
-/* The values of the cell that was computed for both. */
+/* Give cell `to` the values of cell `from`, which was computed for both. */
 static void copy_values(ps_scores *s, const ps_cell *to, const ps_cell *from)
 {
     int64_t there = ps_grid_place(s->grid, to), here = ps_grid_place(s->grid, from);
@@ -152,7 +152,7 @@ ps_score_range ps_scores_compute(ps_scores *s, int32_t pair, enum ps_site site,
                                  enum ps_direction direction, enum ps_metric metric)
 {
     const double *patched = metric_table(s, pair, site, direction, metric);
-    /* Every computed cell has this value: NaN means that the cell was not swept. */
+    /* every computed cell has a value of this metric; NaN: the cell was not swept */
     const double *present = metric_table(s, pair, site, direction, PS_LOGIT_ANSWER);
     double clean = s->base[pair][PS_CLEAN].values[metric];
     double corrupt = s->base[pair][PS_CORRUPT].values[metric];

@@ -1,4 +1,4 @@
-/* session.c - Write a session's three lines; warn where they differ from the last session's. */
+/* session.c - write a session's three lines; warn where they differ from the last session's. */
 #include "session.h"
 
 #include <string.h>
@@ -16,11 +16,11 @@ void ps_session_write(ps_text *out, const char *command, const char *build, cons
     ps_text_printf(out, "%s %s\n" BUILD "%s\n%s", utc, command ? command : "patchsweep run", build, machine);
 }
 
-/* The line before `at`, which is the beginning of a line or the end of the text. */
+/* Find the line before `at`, which is the beginning of a line or the end of the text. */
 static const char *line_before(const char *text, const char *at)
 {
     if (at > text)
-        at--; /* its newline; at the end of the text, its last character */
+        at--; /* the newline of the line before; at the end of the text, the last character */
     while (at > text && at[-1] != '\n')
         at--;
     return at;
@@ -36,7 +36,7 @@ void ps_session_warn(const char *earlier, const char *build, const char *machine
     if (strcmp(last, machine))
         ps_warn("this run resumes on %s; it was on %s before, and their last bits may differ", machine, last);
     if (strncmp(before, BUILD, strlen(BUILD)))
-        ps_warn("this run resumes with %s; the build that it was begun with is not known, and their last bits may differ", build);
+        ps_warn("this run resumes with %s; the build of its last session is unknown, and their last bits may differ", build);
     else if (n != strlen(BUILD) + strlen(build) || strncmp(before + strlen(BUILD), build, strlen(build)))
         ps_warn("this run resumes with %s; it was begun with %.*s, and their last bits may differ", build,
                 (int)(n - strlen(BUILD)), before + strlen(BUILD));

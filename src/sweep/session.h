@@ -1,8 +1,8 @@
 /*
- * session.h - what a journal notes of each run that wrote to it: when, by what command, by what build, on what machine.
+ * session.h - what a journal records of each session: its time, command, build and machine.
  *
- * Package-private; rank 0 only.  Bits are promised for one build on one kind of processor: a session under another one
- * is warned of, and goes on.
+ * Package-private; rank 0 only.  Bits are promised for one build on one kind of processor.  A session with another
+ * build or processor gets a warning, and runs.
  */
 #ifndef PATCHSWEEP_SWEEP_SESSION_H
 #define PATCHSWEEP_SWEEP_SESSION_H
@@ -21,13 +21,13 @@
  */
 void ps_session_write(ps_text *out, const char *command, const char *build, const char *machine);
 /*
- * Warn, a line each, where the build or the machine is not the one that the last of the `earlier` sessions had.  Sessions that
- * name no build are of a build that is not known, and warned of.  Nothing is said where `earlier` is "".
+ * Warn, one line each, if the build or the machine differs from the last of the `earlier` sessions.  Also warn if that
+ * session names no build, because its build is unknown.  Do nothing if `earlier` is "".
  */
 void ps_session_warn(const char *earlier, const char *build, const char *machine);
 /*
- * Say on stderr how many cores and threads the ranks have, and warn of what could be faster, and of results whose last bits
- * other ranks or another memory would change.  `same_bits`: all ranks compute the same bits.
+ * Print on stderr how many cores and threads the ranks have.  Warn of what could be faster, and of results whose last
+ * bits depend on the number of ranks or the memory.  `same_bits`: all ranks compute the same bits.
  */
 void ps_session_describe(const ps_cores *cores, const ps_backend *backend, bool same_bits);
 

@@ -1,4 +1,4 @@
-/* summary.c - a journal's records, counted. */
+/* summary.c - count a journal's records. */
 #include "patchsweep/summary.h"
 
 #include "patchsweep/mem.h"

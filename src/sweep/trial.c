@@ -1,4 +1,4 @@
-/* trial.c - a made-up grid, and a run of it without files. */
+/* trial.c - make up a grid, and sweep it without files. */
 #include "patchsweep/trial.h"
 
 #include "patchsweep/backend.h"
@@ -12,7 +12,7 @@
 #include "patchsweep/wave.h"
 #include "patchsweep/weights.h"
 
-/* Tokens of pair p: no two clean runs begin alike. */
+/* Make up the tokens of pair p.  No two clean runs begin alike. */
 static void make_ids(int32_t *clean, int32_t *corrupt, const ps_config *c, int32_t p, int32_t T, int32_t D)
 {
     for (int32_t t = 0; t < T; t++) {

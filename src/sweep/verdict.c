@@ -1,4 +1,4 @@
-/* verdict.c - from checks and values to a sentence. */
+/* verdict.c - put failed checks and values that are not finite into a sentence. */
 #include "verdict.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@ static void add_place(ps_text *text, const ps_pair *pairs, const ps_cell *cell)
             ps_text_printf(text, ", %s %d", ps_axis_names[axis], (int)ps_cell_at(cell, (enum ps_axis)axis));
 }
 
-/* Of two ranks nobody can tell which one is right. */
+/* Name the rank that differs.  Of two ranks, neither is known to be the right one. */
 static void add_odd_rank(ps_text *text, const ps_agreement *a)
 {
     if (a->n_ranks == 2)
@@ -41,7 +41,7 @@ static void add_failed_checks(ps_text *text, const ps_pair *pairs, const ps_chec
     ps_text_puts(text, "; do not trust these results: run again elsewhere, and if checks fail there too, report it");
 }
 
-/* The base run whose values are not finite comes first: then no cell of its pair can be. */
+/* Look at the base runs first: if a base run's values are not finite, no cell of its pair can be. */
 static const char *base_not_finite(const ps_grid *grid, const ps_pair *pairs, const ps_scores *scores)
 {
     for (int32_t pair = 0; pair < grid->n_pairs; pair++)

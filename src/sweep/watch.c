@@ -10,8 +10,8 @@
 #include "patchsweep/stop.h"
 #include "patchsweep/wave.h"
 
-#define SLURM_MARGIN 30   /* seconds before Slurm's end, which is known to the minute */
-#define SAVES_APART 20    /* times the length of a save, at least: saving takes a twentieth of the time at most */
+#define SLURM_MARGIN 30   /* seconds to stop before Slurm's end, which is known to the minute */
+#define SAVES_APART 20    /* saves start at least so many times the length of a save apart */
 
 static double seconds(const ps_watch *w)
 {
@@ -47,7 +47,7 @@ unsigned ps_watch_word(ps_watch *w, bool new)
     double now = seconds(w), layer = isnan(w->asked_at) ? 0 : now - w->asked_at;
 
     w->asked_at = now;
-    if (ps_watch_over(w, 1.5 * layer + 2 * w->save_took)) /* another layer, and a save */
+    if (ps_watch_over(w, 1.5 * layer + 2 * w->save_took)) /* time for another layer and a save */
         return PS_STOP | (new ? PS_SAVE : 0);
     if (new && getenv("PS_SAVE_ALWAYS"))
         return PS_SAVE;
@@ -59,5 +59,5 @@ void ps_watch_safe(ps_watch *w, double took)
 {
     w->save_took = fmax(w->save_took, took);
     w->safe_at = seconds(w);
-    w->asked_at = took > 0 ? w->safe_at : NAN; /* after a wave: the time to the next question is not a layer's */
+    w->asked_at = took > 0 ? w->safe_at : NAN; /* after a wave, the time to the next question is not that of a layer */
 }

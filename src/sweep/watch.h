@@ -1,9 +1,9 @@
 /*
  * watch.h - when to save the rows in flight, and when to stop the run.
  *
- * Package-private; rank 0 only.  Asked before every layer, it measures how long a layer and a save take, and stops the
- * run while there is still time for both.  PS_SAVE_ALWAYS in the environment makes it save before every layer, for
- * tests.
+ * Package-private; rank 0 only.  The watch is asked before every layer.  It measures how long a layer and a save take,
+ * and stops the run while there is still time for both.  PS_SAVE_ALWAYS in the environment makes it save before every
+ * layer, for tests.
  */
 #ifndef PATCHSWEEP_SWEEP_WATCH_H
 #define PATCHSWEEP_SWEEP_WATCH_H
@@ -21,15 +21,15 @@ typedef struct ps_watch {
 } ps_watch;
 
 /*
- * Begin: save every `every` seconds, stop within `most` seconds of `start` (0: no bound) or before Slurm ends the
- * job, whichever is first.  *watch is zero before, but for its clock.
+ * Begin: save every `every` seconds.  Stop within `most` seconds of `start` (0: no bound), or before Slurm ends the
+ * job, whichever is first.  *watch must be zero but for its clock.
  */
 void ps_watch_begin(ps_watch *watch, double every, double start, double most);
-/* Decide before a layer: enum ps_command bits.  `new`: something is not saved yet. */
+/* Decide before a layer: return enum ps_command bits.  `new`: there is something that is not saved yet. */
 unsigned ps_watch_word(ps_watch *watch, bool new);
-/* Whether to stop now, so that `takes` seconds are left before the deadline; watch->why says why. */
+/* Whether to stop now, if `takes` seconds must be left before the deadline.  watch->why gets the reason. */
 bool ps_watch_over(ps_watch *watch, double takes);
-/* Note that all is saved: by a save that took `took` seconds, or by the end of a wave (0). */
+/* Note that everything is saved, by a save that took `took` seconds or by the end of a wave (0). */
 void ps_watch_safe(ps_watch *watch, double took);
 
 #endif

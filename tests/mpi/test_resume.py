@@ -261,7 +261,7 @@ class Refused(Case):
         """A journal of a version that noted no build."""
         self.edit(2, b"build: ", b"BUILD: ")
         done = self.go(*self.set)
-        self.assertIn("is not known", done.stderr)
+        self.assertIn("is unknown", done.stderr)
         self.assert_done(done)
 
     def test_force_starts_over(self):
