@@ -1,4 +1,4 @@
-/* answer.c - keys, separators, values. */
+/* answer.c - print keys, separators and values. */
 #include "answer.h"
 
 #include <inttypes.h>
@@ -15,7 +15,7 @@ void ps_answer_key(ps_answer *a, const char *key)
         ps_text_printf(&a->text, "%s%-16s ", a->n++ ? "\n" : "", key);
 }
 
-/* A JSON string or text fit for a terminal; bytes that are not UTF-8 are shown escaped in both. */
+/* Append a JSON string, or text fit for a terminal.  Bytes that are not UTF-8 are escaped in both. */
 void ps_answer_value(ps_answer *a, const char *value)
 {
     ps_err err = PS_ERR_INIT;
@@ -71,7 +71,7 @@ void ps_answer_flag(ps_answer *a, const char *key, bool value)
     ps_text_puts(&a->text, a->json ? (value ? "true" : "false") : value ? "yes" : "no");
 }
 
-/* The separator in front of element i of a list of objects, and of a plain list. */
+/* Append the separator in front of element i of a list of objects, or of a plain list. */
 void ps_answer_next_line(ps_answer *a, size_t i)
 {
     ps_text_puts(&a->text, !a->json ? "\n  " : i ? ",\n    " : "\n    ");

@@ -1,4 +1,4 @@
-/* cmd_bench.c - this machine's rates, and the sweep rate they imply for the shape of a model. */
+/* cmd_bench.c - measure this machine's rates, and predict the sweep rate for the shape of a model. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,13 +17,14 @@
 #include "patchsweep/rate.h"
 #include "patchsweep/text.h"
 #include "patchsweep/trial.h"
+#include "shape.h"
 
-/* The matrix products that are timed; a sweep's time is predicted from those of its precision. */
+/* The matrix products that are timed.  The time of a sweep is predicted from those of its precision. */
 enum product { FP32, FP32_OPENBLAS, BF16, N_PRODUCTS };
 static const struct {
     const char *name, *backend;
     enum ps_dtype operand;
-    bool sweeps; /* used by sweeps, and not only for comparison */
+    bool sweeps; /* sweeps use it; else it is timed for comparison */
 } products[N_PRODUCTS] = {
     [FP32] = {"fp32", "auto", PS_DTYPE_F32, true},
     [FP32_OPENBLAS] = {"fp32_openblas", "openblas", PS_DTYPE_F32, false},
@@ -39,7 +40,7 @@ typedef struct bench {
     long tokens, first_difference, pairs;
     bool synthetic, json, no_disk, quick;
     int n_threads;
-    ps_comm *comm; /* NULL unless a sweep is run */
+    ps_comm *comm; /* NULL if no sweep is run */
     /* measured; 0: not available */
     double flops[N_PRODUCTS], memory, disk, seconds[N_PRODUCTS];
     char words[N_PRODUCTS][256];
@@ -65,7 +66,7 @@ static int measure(bench *b, ps_err *err)
             *err = none;
             return -1;
         }
-        snprintf(b->words[i], sizeof b->words[i], "%.200s", none.text); /* the reason why there is none */
+        snprintf(b->words[i], sizeof b->words[i], "%.200s", none.text); /* the reason why it is not available */
     }
     if (ps_rate_memory(b->n_threads, &b->memory, err) < 0)
         return -1;
@@ -73,54 +74,6 @@ static int measure(bench *b, ps_err *err)
 }
 
 /* ---- a shape ---- */
-
-/* Shapes stand in the checkout that the program was built in, or beside the program where it is installed. */
-static const struct {
-    bool beside; /* the program's folder */
-    const char *path;
-} shape_folders[] = {{true, "/../../data/shapes"}, {true, "/../share/patchsweep/shapes"}, {false, PS_DATADIR "/shapes"}};
-
-/* The folder of the program's file, symlinks followed; "." where the system does not say. */
-static void program_folder(char *out, size_t bytes)
-{
-    ssize_t n = readlink("/proc/self/exe", out, bytes - 1);
-
-    out[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash)
-        *slash = '\0';
-    else
-        snprintf(out, bytes, ".");
-}
-
-/* The path of one of our own shapes, or NULL with *err set. */
-static char *own_shape(const char *name, ps_err *err)
-{
-    char program[4096], *path = NULL;
-    ps_text candidate = {0};
-
-    program_folder(program, sizeof program);
-    for (size_t i = 0; i < sizeof shape_folders / sizeof *shape_folders && !path && !strchr(name, '/') && !err->code; i++) {
-        ps_text_release(&candidate);
-        ps_text_printf(&candidate, "%s%s/%s.json", shape_folders[i].beside ? program : "", shape_folders[i].path, name);
-        if (ps_file_kind(ps_text_str(&candidate)) == 1)
-            path = ps_strdup(ps_text_str(&candidate), err);
-    }
-    ps_text_release(&candidate);
-    if (!path && !err->code)
-        ps_err_set(err, PS_EINPUT, "--shape: '%s' is neither a config.json nor a model directory, nor a shape beside '%s' "
-                   "or in %s; llama-3.2-1b and llama-3.3-70b are", name, program, PS_DATADIR "/shapes");
-    return path;
-}
-
-/* Find a file, a model directory, or a shape of ours by name. */
-static int find_shape(char **path, const char *name, ps_err *err)
-{
-    int kind = ps_file_kind(name);
-
-    *path = kind == 1 ? ps_strdup(name, err) : kind ? ps_path_join(name, "config.json", err) : own_shape(name, err);
-    return *path ? 0 : -1;
-}
 
 static int count_plan(bench *b, ps_err *err)
 {
@@ -143,7 +96,7 @@ static int count_plan(bench *b, ps_err *err)
 static int open_shape(bench *b, ps_err *err)
 {
     char *path = NULL;
-    int rc = find_shape(&path, b->shape, err);
+    int rc = ps_shape_find(&path, b->shape, err);
 
     if (rc == 0)
         rc = ps_config_read_file(&b->config, path, err);
@@ -309,8 +262,8 @@ int cmd_bench(int argc, char **argv)
     int n_args = 0;
     const ps_opt opts[] = {
         {0, "shape", PS_OPT_STRING, &b.shape, "NAME",
-         "count a sweep for this shape: llama-3.2-1b, llama-3.3-70b, a config.json\n"
-         "or a model directory"},
+         "count a sweep for this shape: a config.json, a model directory, or one of\n"
+         "ours, which the message about an unknown name lists"},
         {0, "tokens", PS_OPT_INT, &b.tokens, "T", "tokens of its prompts (default 28)"},
         {0, "first-difference", PS_OPT_INT, &b.first_difference, "D", "first position at which the two prompts differ (default 14)"},
         {0, "pairs", PS_OPT_INT, &b.pairs, "N", "pairs of prompts (default 1)"},

@@ -1,4 +1,4 @@
-/* cmd_run.c - run the sweep a job file describes. */
+/* cmd_run.c - run the sweep that a job file describes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "patchsweep/run.h"
 #include "patchsweep/text.h"
 
-/* The command line as one would type it again, near enough, for the file's history. */
+/* Print the command line nearly as one would type it again, for the file's history. */
 static void command_line(ps_text *out, int argc, char **argv)
 {
     ps_text_puts(out, "patchsweep");
@@ -37,17 +37,17 @@ static int run_all(const ps_run_options *options)
     ps_err err = PS_ERR_INIT;
     ps_comm *comm;
 
-    ps_process_without_stdout(); /* the result is a file */
+    ps_process_without_stdout(); /* the result goes to a file, so stdout is not needed */
     if (ps_comm_open(&comm, &err) < 0)
         return ps_fail(&err);
     ps_log_set_rank(ps_comm_rank(comm), ps_comm_size(comm));
     if (ps_run(options, comm, &err) < 0 && err.code != PS_ESTOPPED && ps_comm_rank(comm) == 0)
-        ps_fail(&err); /* it is the same on every rank: one speaks */
+        ps_fail(&err); /* every rank has this error; one prints it */
     ps_comm_close(comm);
     return err.code;
 }
 
-/* A number of rows: 0 where the option was not given. */
+/* Check a number of rows. 0: the option was not given. */
 static int check_rows(const char *option, long rows, long most, ps_err *err)
 {
     if (rows >= 0 && rows <= most)
@@ -65,24 +65,24 @@ int cmd_run(int argc, char **argv)
     int n_args = 0;
     const ps_opt opts[] = {
         {'o', "output", PS_OPT_STRING, &options.output, "FILE",
-         "the result file (default: the job's, or the job's name with .h5); what is no\n"
-         "regular file, a symbolic link too, is neither followed nor replaced"},
+         "the result file (default: the job's, or the job's name with .h5); anything but\n"
+         "a regular file, symbolic links included, is neither followed nor replaced"},
         {0, "set", PS_OPT_LIST, &overrides, "KEY=VALUE", "override a key of the job; may be repeated"},
         {0, "force", PS_OPT_FLAG, &options.force, NULL,
-         "replace a regular file that is no result of this job, and start over where a\n"
-         "run was interrupted; to resume a run begun with it, leave it out"},
+         "replace a regular file that is no result of this job, and start an interrupted\n"
+         "run over; to resume a run that was started with --force, leave it out"},
         {0, "max-hours", PS_OPT_AMOUNT, &options.max_hours, "H",
-         "stop before H hours have gone, saving what there is (default: before\n"
-         "Slurm ends the job, where it says when)"},
+         "save and stop before H hours are over (default: before Slurm ends the job,\n"
+         "if Slurm says when)"},
         {0, "save-minutes", PS_OPT_AMOUNT, &options.save_minutes, "M",
-         "save the rows in flight every M minutes (default 10), never more often\n"
-         "than 20 times what that takes; 0: only when told to stop"},
+         "save the rows in flight every M minutes (default 10), but spend at most a\n"
+         "twentieth of the time on it; 0: save only when told to stop"},
         {'q', "quiet", PS_OPT_FLAG, &options.quiet, NULL, "no table of pairs, no progress"},
         {0, "memory", PS_OPT_STRING, &memory, "SIZE",
-         "what all ranks of a node may hold together, weights included, as 64G\n"
-         "(default: most of what is available, control groups regarded)"},
+         "the most memory that all ranks of a node use together, weights included, such\n"
+         "as 64G (default: most of what is available, within limits of control groups)"},
         {0, "panel-rows", PS_OPT_INT, &options.panel_rows, "N",
-         "the most rows of one matrix product (default: 1024; at least a prompt)"},
+         "the most rows of one matrix product (default: 1024; a prompt's at least)"},
         {0, "wave-rows", PS_OPT_INT, &options.wave_rows, "N",
          "the most rows that go through the layers together, over all ranks (default:\n"
          "as many as the memory allows)"},
@@ -91,25 +91,26 @@ int cmd_run(int argc, char **argv)
     };
     const ps_usage usage = {
         "[mpirun -n N] patchsweep run [options] JOB",
-        "Run the sweep that job file JOB describes, under mpirun or srun or alone, and\n"
-        "leave one HDF5 file.  A complete result of the same job is left as it is.  The same\n"
-        "command line resumes a run that was stopped or killed, whatever the number of ranks:\n"
-        "until the result is there, FILE.journal and FILE.rows/ keep what is done.  Files of your own\n"
-        "named FILE.lock, .part or .journal and a folder FILE.rows are not changed: one that is not\n"
-        "ours stops the run, an empty one is taken to be ours.\n"
-        "SIGUSR1, SIGTERM, SIGINT and SIGHUP stop it before the next layer, a second one at once.",
+        "Run the sweep that job file JOB describes, alone or under mpirun or srun, and write one\n"
+        "HDF5 file.  A complete result of the same job is left as it is.  The same command line\n"
+        "resumes a run that was stopped or killed, with any number of ranks: until the result is\n"
+        "complete, FILE.journal and FILE.rows/ keep what is done.  If you have a file of your own\n"
+        "named FILE.lock, .part or .journal, or a folder FILE.rows, it is not changed, and the run\n"
+        "stops.  An empty one is taken to be ours.\n"
+        "SIGUSR1, SIGTERM, SIGINT and SIGHUP stop the run before the next layer; a second signal\n"
+        "stops it at once.",
         opts,
         "examples:\n"
         "  patchsweep run jobs/similarity.json\n"
         "  mpirun -n 8 patchsweep run jobs/similarity.json -o out.h5 --set 'sites=[\"mlp_out\"]'\n\n"
-        "exit status: 0 done, 1 failed or self-checks did, 2 bad usage, job or model, 75 stopped:\n"
-        "run it again to resume"};
+        "exit status: 0 done; 1 the run or its self-checks failed; 2 bad usage, job or model;\n"
+        "75 stopped: run it again to resume"};
     ps_text command = {0};
 
     command_line(&command, argc, argv);
     int rc = ps_opt_parse(&usage, argc, argv, &n_args, &err);
     if (rc == 0 && !job_keys && n_args != 1)
-        rc = ps_err_set(&err, PS_EINPUT, "run wants one job file, not %d; see 'patchsweep run --help'",
+        rc = ps_err_set(&err, PS_EINPUT, "run takes one job file, not %d; see 'patchsweep run --help'",
                         n_args);
     if (rc == 0 && memory && !ps_parse_bytes(memory, &options.memory))
         rc = ps_err_set(&err, PS_EINPUT, "--memory: '%s' is no size; write it as 512M or 64G", memory);

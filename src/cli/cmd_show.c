@@ -63,7 +63,7 @@ static int put_out(ps_show *s, ps_err *err)
 
 typedef int grid_fn(ps_show *s, const ps_result_grid *grid, ps_err *err);
 
-/* One grid in memory at a time: a result may hold thousands. */
+/* Keep one grid in memory at a time: a result may have thousands. */
 static int each_grid(ps_show *s, const size_t *index, size_t n, grid_fn *fn, ps_err *err)
 {
     int rc = 0;

@@ -30,7 +30,7 @@ static int open_tokenizer(ps_tokenizer **out, const char *model, ps_err *err)
     return rc;
 }
 
-/* A token's text as people may see it, in quotes. */
+/* Format a token's text for people, in quotes. */
 static void shown_text(const ps_tokenizer *t, int32_t id, char *out, size_t bytes)
 {
     ps_text raw = {0};
@@ -94,7 +94,7 @@ static int tokenize_text(const ps_tokenizer *t, const options *o, const char *te
     return rc;
 }
 
-/* A line of JSON: one string in, one array of ids out. */
+/* Encode a line of JSON: one string in, one array of ids out. */
 static int tokenize_line(const ps_tokenizer *t, const options *o, const char *line, size_t n, ps_err *err)
 {
     ps_json *json = NULL;
@@ -145,7 +145,7 @@ int cmd_tokenize(int argc, char **argv)
         {'m', "model", PS_OPT_STRING, &o.model, "DIR", "model directory, or hub name in the local cache"},
         {0, "jsonl", PS_OPT_FLAG, &o.jsonl, NULL, "read one JSON string a line, print one array of ids a line"},
         {0, "json", PS_OPT_FLAG, &o.json, NULL, "print the tokens as JSON"},
-        {0, "no-special", PS_OPT_FLAG, &o.no_special, NULL, "without the template's tokens (BOS)"},
+        {0, "no-special", PS_OPT_FLAG, &o.no_special, NULL, "leave out the tokens that the tokenizer adds (BOS)"},
         {0, NULL, PS_OPT_FLAG, NULL, NULL, NULL},
     };
     const ps_usage usage = {

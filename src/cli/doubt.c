@@ -1,4 +1,4 @@
-/* doubt.c - one attribute of /run, repeated. */
+/* doubt.c - repeat the attribute `warning` of /run. */
 #include "doubt.h"
 
 #include "patchsweep/log.h"

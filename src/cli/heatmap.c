@@ -1,7 +1,7 @@
 /*
- * heatmap.c - choosing grids, scaling their numbers, colours, and labels of tokens.
+ * heatmap.c - choose grids, scale their numbers, choose colours, and label tokens.
  *
- * Nothing here draws: cmd_show.c draws with characters, plot.c with rectangles.
+ * Nothing is drawn here: show_map.c draws with characters, plot.c with rectangles.
  */
 #include "heatmap.h"
 
@@ -19,7 +19,7 @@
 enum { PAIR, SITE, DIRECTION, N_KINDS };
 static const char *const kinds[N_KINDS] = {"pair", "site", "direction"};
 
-/* List the names: 'a', 'b' ..., cut where the list is long. */
+/* List the names: 'a', 'b' ... A long list is cut. */
 static void list_names(ps_text *out, const char *const *names, size_t n)
 {
     enum { MOST = 12 };
@@ -57,7 +57,7 @@ static int check_word(const ps_result_file *file, int kind, const char *word, ps
     for (size_t i = 0; i < n && rc < 0; i++) {
         ps_result_grid_name(file, i, &name[PAIR], &name[SITE], &name[DIRECTION]);
         bool seen = false;
-        /* Grids come pair by pair, so that comparing with the last few finds most repetitions. */
+        /* Grids come pair by pair: comparing with the last few names finds most repetitions. */
         for (size_t j = used; j > 0 && j + 8 > used && !seen; j--)
             seen = !strcmp(names[j - 1], name[kind]);
         if (!seen)
@@ -288,7 +288,7 @@ int ps_text_columns(const char *s)
 
 void ps_token_label(char *out, size_t out_bytes, const char *token, int32_t position, int columns)
 {
-    char shown[512]; /* far more than a row has room for */
+    char shown[512]; /* far longer than any row */
     size_t end = 0;
     int bytes, used = 2;
 

@@ -1,11 +1,11 @@
 /*
- * heatmap.h - what show and plot share: the choice of grids, scales, colours, and labels.
+ * heatmap.h - what show and plot share: which grids are drawn, scales, colours, and labels.
  *
- * A heat map is one column of a grid with a scale: 0..1 for the score, the data's range
- * for everything else.  A colour is clamped to the scale; texts show the value itself.
+ * A heat map is one column of a grid with a scale: 0..1 for the score, the data's range for everything else.  A colour
+ * is clamped to the scale; texts show the value itself.
  *
- * Columns are layers.  Rows are positions, or heads if the grid has no positions.  If the grid has both, the map shows one
- * head, or in each cell the head that changes the run most.
+ * Columns are layers.  Rows are positions, or heads if the grid has no positions.  If the grid has both, the map shows
+ * one head, or in each cell the head that changes the run most.
  */
 #ifndef PATCHSWEEP_CLI_HEATMAP_H
 #define PATCHSWEEP_CLI_HEATMAP_H
@@ -25,8 +25,8 @@ typedef struct ps_pick {
 } ps_pick;
 #define PS_ANY_HEAD LONG_MIN
 
-/* Indices of the grids asked for, in the file's order: index[*n], owned by the caller, *n > 0.
- * PS_EINPUT with the nearest name where there is none. */
+/* List the indices of the grids asked for, in the file's order: index[*n], owned by the caller, *n > 0.  If there is
+ * none, PS_EINPUT suggests the nearest name. */
 int ps_pick_grids(const ps_result_file *file, const ps_pick *pick, size_t **index, size_t *n,
                   ps_err *err);
 /* Whether the head of the cell at place[] is chosen. */
@@ -52,7 +52,7 @@ int ps_heatmap_init(ps_heatmap *map, const ps_result_file *file, const ps_result
 /* Find the cell of the grid that is drawn at (layer, row): its indices, and its value. */
 void ps_heatmap_place(const ps_heatmap *map, int32_t layer, int32_t row, int32_t place[PS_N_AXES]);
 double ps_heatmap_value(const ps_heatmap *map, int32_t layer, int32_t row);
-/* Place of a value on the scale, clamped to 0..1; NaN stays NaN. */
+/* Return the place of a value on the scale, clamped to 0..1.  NaN stays NaN. */
 double ps_heatmap_shade(const ps_heatmap *map, double value);
 
 /* ColorBrewer's Purples as matplotlib samples them; shade in 0..1. */

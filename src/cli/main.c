@@ -1,4 +1,5 @@
-/* main.c - the command table.  Compiled for the plainest processor, until ps_processor_check() has said that this one will do. */
+/* main.c - the command table.  Compiled for the plainest processor, so that ps_processor_check() can refuse a
+ * processor that lacks instructions. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,14 +16,14 @@ static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
-    bool reads_results; /* whoever wrote them */
+    bool reads_results; /* results of unknown origin */
 } commands[] = {
     {"run", cmd_run, "run the sweep a job file describes (under mpirun or srun, or alone)", false},
     {"show", cmd_show, "draw a result in the terminal, or print it as CSV or JSON", true},
     {"plot", cmd_plot, "draw a result as SVG", true},
     {"tokenize", cmd_tokenize, "show how a text is split into tokens", false},
-    {"inspect", cmd_inspect, "describe a model directory or a result file", true},
-    {"bench", cmd_bench, "this machine's rates, and what sweep they imply for a model's shape", false},
+    {"inspect", cmd_inspect, "describe a model directory, a result file or a journal", true},
+    {"bench", cmd_bench, "measure this machine, and predict the sweep rate for a model's shape", false},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -58,7 +59,7 @@ static int unknown(const char *word)
     return ps_fail(&err);
 }
 
-/* A damaged result may crash the library that reads it: a command on one is run in a child process. */
+/* Run a command on a result in a child process: a damaged result may crash the library that reads it. */
 static int run_command(const struct command *command, int argc, char **argv)
 {
     ps_err err = PS_ERR_INIT;
@@ -89,9 +90,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (ps_processor_check()) /* the first act: what comes after is compiled for one ARCH */
+    if (ps_processor_check()) /* this comes first: everything after it is compiled for one ARCH */
         return PS_EINPUT;
     ps_process_begin();
-    setvbuf(stdout, NULL, _IOLBF, 0); /* through mpirun's pipe, lines still come as they are said */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* so that lines pass mpirun's pipe as they are printed */
     return ps_process_end(dispatch(argc, argv));
 }

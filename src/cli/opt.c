@@ -1,4 +1,4 @@
-/* opt.c - long and short options by table. */
+/* opt.c - parse long and short options by table. */
 #include "opt.h"
 
 #include <errno.h>
@@ -87,7 +87,7 @@ static int unknown(const ps_usage *usage, const char *word, ps_err *err)
     return ps_err_set(err, PS_EINPUT, "unknown option '%s'; see --help", word);
 }
 
-/* The row of --name, --name=value or -x; *value is set for the second form. */
+/* Find the row of --name, --name=value or -x.  *value is set for the second form. */
 static const ps_opt *find(const ps_usage *usage, const char *word, const char **value)
 {
     *value = NULL;

@@ -39,16 +39,16 @@ typedef struct ps_usage {
 } ps_usage;
 
 /*
- * Parse argv (argv[0] is the command's word).  Options may be anywhere; "--" ends them.
- * Arguments are moved to the front: argv[0..*n_args).  Returns 0; 1 where --help was
- * asked for and has been printed; -1 with *err set (PS_EINPUT, nearest option named).
+ * Parse argv; argv[0] is the command's name.  Options may be anywhere; "--" ends them.  Arguments are moved to the
+ * front: argv[0..*n_args).  Returns 0, or 1 if --help was asked for and has been printed, or -1 with *err set
+ * (PS_EINPUT, which names the nearest option).
  */
 int ps_opt_parse(const ps_usage *usage, int argc, char **argv, int *n_args, ps_err *err);
 
-/* Print err as every command does; returns the exit status. */
+/* Print err as every command does.  Returns the exit status. */
 int ps_fail(const ps_err *err);
 
-/* The commands; each takes argv from its own word on and returns the exit status. */
+/* The commands.  Each takes argv from the command's name on, and returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_plot(int argc, char **argv);

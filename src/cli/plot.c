@@ -1,9 +1,8 @@
 /*
- * plot.c - a heat map as SVG: tokens or heads down, layers across, a colour bar on the right.
+ * plot.c - draw a heat map as SVG: tokens or heads down, layers across, a colour bar on the right.
  *
- * Sizes are computed here, because SVG has no layout.  The width of a
- * label is an estimate, since fonts differ; the margins are generous.  Text of the
- * file is made printable, then escaped, so that no token can end an element.
+ * Sizes are computed here, because SVG has no layout.  The width of a label is an estimate, since fonts differ, and
+ * the margins are generous.  Text of the file is made printable and then escaped, so that no token can end an element.
  */
 #include "plot.h"
 
@@ -21,7 +20,7 @@ typedef struct frame {
 
 /* ---- text ---- */
 
-/* Printable text as XML has it; U+FFFE and U+FFFF are no characters there. */
+/* Append printable text as XML.  U+FFFE and U+FFFF are no characters there. */
 static void add_xml(ps_text *out, const char *text)
 {
     char shown[SHOWN_BYTES];
@@ -56,7 +55,8 @@ static frame measure(const ps_heatmap *map)
 {
     frame f;
 
-    /* Few cells are large, many are small; a row stays high enough for its label, and all of them for the bar's. */
+    /* Choose the size of cells: few are large, many are small.  A row is high enough for its label, and all rows
+     * together for the bar's labels. */
     f.cell_w = floor(clamp(560.0 / map->n_layers, 8, 30));
     f.cell_h = fmax(floor(clamp(840.0 / map->n_rows, 13, 22)), ceil(110.0 / map->n_rows));
     f.font = clamp(f.cell_h * 0.62, 9, 13);
@@ -72,7 +72,7 @@ static frame measure(const ps_heatmap *map)
 
 /* ---- the parts ---- */
 
-/* What a cell says of itself: where it is, and every column's value. */
+/* Append a cell's title: where it is, and every column's value. */
 static void add_hover(ps_text *out, const ps_heatmap *map, const int32_t place[PS_N_AXES])
 {
     const ps_result_grid *grid = map->grid;
@@ -126,7 +126,7 @@ static void add_text(ps_text *out, double x, double y, double size, const char *
     ps_text_puts(out, "</text>\n");
 }
 
-/* Read from bottom to top, centred on (x, y). */
+/* Draw text that reads from bottom to top, centred on (x, y). */
 static void add_upright(ps_text *out, double x, double y, double size, const char *text)
 {
     ps_text_printf(out, "<text transform=\"translate(%g %g) rotate(-90)\" font-size=\"%g\" text-anchor=\"middle\">",
@@ -175,7 +175,7 @@ static void add_axes(ps_text *out, const ps_heatmap *map, const frame *f)
     add_upright(out, 24, f->top + f->height / 2, 14, map->down == PS_AXIS_HEAD ? "Head" : "Token");
 }
 
-/* About five steps of 1, 2 or 5 times a power of ten. */
+/* Choose about five steps of 1, 2 or 5 times a power of ten. */
 static double tick_step(double range)
 {
     double power = pow(10, floor(log10(range / 5))), n = range / 5 / power;
@@ -237,7 +237,7 @@ static void add_title(ps_text *out, const ps_heatmap *map, const frame *f, const
     else if (!title && map->n_heads < grid->axes.size[PS_AXIS_HEAD])
         ps_text_printf(&text, ", head %d", (int)map->head);
     ps_printable(shown, sizeof shown, title ? title : ps_text_str(&text));
-    /* Centred over the cells, but kept inside the figure. */
+    /* Centre the title over the cells, but keep it inside the figure. */
     double half = ps_text_columns(shown) * 15 * 0.28;
     double x = clamp(f->left + f->width / 2, half, f->total_w - half);
     add_text(out, x > half ? x : f->total_w / 2, 30, 15, "middle", shown);

@@ -1,5 +1,5 @@
 /*
- * plot.h - a heat map as SVG.
+ * plot.h - draw a heat map as SVG.
  */
 #ifndef PATCHSWEEP_CLI_PLOT_H
 #define PATCHSWEEP_CLI_PLOT_H

@@ -1,7 +1,7 @@
 /*
- * show_map.c - a heat map as characters, or as colours of a terminal.
+ * show_map.c - draw a heat map with characters, or with a terminal's colours.
  *
- * A token may hold an escape sequence, so texts are drawn through ps_printable.
+ * A token may contain an escape sequence, so texts are drawn through ps_printable.
  */
 #include "show.h"
 
@@ -15,7 +15,7 @@ enum { LABEL_MOST = 32, LABEL_LEAST = 8, TICK = 5, LABEL_BYTES = 160 };
 
 /* ---- colours ---- */
 
-/* The nearest of xterm's 6 x 6 x 6 cube and 24 greys. */
+/* Find the nearest of xterm's 6 x 6 x 6 cube and 24 greys. */
 static int colour_256(const unsigned char rgb[3])
 {
     static const int level[6] = {0, 95, 135, 175, 215, 255};
@@ -59,7 +59,7 @@ static char digit_of(const ps_heatmap *map, double value)
     return (char)('0' + (shade >= 1 ? 9 : (int)(shade * 10)));
 }
 
-/* Cells of one row, layers first to end. */
+/* Draw the cells of one row, layers first to end. */
 static void add_cells(ps_show *s, const ps_heatmap *map, int32_t row, int32_t first, int32_t end, int cell)
 {
     double last = -1; /* the current shade */
@@ -97,8 +97,8 @@ static void add_ticks(ps_show *s, int label, int32_t first, int32_t end, int cel
     ps_text_puts(&s->out, "\n");
 }
 
-/* Two columns a layer where they fit, else one.  Labels are cut to make room for layers; layers that do
- * not fit are drawn in further panels below. */
+/* Draw the map with two columns a layer if they fit, else one.  Labels are cut to make room for layers.  Layers that
+ * do not fit are drawn in further panels below. */
 static void add_map(ps_show *s, const ps_heatmap *map)
 {
     int label = ps_row_label_widest(map, LABEL_MOST), least = (int)strlen("layer");
@@ -152,7 +152,7 @@ static void add_shown(ps_text *out, const char *text)
     ps_text_puts(out, shown);
 }
 
-/* An attribute of the pair; NULL where it is absent or empty. */
+/* Read an attribute of the pair.  NULL if it is absent or empty. */
 static char *pair_attr(const ps_show *s, const ps_result_grid *grid, const char *name)
 {
     ps_text path = {0};
@@ -167,7 +167,7 @@ static char *pair_attr(const ps_show *s, const ps_result_grid *grid, const char 
     return text;
 }
 
-/* "clean: logit of the answer 17.25, predicts " Isaac"" */
+/* Append what a base run predicts: "clean: logit of the answer 17.25, predicts " Isaac"". */
 static void add_baseline(ps_show *s, const ps_result_grid *grid, enum ps_which which)
 {
     const char *run = ps_whiches[which].name;
@@ -186,7 +186,7 @@ static void add_baseline(ps_show *s, const ps_result_grid *grid, enum ps_which w
             ps_text_puts(&s->out, ", predicts \"");
             add_shown(&s->out, token);
             ps_text_puts(&s->out, "\"");
-        } else if (id) { /* a result of token ids alone */
+        } else if (id) { /* the job has token ids and no text */
             ps_text_puts(&s->out, ", predicts id ");
             add_shown(&s->out, id);
         }
@@ -197,7 +197,7 @@ static void add_baseline(ps_show *s, const ps_result_grid *grid, enum ps_which w
     ps_free(id);
 }
 
-/* "(8 layers, 4 heads, 28 tokens)" */
+/* Append the sizes: "(8 layers, 4 heads, 28 tokens)". */
 static void add_sizes(ps_text *out, const ps_heatmap *map)
 {
     const ps_result_grid *grid = map->grid;

@@ -1,5 +1,5 @@
 /*
- * show_table.c - grids as CSV and as JSON, for programs: the file's texts as they are.
+ * show_table.c - print grids as CSV and as JSON, for programs: texts are as in the file.
  */
 #include "show.h"
 
@@ -24,7 +24,7 @@ static void add_field(ps_text *out, const char *text)
     ps_text_puts(out, "\"");
 }
 
-/* Write a text as it is to a file, and printable to a terminal. */
+/* Append a text: as it is for a file, printable for a terminal. */
 static void add_text_field(ps_text *out, const char *text)
 {
     char shown[1024];
@@ -38,7 +38,7 @@ static bool wants_column(const ps_show *s, const char *name)
     return !s->pick.metric || !strcmp(s->pick.metric, name);
 }
 
-/* Pairs without a foil lack columns: a new name is inserted after its neighbour. */
+/* Add the names of a grid's columns.  Pairs without a foil lack some, so a new name is inserted after its neighbour. */
 int ps_show_csv_columns(ps_show *s, const ps_result_grid *grid, ps_err *err)
 {
     ps_heatmap map;
@@ -68,7 +68,7 @@ int ps_show_csv_columns(ps_show *s, const ps_result_grid *grid, ps_err *err)
     return 0;
 }
 
-/* There is a column `head` only if a grid has heads. */
+/* Append the header.  It has `head` only if some grid has heads. */
 static void add_csv_header(ps_show *s)
 {
     ps_text_printf(&s->out, "pair,site,direction,layer,%sposition,token_clean,token_corrupt,role", s->heads ? "head," : "");
@@ -79,7 +79,7 @@ static void add_csv_header(ps_show *s)
     ps_text_puts(&s->out, "\n");
 }
 
-/* The fields that locate a cell, empty for an axis that its grid lacks. */
+/* Append the fields that locate a cell.  A field is empty if the grid lacks the axis. */
 static void add_csv_place(ps_show *s, const ps_result_grid *grid, const int32_t place[PS_N_AXES])
 {
     int32_t position = place[PS_AXIS_POSITION];
@@ -144,7 +144,7 @@ static void add_json_texts(ps_text *out, const char *key, char **texts, int32_t 
     ps_text_puts(out, "]");
 }
 
-/* The axes by which arrays are nested: those of the grid, without `head` if a single head is chosen. */
+/* List the axes that arrays are nested by: those of the grid, without `head` if a single head is chosen. */
 static ps_axes nested_axes(const ps_show *s, const ps_result_grid *grid)
 {
     ps_axes axes = grid->axes;
@@ -154,7 +154,7 @@ static ps_axes nested_axes(const ps_show *s, const ps_result_grid *grid)
     return axes;
 }
 
-/* "axes", and their sizes. */
+/* Append "axes", and their sizes. */
 static void add_json_axes(ps_text *out, const ps_show *s, const ps_result_grid *grid)
 {
     ps_axes axes = nested_axes(s, grid);
