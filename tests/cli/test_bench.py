@@ -84,6 +84,11 @@ class Shapes(unittest.TestCase):
             done = subprocess.run([bin_folder / "patchsweep", "bench", "--quick", "--no-disk", "--json", "--shape", "moved"],
                                   cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
+            shutil.copy(shapes / "moved.json", shapes / "also.json")
+            done = subprocess.run([bin_folder / "patchsweep", "bench", "--shape", "nowhere"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertTrue(done.stderr.endswith("one of our shapes: also, moved\n"), done.stderr)
 
     def test_long_prompts_cost_their_cells(self):
         short, long = (self.shape("llama-3.2-1b", "--tokens", t, "--first-difference", t - 14) for t in (28, 161))
