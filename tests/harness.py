@@ -75,6 +75,17 @@ def on_terminal(*args, env=None, cwd=ROOT, columns=100):
     return seen
 
 
+class Tools(unittest.TestCase):
+    """Tests of other programs' output."""
+
+    def out(self, *command):
+        """What a tool prints, if this machine has it."""
+        needs(command[0])
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+
 def write_json(path, value):
     """Write `value` as JSON; returns the path."""
     path = pathlib.Path(path)

@@ -33,9 +33,6 @@ typedef struct ps_cell {
     uint8_t check;           /* enum ps_check; 0 for the cells of the grid */
 } ps_cell;
 
-/* The sites whose cells replace a row of X before a layer, and after a layer. */
-extern const enum ps_site ps_site_before, ps_site_after;
-
 /* Base and source run of a direction. */
 enum ps_which ps_base_of(enum ps_direction direction);
 enum ps_which ps_source_of(enum ps_direction direction);

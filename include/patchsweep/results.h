@@ -82,7 +82,7 @@ typedef struct ps_row_source {
  * sizes of the grid, d_model] too. */
 int ps_results_add_grid(ps_results *results, enum ps_site site, enum ps_direction direction, const ps_column *columns,
                         size_t n_columns, const ps_row_source *finals, ps_err *err);
-/* Write activations/<run>_<PS_SITE_STREAM>[layer, position, d_model] of the current pair, stored as dtype.  runs[which] is
+/* Write activations/<run>_<PS_SITE_AFTER>[layer, position, d_model] of the current pair, stored as dtype.  runs[which] is
  * NULL if that run's are not kept. */
 int ps_results_add_activations(ps_results *results, enum ps_dtype dtype, const ps_row_source *const runs[PS_N_WHICH],
                                ps_err *err);

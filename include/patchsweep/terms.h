@@ -29,8 +29,10 @@ enum ps_site {
     PS_SITE_PATTERN_BY_POS,
     PS_N_SITES
 };
-/* The site whose states are kept as activations, and whose name their datasets have. */
-#define PS_SITE_STREAM PS_RESID_POST
+/* The sites whose cells replace a row of the residual stream before a layer, and after a layer.  States of the second are
+ * kept as activations, in datasets of its name. */
+#define PS_SITE_BEFORE PS_RESID_PRE
+#define PS_SITE_AFTER PS_RESID_POST
 
 /* The axes of grids.  Cells are stored in this order, the last axis fastest. */
 enum ps_axis { PS_AXIS_LAYER, PS_AXIS_HEAD, PS_AXIS_POSITION, PS_N_AXES };

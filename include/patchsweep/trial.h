@@ -10,7 +10,7 @@
 #include "patchsweep/grid.h"
 
 /*
- * Build the grid of `n_pairs` pairs of `T` tokens that differ from position `D` on: ps_site_after, denoise, all layers
+ * Build the grid of `n_pairs` pairs of `T` tokens that differ from position `D` on: PS_SITE_AFTER, denoise, all layers
  * and positions, the answer's logit.  PS_EINPUT unless 0 <= D < T.
  */
 int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32_t T, int32_t D, ps_err *err);

@@ -181,7 +181,7 @@ static bool lacks_key(const context *at, char c)
            !(first && c == '}');
 }
 
-/* Whether the value is complete, so that only blanks may follow. */
+/* Whether the value is complete: then only blanks may follow. */
 static bool is_complete(const context *at)
 {
     return at->depth == 0 && at->last && strchr("\"0]}", at->last);

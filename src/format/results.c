@@ -216,7 +216,7 @@ static ps_group_states describe_stream(stream_names *names, enum ps_which which,
 {
     const char *run = ps_whiches[which].name;
 
-    snprintf(names->name, sizeof names->name, "%s_%s", run, ps_sites[PS_SITE_STREAM].name);
+    snprintf(names->name, sizeof names->name, "%s_%s", run, ps_sites[PS_SITE_AFTER].name);
     snprintf(names->long_name, sizeof names->long_name, "residual stream behind each layer, %s run", run);
     snprintf(names->tokens, sizeof names->tokens, "token_%s", run);
     return (ps_group_states){names->name, names->long_name, names->tokens, dtype};

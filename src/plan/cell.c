@@ -8,8 +8,6 @@ static const uint8_t taps[PS_N_SITES] = {
     [PS_SITE_V] = PS_TAP_V, [PS_SITE_V_BY_POS] = PS_TAP_V, [PS_SITE_Z] = PS_TAP_Z, [PS_SITE_Z_BY_POS] = PS_TAP_Z,
     [PS_SITE_PATTERN] = PS_TAP_PATTERN, [PS_SITE_PATTERN_BY_POS] = PS_TAP_PATTERN};
 
-const enum ps_site ps_site_before = PS_RESID_PRE, ps_site_after = PS_RESID_POST;
-
 enum ps_which ps_base_of(enum ps_direction direction)
 {
     return direction == PS_DENOISE ? PS_CORRUPT : PS_CLEAN;

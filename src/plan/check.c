@@ -17,7 +17,7 @@ static ps_cell asked(const ps_grid *grid, int32_t pair)
             if (ps_grid_asks(grid, site, dir) && ps_site_shapes[site].axis[PS_AXIS_POSITION])
                 all[n++] = (ps_cell){.pair = pair, .site = (uint8_t)site, .direction = (uint8_t)dir};
     if (!n)
-        return (ps_cell){.pair = pair, .head = -1, .site = (uint8_t)ps_site_after, .direction = grid->directions & 1 ? 0 : 1};
+        return (ps_cell){.pair = pair, .head = -1, .site = PS_SITE_AFTER, .direction = grid->directions & 1 ? 0 : 1};
     ps_cell cell = all[pair % n];
     bool heads = ps_site_shapes[cell.site].axis[PS_AXIS_HEAD];
     cell.head = heads ? pair % ps_grid_axis_of(grid, pair, cell.site, PS_AXIS_HEAD).size : -1;
@@ -41,7 +41,7 @@ size_t ps_check_cells(const ps_grid *grid, int32_t pair, ps_cell cells[PS_MAX_CH
     cell.position = D + pair % (T - D);
     cells[n++] = cell;
     cell.check = PS_CHECK_LAST;
-    cell.site = (uint8_t)ps_site_after;
+    cell.site = PS_SITE_AFTER;
     cell.head = -1;
     cell.layer = L - 1;
     cell.position = T - 1;
@@ -57,7 +57,7 @@ enum ps_which ps_check_expects(const ps_cell *check)
 ps_cell ps_check_of_ranks(int32_t pair, int32_t layer, const ps_grid *grid)
 {
     return (ps_cell){.pair = pair, .layer = layer, .head = -1, .position = grid->pairs[pair].n_positions - 1,
-                     .site = (uint8_t)ps_site_before, .direction = PS_DENOISE, .check = PS_CHECK_RANKS};
+                     .site = PS_SITE_BEFORE, .direction = PS_DENOISE, .check = PS_CHECK_RANKS};
 }
 
 double ps_check_difference(const ps_grid *grid, int32_t pair, const double a[PS_N_METRICS], const double b[PS_N_METRICS],

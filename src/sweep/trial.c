@@ -25,7 +25,7 @@ int ps_trial_grid(ps_grid **out, const ps_config *config, int32_t n_pairs, int32
 {
     size_t n = (size_t)n_pairs;
     ps_job job = {.n_pairs = n, .layers = {.all = true}, .heads = {.all = true}, .positions = {.all = true},
-                  .sites = 1u << ps_site_after, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
+                  .sites = 1u << PS_SITE_AFTER, .directions = 1u << PS_DENOISE, .metrics = 1u << PS_LOGIT_ANSWER};
     ps_job_pair named = {.where = (char[]){"a made-up pair"}};
     const ps_grid_model model = ps_grid_model_of(config);
     int rc = -1;

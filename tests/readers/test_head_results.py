@@ -5,7 +5,6 @@ test_head_results (tests/unit) writes the file; what it put in is spelled out he
 import math
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -150,16 +149,8 @@ class Xarray(unittest.TestCase):
                     self.assertEqual(float(z.patched_final.sel(layer=1, head=3)[0]), 3)
 
 
-class Tools(unittest.TestCase):
+class Tools(harness.Tools):
     """The command line tools of netCDF and HDF5."""
-
-    def out(self, *command):
-        """What a tool prints, if this machine has it."""
-        if not shutil.which(command[0]):
-            self.skipTest(f"no {command[0]}")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
 
     def test_ncdump(self):
         text = self.out("ncdump", "-h", path)

@@ -251,16 +251,8 @@ class NetCDF(unittest.TestCase):
             self.assertEqual(file.comment, "added")
 
 
-class Tools(unittest.TestCase):
+class Tools(harness.Tools):
     """The command line tools of netCDF and HDF5."""
-
-    def out(self, *command):
-        """What a tool prints, if this machine has it."""
-        if not shutil.which(command[0]):
-            self.skipTest(f"no {command[0]}")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
 
     def test_ncdump(self):
         text = self.out("ncdump", "-h", path)
