@@ -3,6 +3,8 @@
 Every byte that run, show, plot, inspect and tokenize write is looked at, refusals and results alike.  Into a file, CSV keeps a result's
 texts as they are; everything else is printable always.
 """
+# run.sh: slow
+# run.sh: quick Jobs Models
 import json
 import os
 import pathlib

@@ -1,4 +1,6 @@
 """-o never destroys what is no result, and what the user has under the names beside it stays as it is."""
+# run.sh: slow
+# run.sh: quick Place Beside Other Journal Identity Hosts.test_flock_decides
 import os
 import pathlib
 import shutil

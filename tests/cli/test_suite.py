@@ -1,4 +1,5 @@
 """run.sh itself: totals, failures that are shown, tests that hang, tests alone, and an interruption that leaves nothing."""
+# run.sh: slow
 import os
 import pathlib
 import re

@@ -1,4 +1,6 @@
 """`inspect --verify`: a whole file passes; one flipped byte in any dataset's data is found, and named."""
+# run.sh: slow
+# run.sh: quick Attributes
 import json
 import pathlib
 import sys

@@ -1,4 +1,5 @@
 """A rank dies while the others wait for it in the sweep: nobody stays, and the status says so."""
+# run.sh: slow
 import pathlib
 import random
 import sys

@@ -1,4 +1,5 @@
 """The shim itself: faults come where they are asked for, and a cut leaves only what a disk may."""
+# run.sh: slow
 import errno
 import os
 import pathlib

@@ -1,4 +1,6 @@
 """--memory bounds what the ranks of a node hold together; too little of it is refused, with what is needed."""
+# run.sh: slow
+# run.sh: quick Memory.test_panels_of_a_million_rows
 import json
 import pathlib
 import random

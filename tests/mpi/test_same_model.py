@@ -1,4 +1,6 @@
 """Wrong weights never pass: another copy on one rank, a file that changed since, a node that computes something else."""
+# run.sh: slow
+# run.sh: quick Ranks.test_a_matrix BadMemory.test_one_of_two
 import contextlib
 import json
 import os
